@@ -1,0 +1,40 @@
+/* include/chardev/chardev.h - byte pipes to the outside: monitors, serial lines, qtest.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Owner: main loop (vm_lock).  One front end at a time, unless mux=on. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "qapi/json.h"
+
+typedef struct Chardev Chardev;
+typedef enum ChardevEvent { CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK } ChardevEvent;
+
+typedef struct ChardevHandlers {
+    size_t (*can_read)(void *opaque);                              /* bytes that `read` would take now; 0 stops reading */
+    void (*read)(void *opaque, const uint8_t *data, size_t size);
+    void (*event)(void *opaque, ChardevEvent event);
+    void (*can_write)(void *opaque);                               /* room again after a short write */
+} ChardevHandlers;
+
+/* `backend` as in -chardev: "socket", "file", "stdio", "null", "pty", "fd", "ringbuf", "pipe"; dict has "id" and options. */
+Chardev *chardev_add(const Json *options, GError **errp);
+/* The short forms of -serial, -monitor, -qmp, -qtest: unix:PATH,server=on,wait=off; tcp:H:P,...; stdio; mon:stdio; null;
+ * none; file:PATH; pty; chardev:ID.  `label` becomes the id.  NULL without error: "none". */
+Chardev *chardev_from_short(const char *label, const char *text, GError **errp);
+Chardev *chardev_find(const char *id);
+bool chardev_delete(const char *id, GError **errp);
+
+bool chardev_claim(Chardev *c, const ChardevHandlers *handlers, void *opaque, GError **errp); /* one user at a time */
+void chardev_release(Chardev *c);
+/* Takes what it can (bounded queue of 64 KiB behind a slow peer) and returns that; the rest is the caller's, who waits for
+ * can_write.  A closed chardev takes everything and forgets it. */
+size_t chardev_write(Chardev *c, const void *data, size_t size);
+void chardev_accept_input(Chardev *c); /* can_read may have grown */
+bool chardev_is_open(const Chardev *c);
+int chardev_take_fd(Chardev *c);       /* oldest descriptor received by SCM_RIGHTS, or -1; caller owns */
+const char *chardev_id(const Chardev *c);

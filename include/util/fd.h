@@ -1,0 +1,29 @@
+/* include/util/fd.h - file descriptors that close themselves, and whole reads and writes.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static inline void autofd_close_(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+    }
+}
+#define g_autofd __attribute__((cleanup(autofd_close_)))
+
+static inline int steal_fd(int *fd)
+{
+    int result = *fd;
+
+    *fd = -1;
+    return result;
+}
+
+bool fd_set_nonblocking(int fd, bool on);
+/* All bytes or -errno; restarts on EINTR, for blocking descriptors; read returns the bytes before end of file. */
+ssize_t fd_read_all(int fd, void *buf, size_t size);
+ssize_t fd_write_all(int fd, const void *buf, size_t size);
