@@ -1,0 +1,49 @@
+# Makefile - the commands people type; meson and the scripts do the work.
+# SPDX-License-Identifier: GPL-2.0-or-later
+BUILD ?= build
+PYTHON ?= python3
+
+.PHONY: all deps guest-files check check-quick check-full demo bench clean distclean install help
+
+all: $(BUILD)/build.ninja            ## build the emulator
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	./scripts/install-deps
+	./configure --build-dir=$(BUILD)
+
+deps:                                ## install the Debian packages that are missing
+	./scripts/install-deps
+
+guest-files: deps                    ## fetch Debian's riscv64 kernel, firmware and busybox; pack the initramfs
+	./scripts/fetch-guest-files
+	./scripts/build-guest
+
+check: deps all guest-files          ## everything that must pass before a change lands (15 minutes at most)
+	$(PYTHON) scripts/run-checks --build $(BUILD)
+
+check-quick: all                     ## lint and unit tests only (30 seconds)
+	meson test -C $(BUILD) --suite quick
+
+check-full: deps all guest-files     ## check, with every case of the handoff matrix
+	$(PYTHON) scripts/run-checks --build $(BUILD) --full
+
+demo: deps all                       ## boot Linux, hand it over to and fro under traffic, draw what happened
+	$(PYTHON) scripts/demo.py --build $(BUILD)
+
+bench: deps all guest-files          ## compare the handoff with QEMU's (installs qemu-system-misc)
+	./scripts/install-deps --bench
+	$(PYTHON) bench/handoff/run.py --build $(BUILD)
+
+install: all                         ## install under the configured prefix
+	meson install -C $(BUILD)
+
+clean:                               ## remove what was built
+	test ! -f $(BUILD)/build.ninja || ninja -C $(BUILD) clean
+	rm -rf demo-out
+
+distclean:                           ## remove the build folders
+	rm -rf build build-asan build-tsan build-debug demo-out
+
+help:                                ## this list
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile

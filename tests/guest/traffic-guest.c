@@ -1,0 +1,428 @@
+/* tests/guest/traffic-guest.c - the servers in the guest; what they count lives in memory that moves with the guest.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One thread per job, each the only writer of its counters; PORT_QUERY reads them. */
+#include "traffic.h"
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 32, PACKET_MAX = 2048, BULK_CHUNK = 32768, STREAM_TICK_NS = 2000000, STREAM_MAX_BEHIND = 200 };
+
+static Numbered echo_in, broadcast_in;
+static uint64_t echo_sent, stream_sent, requests, bulk_in, bulk_out, bulk_errors;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void set_sysctl(const char *path, const char *value)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0 && write(fd, value, strlen(value)) < 0) {
+        perror(path);
+    }
+    close(fd);
+}
+
+static int open_socket(int type, int port)
+{
+    int one = 1, bytes = 8 << 20, fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+    if (type == SOCK_DGRAM) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+    }
+    if (bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || (type == SOCK_STREAM && listen(fd, 16) < 0)) {
+        perror("traffic-guest: bind");
+        exit(1);
+    }
+    return fd;
+}
+
+/* ---- numbered datagrams ------------------------------------------------------------------------------------- */
+
+typedef struct Batch {
+    uint8_t bytes[BATCH][PACKET_MAX];
+    struct sockaddr_in from[BATCH];
+    struct iovec iov[BATCH];
+    struct mmsghdr msg[BATCH];
+} Batch;
+
+static void batch_prepare(Batch *b)
+{
+    for (int i = 0; i < BATCH; i++) {
+        b->iov[i] = (struct iovec) { b->bytes[i], PACKET_MAX };
+        b->msg[i].msg_hdr = (struct msghdr) { .msg_name = &b->from[i], .msg_namelen = sizeof(b->from[i]),
+                                              .msg_iov = &b->iov[i], .msg_iovlen = 1 };
+    }
+}
+
+static bool count_packet(const Batch *b, int i, Numbered *numbers)
+{
+    const TrafficPacket *p = (const TrafficPacket *)b->bytes[i];
+
+    if (b->msg[i].msg_len < sizeof(*p) || be32toh(p->magic) != TRAFFIC_MAGIC) {
+        return false;
+    }
+    numbered_take(numbers, be64toh(p->number));
+    return true;
+}
+
+static void send_all(int fd, struct mmsghdr *msg, int count)
+{
+    for (int sent = 0; sent < count; ) {
+        int n = sendmmsg(fd, msg + sent, count - sent, 0);
+
+        if (n <= 0) {
+            sent++;                 /* the client sees the missing number */
+        } else {
+            sent += n;
+        }
+    }
+}
+
+static void *serve_echo(void *unused)
+{
+    static Batch b;
+    int fd = open_socket(SOCK_DGRAM, PORT_ECHO);
+
+    for (;;) {
+        struct mmsghdr answer[BATCH];
+        int got, answers = 0;
+
+        batch_prepare(&b);
+        got = recvmmsg(fd, b.msg, BATCH, MSG_WAITFORONE, NULL);
+        for (int i = 0; i < got; i++) {
+            TrafficPacket *p = (TrafficPacket *)b.bytes[i];
+
+            if (count_packet(&b, i, &echo_in)) {
+                p->echo = p->number;
+                p->number = htobe64(++echo_sent);
+                b.iov[i].iov_len = b.msg[i].msg_len;
+                answer[answers++] = b.msg[i];
+            }
+        }
+        send_all(fd, answer, answers);
+    }
+    return NULL;
+}
+
+static void *serve_broadcast(void *unused)
+{
+    static Batch b;
+    int fd = open_socket(SOCK_DGRAM, PORT_BROADCAST);
+
+    for (;;) {
+        int got;
+
+        batch_prepare(&b);
+        got = recvmmsg(fd, b.msg, BATCH, MSG_WAITFORONE, NULL);
+        for (int i = 0; i < got; i++) {
+            count_packet(&b, i, &broadcast_in);
+        }
+    }
+    return NULL;
+}
+
+/* ---- the guest's own numbered stream ------------------------------------------------------------------------ */
+
+static void stream_batch(int fd, const struct sockaddr_in *to, uint64_t count)
+{
+    static TrafficPacket packet[BATCH];
+    struct iovec iov[BATCH];
+    struct mmsghdr msg[BATCH] = { 0 };
+
+    while (count) {
+        int n = count < BATCH ? (int)count : BATCH;
+
+        for (int i = 0; i < n; i++) {
+            packet[i] = (TrafficPacket) { .magic = htobe32(TRAFFIC_MAGIC), .number = htobe64(++stream_sent) };
+            iov[i] = (struct iovec) { &packet[i], sizeof(packet[i]) };
+            msg[i].msg_hdr = (struct msghdr) { .msg_name = (void *)to, .msg_namelen = sizeof(*to),
+                                               .msg_iov = &iov[i], .msg_iovlen = 1 };
+        }
+        send_all(fd, msg, n);
+        count -= n;
+    }
+}
+
+/* Waits for a renewal until `until`; returns the asked rate, or 0 when none came. */
+static uint64_t stream_ask(int fd, struct sockaddr_in *from, uint64_t until)
+{
+    char text[64] = "";
+    socklen_t len = sizeof(*from);
+    uint64_t now = now_ns(), wait = until > now ? until - now : 0;
+    struct timespec limit = { wait / 1000000000, wait % 1000000000 };
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+
+    if (ppoll(&p, 1, &limit, NULL) <= 0 ||
+        recvfrom(fd, text, sizeof(text) - 1, MSG_DONTWAIT, (struct sockaddr *)from, &len) <= 0) {
+        return 0;
+    }
+    return strtoull(text, NULL, 10);
+}
+
+typedef struct Stream {
+    uint64_t rate, lease, next;         /* `next`: when the next datagram is due */
+} Stream;
+
+static void stream_due(Stream *s, int fd, const struct sockaddr_in *to)
+{
+    uint64_t now = now_ns(), gap = 1000000000 / s->rate, due;
+
+    if (now < s->next) {
+        return;
+    }
+    due = 1 + (now - s->next) / gap;
+    if (due > STREAM_MAX_BEHIND) {              /* the clock jumped: no burst */
+        due = 1;
+        s->next = now;
+    }
+    stream_batch(fd, to, due);
+    s->next += due * gap;
+}
+
+static void *serve_stream(void *unused)
+{
+    int fd = open_socket(SOCK_DGRAM, PORT_STREAM);
+    struct sockaddr_in to;
+    Stream s = { 0 };
+
+    for (;;) {
+        uint64_t now = now_ns(), wake = s.rate ? now + STREAM_TICK_NS : now + 1000000000;
+        uint64_t asked = stream_ask(fd, &to, s.rate && s.next > wake ? s.next : wake);
+
+        if (asked && asked <= 100000) {
+            s.next = s.rate ? s.next : now_ns();
+            s.rate = asked;
+            s.lease = now_ns() + STREAM_LEASE_MS * 1000000ULL;
+        }
+        if (s.rate && now_ns() > s.lease) {
+            s.rate = 0;
+        }
+        if (s.rate) {
+            stream_due(&s, fd, &to);
+        }
+    }
+    return NULL;
+}
+
+/* ---- tcp ----------------------------------------------------------------------------------------------------- */
+
+static bool read_all(int fd, void *buf, size_t len)
+{
+    for (size_t done = 0; done < len; ) {
+        ssize_t n = read(fd, (char *)buf + done, len - done);
+
+        if (n <= 0) {
+            return false;
+        }
+        done += n;
+    }
+    return true;
+}
+
+static bool write_all(int fd, const void *buf, size_t len)
+{
+    for (size_t done = 0; done < len; ) {
+        ssize_t n = write(fd, (const char *)buf + done, len - done);
+
+        if (n <= 0) {
+            return false;
+        }
+        done += n;
+    }
+    return true;
+}
+
+static void *answer_requests(void *arg)
+{
+    int fd = (int)(intptr_t)arg, one = 1;
+    uint8_t buf[REQUEST_BYTES];
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    while (read_all(fd, buf, sizeof(buf)) && write_all(fd, buf, sizeof(buf))) {
+        __atomic_add_fetch(&requests, 1, __ATOMIC_RELAXED);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void bulk_receive(int fd, uint64_t seed, uint8_t *buf)
+{
+    ssize_t got;
+
+    for (uint64_t at = 0; (got = read(fd, buf, BULK_CHUNK)) > 0; at += got) {
+        __atomic_add_fetch(&bulk_errors, pattern_errors(seed, at, buf, got), __ATOMIC_RELAXED);
+        __atomic_add_fetch(&bulk_in, got, __ATOMIC_RELAXED);
+    }
+}
+
+static void bulk_send(int fd, uint64_t seed, uint8_t *buf)
+{
+    for (uint64_t at = 0; ; at += BULK_CHUNK) {
+        pattern_fill(seed, at, buf, BULK_CHUNK);
+        if (!write_all(fd, buf, BULK_CHUNK)) {
+            return;
+        }
+        __atomic_add_fetch(&bulk_out, BULK_CHUNK, __ATOMIC_RELAXED);
+    }
+}
+
+static void *serve_bulk(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    uint8_t *buf = malloc(BULK_CHUNK);
+    BulkHello hello;
+
+    if (buf && read_all(fd, &hello, sizeof(hello)) && be32toh(hello.magic) == BULK_MAGIC) {
+        if (be32toh(hello.to_guest)) {
+            bulk_receive(fd, be64toh(hello.seed), buf);
+        } else {
+            bulk_send(fd, be64toh(hello.seed), buf);
+        }
+    }
+    free(buf);
+    close(fd);
+    return NULL;
+}
+
+typedef struct Listener {
+    int port;
+    void *(*serve)(void *);
+} Listener;
+
+static void *accept_forever(void *arg)
+{
+    const Listener *listener = arg;
+    int fd = open_socket(SOCK_STREAM, listener->port);
+
+    for (;;) {
+        int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        pthread_t thread;
+
+        if (conn >= 0 && pthread_create(&thread, NULL, listener->serve, (void *)(intptr_t)conn) == 0) {
+            pthread_detach(thread);
+        }
+    }
+    return NULL;
+}
+
+/* ---- counters ------------------------------------------------------------------------------------------------ */
+
+/* The value under `name` of the `proto:` lines of /proc/net/snmp. */
+static unsigned long long snmp(const char *proto, const char *name)
+{
+    char names[2048] = "", values[2048] = "", *n, *v, *keep_n, *keep_v;
+    FILE *f = fopen("/proc/net/snmp", "re");
+    unsigned long long result = 0;
+
+    while (f && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
+        if (strncmp(names, proto, strlen(proto)) != 0) {
+            continue;
+        }
+        n = strtok_r(names, " \n", &keep_n);
+        v = strtok_r(values, " \n", &keep_v);
+        while (n && v) {
+            if (strcmp(n, name) == 0) {
+                result = strtoull(v, NULL, 10);
+            }
+            n = strtok_r(NULL, " \n", &keep_n);
+            v = strtok_r(NULL, " \n", &keep_v);
+        }
+        break;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return result;
+}
+
+static int put_numbered(char *to, size_t room, const char *name, const Numbered *n)
+{
+    return snprintf(to, room,
+                    "\"%s\":{\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,\"highest\":%llu},",
+                    name, (unsigned long long)n->received, (unsigned long long)numbered_lost(n),
+                    (unsigned long long)n->duplicate, (unsigned long long)n->reordered,
+                    (unsigned long long)n->highest);
+}
+
+static int put_counters(char *to, size_t room)
+{
+    int at = snprintf(to, room, "{");
+
+    at += put_numbered(to + at, room - at, "echo", &echo_in);
+    at += put_numbered(to + at, room - at, "broadcast", &broadcast_in);
+    at += snprintf(to + at, room - at,
+                   "\"echo_sent\":%llu,\"stream_sent\":%llu,\"requests\":%llu,\"bulk_in\":%llu,\"bulk_out\":%llu,"
+                   "\"bulk_errors\":%llu,\"udp_in_errors\":%llu,\"udp_full\":%llu,\"tcp_retransmissions\":%llu}\n",
+                   (unsigned long long)echo_sent, (unsigned long long)stream_sent, (unsigned long long)requests,
+                   (unsigned long long)bulk_in, (unsigned long long)bulk_out, (unsigned long long)bulk_errors,
+                   snmp("Udp:", "InErrors"), snmp("Udp:", "RcvbufErrors"), snmp("Tcp:", "RetransSegs"));
+    return at;
+}
+
+/* Between two runs of a client, when nothing is on its way. */
+static void reset_counters(void)
+{
+    memset(&echo_in, 0, sizeof(echo_in));
+    memset(&broadcast_in, 0, sizeof(broadcast_in));
+    echo_sent = stream_sent = requests = bulk_in = bulk_out = bulk_errors = 0;
+}
+
+static void serve_queries(void)
+{
+    int fd = open_socket(SOCK_DGRAM, PORT_QUERY);
+
+    for (;;) {
+        char text[1024];
+        struct sockaddr_in from;
+        socklen_t len = sizeof(from);
+        ssize_t got = recvfrom(fd, text, sizeof(text) - 1, 0, (struct sockaddr *)&from, &len);
+
+        if (got > 0) {
+            if (strncmp(text, "reset", 5) == 0) {
+                reset_counters();
+            }
+            got = put_counters(text, sizeof(text));
+            sendto(fd, text, got, 0, (struct sockaddr *)&from, len);
+        }
+    }
+}
+
+int main(void)
+{
+    static Listener listeners[] = { { PORT_REQUEST, answer_requests }, { PORT_BULK, serve_bulk } };
+    pthread_t thread;
+
+    set_sysctl("/proc/sys/net/core/netdev_max_backlog", "20000");
+    set_sysctl("/proc/sys/net/ipv4/tcp_mem", "65536 131072 262144");
+    pthread_create(&thread, NULL, serve_echo, NULL);
+    pthread_create(&thread, NULL, serve_broadcast, NULL);
+    pthread_create(&thread, NULL, serve_stream, NULL);
+    pthread_create(&thread, NULL, accept_forever, &listeners[0]);
+    pthread_create(&thread, NULL, accept_forever, &listeners[1]);
+    printf("BATON-TRAFFIC-READY\n");
+    fflush(stdout);
+    serve_queries();
+    return 0;
+}
