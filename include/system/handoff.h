@@ -58,6 +58,7 @@ HandoffPart *handoff_find(const char *name);
 /* Calls fn for each wanted part in order (reverse order: handoff_foreach_reverse); stops when fn returns false. */
 typedef bool HandoffFn(HandoffPart *p, void *opaque);
 bool handoff_foreach(HandoffFn *fn, void *opaque);
+bool handoff_foreach_reverse(HandoffFn *fn, void *opaque);
 
 #define HANDOFF_MESSAGE_MAX (1024 * 1024)
 /* What the engine offers to parts; filled in by migration/ at start-up. */

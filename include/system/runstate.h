@@ -7,6 +7,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "qapi/json.h"
+
 typedef enum RunState { /* QMP's words; transitions are rows in system/runstate.c */
     RUN_STATE_PRELAUNCH, RUN_STATE_INMIGRATE, RUN_STATE_RUNNING, RUN_STATE_PAUSED, RUN_STATE_FINISH_MIGRATE,
     RUN_STATE_POSTMIGRATE, RUN_STATE_SHUTDOWN, RUN_STATE_INTERNAL_ERROR, RUN_STATE_IO_ERROR, RUN_STATE_GUEST_PANICKED,
@@ -47,4 +49,9 @@ void vm_set_policy(bool no_reboot, bool no_shutdown);
 /* Before the process ends in an orderly way (quit, SIGTERM): fn may delay it and call `done` later; each once. */
 typedef bool QuitFn(void (*done)(void)); /* true: it will call done */
 void vm_on_quit(QuitFn *fn);
+/* The loop drops vm_lock while it waits.  Main thread, after loop_init(); then vm_lock() once. */
 void runstate_init(void);
+
+/* STOP, RESUME, SHUTDOWN, RESET, POWERDOWN go to the monitors through this hook, which takes `data` (may be NULL). */
+void runstate_set_event_hook(void (*fn)(const char *name, Json *data));
+void runstate_event(const char *name, Json *data);

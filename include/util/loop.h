@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * One loop, run by the main thread on glib's default main context (so glib sources work too).  Handlers run with the
- * lock that loop_set_lock() gave (system/ gives vm_lock); it is dropped while the loop waits.  Watches and timers belong
- * to the main thread; loop_call*() may be used by any thread. */
+ * lock that loop_set_lock() gave (system/ gives vm_lock): the main thread holds it from start-up on, and the loop drops it
+ * while it waits.  Watches belong to the main thread; setting timers and loop_call*() work from any thread. */
 #pragma once
 
 #include <glib.h>
@@ -36,7 +36,7 @@ void loop_watch_free(LoopWatch *watch);                   /* NULL allowed; allow
 typedef struct LoopTimer LoopTimer;
 typedef void LoopFn(void *opaque);
 LoopTimer *loop_timer_new(LoopFn *fn, void *opaque);
-void loop_timer_set(LoopTimer *timer, int64_t deadline_ns); /* nanosecond resolution; once */
+void loop_timer_set(LoopTimer *timer, int64_t deadline_ns); /* nanosecond resolution; once; any thread */
 void loop_timer_cancel(LoopTimer *timer);
 bool loop_timer_pending(const LoopTimer *timer);
 void loop_timer_free(LoopTimer *timer); /* NULL allowed */
