@@ -151,6 +151,8 @@ void vmstate_save(const VMStateDescription *d, void *instance, StateWriter *w); 
 /* Reads what vmstate_save wrote in `version`; unknown subsection, bad bool (not 0/1), count over the bound, bytes left
  * over at the end of the reader: error.  The instance is then half loaded: throw it away. */
 bool vmstate_load(const VMStateDescription *d, void *instance, uint32_t version, StateReader *r, GError **errp);
+/* The same for state that is followed by something else (a footer): what is left over is the caller's. */
+bool vmstate_load_next(const VMStateDescription *d, void *instance, uint32_t version, StateReader *r, GError **errp);
 /* The table as JSON for the stream's trailing description (analyze-migration.py), of the fields as they were written. */
 void vmstate_describe_json(const VMStateDescription *d, const void *instance, GString *out);
 /* The table as text for tests/data/vmstate/NAME.txt. */
