@@ -165,8 +165,8 @@ static void stream_batch(int fd, const struct sockaddr_in *to, uint64_t count)
     }
 }
 
-/* Waits for a renewal until `until`; returns the asked rate, or 0 when none came. */
-static uint64_t stream_ask(int fd, struct sockaddr_in *from, uint64_t until)
+/* Waits for a renewal until `until`; returns the asked rate (0 ends the stream), or -1 when none came. */
+static int64_t stream_ask(int fd, struct sockaddr_in *from, uint64_t until)
 {
     char text[64] = "";
     socklen_t len = sizeof(*from);
@@ -176,9 +176,9 @@ static uint64_t stream_ask(int fd, struct sockaddr_in *from, uint64_t until)
 
     if (ppoll(&p, 1, &limit, NULL) <= 0 ||
         recvfrom(fd, text, sizeof(text) - 1, MSG_DONTWAIT, (struct sockaddr *)from, &len) <= 0) {
-        return 0;
+        return -1;
     }
-    return strtoull(text, NULL, 10);
+    return strtoll(text, NULL, 10);
 }
 
 typedef struct Stream {
@@ -209,9 +209,9 @@ static void *serve_stream(void *unused)
 
     for (;;) {
         uint64_t now = now_ns(), wake = s.rate ? now + STREAM_TICK_NS : now + 1000000000;
-        uint64_t asked = stream_ask(fd, &to, s.rate && s.next > wake ? s.next : wake);
+        int64_t asked = stream_ask(fd, &to, s.rate && s.next > wake ? s.next : wake);
 
-        if (asked && asked <= 100000) {
+        if (asked >= 0 && asked <= 100000) {
             s.next = s.rate ? s.next : now_ns();
             s.rate = asked;
             s.lease = now_ns() + STREAM_LEASE_MS * 1000000ULL;
@@ -381,9 +381,15 @@ static int put_counters(char *to, size_t room)
     return at;
 }
 
-/* Between two runs of a client, when nothing is on its way. */
-static void reset_counters(void)
+/* Once per client run: it asks with a word of its own, and asks again when it hears nothing. */
+static void reset_counters(const char *asked)
 {
+    static char last[64];
+
+    if (strncmp(asked, last, sizeof(last) - 1) == 0) {
+        return;
+    }
+    snprintf(last, sizeof(last), "%.63s", asked);
     memset(&echo_in, 0, sizeof(echo_in));
     memset(&broadcast_in, 0, sizeof(broadcast_in));
     echo_sent = stream_sent = requests = bulk_in = bulk_out = bulk_errors = 0;
@@ -400,8 +406,9 @@ static void serve_queries(void)
         ssize_t got = recvfrom(fd, text, sizeof(text) - 1, 0, (struct sockaddr *)&from, &len);
 
         if (got > 0) {
-            if (strncmp(text, "reset", 5) == 0) {
-                reset_counters();
+            text[got] = 0;
+            if (strncmp(text, "reset ", 6) == 0) {
+                reset_counters(text);
             }
             got = put_counters(text, sizeof(text));
             sendto(fd, text, got, 0, (struct sockaddr *)&from, len);

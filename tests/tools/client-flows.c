@@ -1,0 +1,393 @@
+/* tests/tools/client-flows.c - the flows of the traffic client and what is counted of each.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "client.h"
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GAPS_MAX = 8192, GAP_NOTED_NS = 4000000, DATAGRAM_MAX = 1400, BURST_MAX = 64, BULK_STEP = 16384 };
+
+typedef struct Gap {
+    uint64_t at_ns, length_ns;
+} Gap;
+
+/* When something last arrived, and how long it ever was silent. */
+typedef struct Gaps {
+    uint64_t last_ns, longest_ns, longest_at_ns;
+    Gap *noted;
+    uint32_t count;
+} Gaps;
+
+static const Options *opt;
+static const NetOps *net;
+static bool sending;
+static uint64_t began_ns;
+
+static struct {
+    uint64_t sent, next_ns;
+    Numbered answers, guest_numbers;
+    uint64_t rtt_max_ns, rtt_sum_ns;
+    Gaps gaps;
+} echo;
+static struct {
+    Numbered numbers;
+    uint64_t renewed_ns;
+    Gaps gaps;
+} stream;
+static struct {
+    uint64_t sent, next_ns;
+} broadcast;
+static struct {
+    bool open, waiting;
+    uint8_t expected[REQUEST_BYTES];
+    uint32_t got;
+    uint64_t number, done, errors, asked_ns, next_ns, rtt_max_ns;
+    const char *closed;
+    Gaps gaps;
+} request;
+static struct {
+    bool open;
+    uint64_t at, errors, last_ns, allowance;
+    uint32_t hello_sent;
+    const char *closed;
+    Gaps gaps;
+} bulk[2];                          /* 0 to the guest, 1 from it */
+static char counters[1024];
+
+static void gaps_mark(Gaps *g, uint64_t now)
+{
+    uint64_t length = now - g->last_ns;
+
+    if (g->last_ns) {
+        if (length > g->longest_ns) {
+            g->longest_ns = length;
+            g->longest_at_ns = g->last_ns;
+        }
+        if (length >= GAP_NOTED_NS && g->count < GAPS_MAX) {
+            g->noted = g->noted ? g->noted : calloc(GAPS_MAX, sizeof(Gap));
+            g->noted[g->count++] = (Gap) { g->last_ns, length };
+        }
+    }
+    g->last_ns = now;
+}
+
+/* ---- numbered datagrams ------------------------------------------------------------------------------------- */
+
+static void send_number(UdpChannel ch, uint64_t number, uint64_t now)
+{
+    uint8_t bytes[DATAGRAM_MAX] = { 0 };
+    TrafficPacket packet = { .magic = htobe32(TRAFFIC_MAGIC), .flow = htobe32(ch), .number = htobe64(number),
+                             .time_ns = htobe64(now) };
+
+    memcpy(bytes, &packet, sizeof(packet));
+    net->udp_send(ch, bytes, opt->payload);
+}
+
+/* How many are due; a client that itself was held up does not send a burst. */
+static uint32_t due(uint64_t *next, uint32_t rate, uint64_t now)
+{
+    uint64_t gap = 1000000000 / rate, count;
+
+    if (now < *next) {
+        return 0;
+    }
+    count = 1 + (now - *next) / gap;
+    if (count > BURST_MAX) {
+        *next = now;
+        count = 1;
+    }
+    *next += count * gap;
+    return count;
+}
+
+static void echo_tick(uint64_t now)
+{
+    for (uint32_t n = opt->echo_rate ? due(&echo.next_ns, opt->echo_rate, now) : 0; n; n--) {
+        send_number(UDP_ECHO, ++echo.sent, now);
+    }
+    for (uint32_t n = opt->broadcast_rate ? due(&broadcast.next_ns, opt->broadcast_rate, now) : 0; n; n--) {
+        send_number(UDP_BROADCAST, ++broadcast.sent, now);
+    }
+}
+
+static void echo_answer(const TrafficPacket *p, uint64_t now)
+{
+    uint64_t rtt = now - be64toh(p->time_ns);
+
+    gaps_mark(&echo.gaps, now);
+    numbered_take(&echo.answers, be64toh(p->echo));
+    numbered_take(&echo.guest_numbers, be64toh(p->number));
+    echo.rtt_sum_ns += rtt;
+    echo.rtt_max_ns = rtt > echo.rtt_max_ns ? rtt : echo.rtt_max_ns;
+}
+
+static void stream_tick(uint64_t now)
+{
+    char text[16];
+
+    if (opt->stream_rate && now - stream.renewed_ns > STREAM_LEASE_MS * 1000000ULL / 4) {
+        stream.renewed_ns = now;
+        snprintf(text, sizeof(text), "%u", opt->stream_rate);
+        net->udp_send(UDP_STREAM, text, strlen(text));
+    }
+}
+
+void flow_udp(UdpChannel ch, const void *data, uint32_t len)
+{
+    uint64_t now = clock_ns();
+    TrafficPacket p;
+
+    if (ch == UDP_QUERY) {
+        snprintf(counters, sizeof(counters), "%.*s", (int)len, (const char *)data);
+        counters[strcspn(counters, "\n")] = 0;
+        return;
+    }
+    if (len < sizeof(p) || !began_ns) {
+        return;
+    }
+    memcpy(&p, data, sizeof(p));
+    if (be32toh(p.magic) != TRAFFIC_MAGIC) {
+        return;
+    }
+    if (ch == UDP_ECHO) {
+        echo_answer(&p, now);
+    } else if (ch == UDP_STREAM) {
+        gaps_mark(&stream.gaps, now);
+        numbered_take(&stream.numbers, be64toh(p.number));
+    }
+}
+
+/* ---- tcp: one request after the other ----------------------------------------------------------------------- */
+
+static void request_tick(uint64_t now)
+{
+    if (!request.open || request.waiting || now < request.next_ns) {
+        return;
+    }
+    request.number++;
+    pattern_fill(request.number, 0, request.expected, REQUEST_BYTES);
+    request.waiting = true;
+    request.got = 0;
+    request.asked_ns = now;
+    if (net->tcp_send(TCP_REQUEST, request.expected, REQUEST_BYTES) != REQUEST_BYTES) {
+        request.errors++;
+    }
+}
+
+static void request_data(const uint8_t *data, uint32_t len, uint64_t now)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        request.errors += request.got >= REQUEST_BYTES || data[i] != request.expected[request.got];
+        request.got++;
+    }
+    if (request.got >= REQUEST_BYTES) {
+        uint64_t rtt = now - request.asked_ns;
+
+        request.rtt_max_ns = rtt > request.rtt_max_ns ? rtt : request.rtt_max_ns;
+        request.waiting = false;
+        request.done++;
+        request.next_ns = now + opt->request_gap_us * 1000ULL;
+        gaps_mark(&request.gaps, now);
+    }
+}
+
+/* ---- tcp: the verified bulk flows --------------------------------------------------------------------------- */
+
+static uint64_t seed_of(TcpChannel ch)
+{
+    return 1000 + ch;
+}
+
+static void bulk_hello(TcpChannel ch)
+{
+    BulkHello hello = { htobe32(BULK_MAGIC), htobe32(ch == TCP_UP), htobe64(seed_of(ch)) };
+
+    bulk[ch - TCP_UP].hello_sent = net->tcp_send(ch, &hello, sizeof(hello));
+}
+
+/* Both directions are paced, so that they share the emulated CPU with the datagrams. */
+static uint64_t bulk_allow(int i, uint64_t now)
+{
+    uint64_t most = opt->bulk_bytes_per_s / 4 + BULK_STEP;
+
+    if (bulk[i].last_ns) {
+        bulk[i].allowance += (now - bulk[i].last_ns) / 1000 * opt->bulk_bytes_per_s / 1000000;
+    }
+    bulk[i].last_ns = now;
+    bulk[i].allowance = bulk[i].allowance > most ? most : bulk[i].allowance;
+    return bulk[i].allowance;
+}
+
+static void bulk_tick(uint64_t now)
+{
+    uint8_t step[BULK_STEP];
+    uint32_t want, took;
+
+    if (!bulk[0].open || bulk_allow(0, now) < 1024) {
+        return;
+    }
+    want = bulk[0].allowance < BULK_STEP ? bulk[0].allowance : BULK_STEP;
+    pattern_fill(seed_of(TCP_UP), bulk[0].at, step, want);
+    took = net->tcp_send(TCP_UP, step, want);
+    bulk[0].at += took;
+    bulk[0].allowance -= took;
+    if (took) {
+        gaps_mark(&bulk[0].gaps, now);
+    }
+}
+
+uint32_t flow_tcp_want(TcpChannel ch)
+{
+    uint64_t allowed = ch == TCP_DOWN ? bulk_allow(1, clock_ns()) : 65536;
+
+    return allowed < 2048 ? 0 : allowed > 65536 ? 65536 : allowed;
+}
+
+void flow_tcp_opened(TcpChannel ch)
+{
+    if (ch == TCP_REQUEST) {
+        request.open = true;
+    } else {
+        bulk[ch - TCP_UP].open = true;
+        bulk_hello(ch);
+    }
+}
+
+void flow_tcp_data(TcpChannel ch, const uint8_t *data, uint32_t len)
+{
+    uint64_t now = clock_ns();
+
+    if (ch == TCP_REQUEST) {
+        request_data(data, len, now);
+    } else if (ch == TCP_DOWN) {
+        bulk[1].errors += pattern_errors(seed_of(ch), bulk[1].at, data, len);
+        bulk[1].at += len;
+        bulk[1].allowance -= len < bulk[1].allowance ? len : bulk[1].allowance;
+        gaps_mark(&bulk[1].gaps, now);
+    }
+}
+
+void flow_tcp_closed(TcpChannel ch, const char *why)
+{
+    if (ch == TCP_REQUEST) {
+        request.open = false;
+        request.closed = why;
+    } else {
+        bulk[ch - TCP_UP].open = false;
+        bulk[ch - TCP_UP].closed = why;
+    }
+}
+
+/* ---- all of them --------------------------------------------------------------------------------------------- */
+
+void flows_start(const Options *o, const NetOps *n)
+{
+    opt = o;
+    net = n;
+    sending = true;
+    began_ns = clock_ns();
+    echo.next_ns = broadcast.next_ns = began_ns;
+    if (o->request_gap_us) {
+        net->tcp_open(TCP_REQUEST);
+    }
+    if (o->bulk_bytes_per_s) {
+        net->tcp_open(TCP_UP);
+        net->tcp_open(TCP_DOWN);
+    }
+}
+
+void flows_tick(uint64_t now)
+{
+    if (sending) {
+        echo_tick(now);
+        stream_tick(now);
+        request_tick(now);
+        bulk_tick(now);
+    }
+}
+
+void flows_stop_sending(void)
+{
+    sending = false;
+    if (opt->stream_rate) {
+        net->udp_send(UDP_STREAM, "0", 1);
+    }
+}
+
+bool flows_are_drained(void)
+{
+    return echo.answers.received >= echo.sent && (!request.waiting || !request.open);
+}
+
+void flows_ask_counters(void)
+{
+    counters[0] = 0;
+    net->udp_send(UDP_QUERY, "counters", 8);
+}
+
+const char *flows_counters(void)
+{
+    return counters[0] ? counters : NULL;
+}
+
+static void report_gaps(FILE *to, const Gaps *g)
+{
+    fprintf(to, "\"longest_gap_ms\":%.3f,\"longest_gap_at\":%.6f,\"gaps\":[", g->longest_ns / 1e6, g->longest_at_ns / 1e9);
+    for (uint32_t i = 0; i < g->count; i++) {
+        fprintf(to, "%s[%.6f,%.3f]", i ? "," : "", g->noted[i].at_ns / 1e9, g->noted[i].length_ns / 1e6);
+    }
+    fprintf(to, "]");
+}
+
+static void report_numbers(FILE *to, const Numbered *n, uint64_t sent)
+{
+    fprintf(to, "\"received\":%llu,\"lost\":%lld,\"duplicated\":%llu,\"reordered\":%llu,",
+            (unsigned long long)n->received, (long long)(sent - n->received), (unsigned long long)n->duplicate,
+            (unsigned long long)n->reordered);
+}
+
+static void report_bulk(FILE *to, const char *name, int i)
+{
+    fprintf(to, "\"%s\":{\"bytes\":%llu,\"errors\":%llu,\"open\":%s,\"closed\":\"%s\",\"retransmissions\":%llu,", name,
+            (unsigned long long)bulk[i].at, (unsigned long long)bulk[i].errors, bulk[i].open ? "true" : "false",
+            bulk[i].closed ? bulk[i].closed : "", (unsigned long long)net->tcp_retransmissions(TCP_UP + i));
+    report_gaps(to, &bulk[i].gaps);
+    fprintf(to, "},");
+}
+
+void flows_report(FILE *to, uint64_t began)
+{
+    const char *sent_text = strstr(counters, "\"stream_sent\":");
+    uint64_t stream_sent = sent_text ? strtoull(sent_text + 14, NULL, 10) : stream.numbers.highest;
+
+    fprintf(to, "{\"event\":\"report\",\"began\":%.6f,\"seconds\":%.3f,", began / 1e9, (clock_ns() - began) / 1e9);
+    fprintf(to, "\"echo\":{\"sent\":%llu,", (unsigned long long)echo.sent);
+    report_numbers(to, &echo.answers, echo.sent);
+    fprintf(to, "\"rtt_ms\":%.3f,\"rtt_max_ms\":%.3f,",
+            echo.answers.received ? echo.rtt_sum_ns / 1e6 / echo.answers.received : 0, echo.rtt_max_ns / 1e6);
+    report_gaps(to, &echo.gaps);
+    fprintf(to, "},\"from_guest\":{\"sent\":%llu,", (unsigned long long)stream_sent);
+    report_numbers(to, &stream.numbers, stream_sent);
+    report_gaps(to, &stream.gaps);
+    fprintf(to, "},\"request\":{\"done\":%llu,\"errors\":%llu,\"open\":%s,\"closed\":\"%s\",\"rtt_max_ms\":%.3f,"
+            "\"retransmissions\":%llu,", (unsigned long long)request.done, (unsigned long long)request.errors,
+            request.open ? "true" : "false", request.closed ? request.closed : "", request.rtt_max_ns / 1e6,
+            (unsigned long long)net->tcp_retransmissions(TCP_REQUEST));
+    report_gaps(to, &request.gaps);
+    fprintf(to, "},");
+    report_bulk(to, "bulk_up", 0);
+    report_bulk(to, "bulk_down", 1);
+    fprintf(to, "\"broadcast_sent\":%llu,\"bad_frames\":%llu,\"guest\":%s}\n", (unsigned long long)broadcast.sent,
+            (unsigned long long)net->bad_frames(), counters[0] ? counters : "null");
+    fflush(to);
+}
+
+void flows_status(FILE *to)
+{
+    fprintf(to, "{\"event\":\"status\",\"sent\":%llu,\"answered\":%llu,\"stream\":%llu,\"requests\":%llu,\"bulk_up\":%llu,"
+            "\"bulk_down\":%llu,\"request_gap_ms\":%.3f,\"echo_gap_ms\":%.3f}\n", (unsigned long long)echo.sent,
+            (unsigned long long)echo.answers.received, (unsigned long long)stream.numbers.received,
+            (unsigned long long)request.done, (unsigned long long)bulk[0].at, (unsigned long long)bulk[1].at,
+            request.gaps.longest_ns / 1e6, echo.gaps.longest_ns / 1e6);
+    fflush(to);
+}

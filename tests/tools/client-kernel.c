@@ -1,0 +1,188 @@
+/* tests/tools/client-kernel.c - the traffic client on the kernel's own network: ordinary sockets, TCP_INFO.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "client.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ_MAX = 65536 };
+
+static int udp_fd[UDP_CHANNELS], tcp_fd[TCP_CHANNELS] = { -1, -1, -1 };
+static bool tcp_is_open[TCP_CHANNELS];
+static uint64_t retransmissions[TCP_CHANNELS];
+static uint32_t guest_ip;
+
+static struct sockaddr_in address(uint32_t ip, uint16_t port)
+{
+    return (struct sockaddr_in) { .sin_family = AF_INET, .sin_addr.s_addr = htonl(ip), .sin_port = htons(port) };
+}
+
+static bool kernel_open(const Options *o)
+{
+    int one = 1, bytes = 8 << 20;
+
+    guest_ip = o->guest_ip;
+    for (int ch = 0; ch < UDP_CHANNELS; ch++) {
+        uint32_t ip = ch == UDP_BROADCAST ? o->guest_ip | 0xff : o->guest_ip;
+        struct sockaddr_in to = address(ip, udp_ports[ch]);
+
+        udp_fd[ch] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        setsockopt(udp_fd[ch], SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+        if (setsockopt(udp_fd[ch], SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0) {
+            setsockopt(udp_fd[ch], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+        }
+        if (connect(udp_fd[ch], (struct sockaddr *)&to, sizeof(to)) < 0) {
+            perror("traffic-client: connect");
+            return false;
+        }
+    }
+    return true;
+}
+
+static int kernel_fds(struct pollfd *fds)
+{
+    int n = 0;
+
+    for (int ch = 0; ch < UDP_CHANNELS; ch++) {
+        fds[n++] = (struct pollfd) { udp_fd[ch], POLLIN, 0 };
+    }
+    for (int ch = 0; ch < TCP_CHANNELS; ch++) {
+        short events = !tcp_is_open[ch] ? POLLOUT : flow_tcp_want(ch) ? POLLIN : 0;
+
+        fds[n++] = (struct pollfd) { tcp_fd[ch], events, 0 };
+    }
+    return n;
+}
+
+static void read_datagrams(UdpChannel ch)
+{
+    uint8_t buf[2048];
+    ssize_t got;
+
+    while ((got = recv(udp_fd[ch], buf, sizeof(buf), 0)) >= 0 || errno == ECONNREFUSED) {
+        if (got > 0) {
+            flow_udp(ch, buf, got);
+        }
+    }
+}
+
+static void note_retransmissions(TcpChannel ch)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    if (tcp_fd[ch] >= 0 && getsockopt(tcp_fd[ch], IPPROTO_TCP, TCP_INFO, &info, &len) == 0) {
+        retransmissions[ch] = info.tcpi_total_retrans;
+    }
+}
+
+static void kernel_close(TcpChannel ch, const char *why)
+{
+    note_retransmissions(ch);
+    close(tcp_fd[ch]);
+    tcp_fd[ch] = -1;
+    tcp_is_open[ch] = false;
+    flow_tcp_closed(ch, why);
+}
+
+static void finish_connect(TcpChannel ch)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    getsockopt(tcp_fd[ch], SOL_SOCKET, SO_ERROR, &error, &len);
+    if (error) {
+        kernel_close(ch, strerror(error));
+    } else {
+        tcp_is_open[ch] = true;
+        flow_tcp_opened(ch);
+    }
+}
+
+static void read_bytes(TcpChannel ch)
+{
+    static uint8_t buf[READ_MAX];
+    uint32_t want = flow_tcp_want(ch);
+    ssize_t got = want ? recv(tcp_fd[ch], buf, want < READ_MAX ? want : READ_MAX, 0) : -1;
+
+    if (got > 0) {
+        flow_tcp_data(ch, buf, got);
+    } else if (got == 0) {
+        kernel_close(ch, "closed by the guest");
+    } else if (want && errno != EAGAIN && errno != EINTR) {
+        kernel_close(ch, strerror(errno));
+    }
+}
+
+static void kernel_ready(const struct pollfd *fds, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!fds[i].revents) {
+            continue;
+        }
+        if (i < UDP_CHANNELS) {
+            read_datagrams(i);
+        } else if (!tcp_is_open[i - UDP_CHANNELS]) {
+            finish_connect(i - UDP_CHANNELS);
+        } else {
+            read_bytes(i - UDP_CHANNELS);
+        }
+    }
+}
+
+static void kernel_tick(uint64_t now)
+{
+}
+
+static bool kernel_can_start(void)
+{
+    return true;
+}
+
+static void kernel_udp_send(UdpChannel ch, const void *data, uint32_t len)
+{
+    if (send(udp_fd[ch], data, len, 0) < 0 && errno == ECONNREFUSED) {
+        send(udp_fd[ch], data, len, 0);         /* that was an older datagram's answer */
+    }
+}
+
+static bool kernel_tcp_open(TcpChannel ch)
+{
+    struct sockaddr_in to = address(guest_ip, tcp_ports[ch]);
+    int one = 1;
+
+    tcp_fd[ch] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    setsockopt(tcp_fd[ch], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (connect(tcp_fd[ch], (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS) {
+        kernel_close(ch, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static uint32_t kernel_tcp_send(TcpChannel ch, const void *data, uint32_t len)
+{
+    ssize_t sent = send(tcp_fd[ch], data, len, MSG_NOSIGNAL);
+
+    return sent > 0 ? sent : 0;
+}
+
+static uint64_t kernel_retransmissions(TcpChannel ch)
+{
+    note_retransmissions(ch);
+    return retransmissions[ch];
+}
+
+static uint64_t kernel_bad_frames(void)
+{
+    return 0;
+}
+
+const NetOps net_kernel = {
+    .open = kernel_open, .fds = kernel_fds, .ready = kernel_ready, .tick = kernel_tick, .can_start = kernel_can_start,
+    .udp_send = kernel_udp_send, .tcp_open = kernel_tcp_open, .tcp_send = kernel_tcp_send,
+    .tcp_retransmissions = kernel_retransmissions, .bad_frames = kernel_bad_frames,
+};

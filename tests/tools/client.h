@@ -1,0 +1,73 @@
+/* tests/tools/client.h - the parts of traffic-client: flows on top, below them the kernel's network or our own frames.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One thread, one poll loop (traffic-client.c).  A NetOps moves datagrams and TCP bytes; the flows count. */
+#pragma once
+
+#include "../guest/traffic.h"
+#include <poll.h>
+#include <stdio.h>
+
+typedef enum { UDP_ECHO, UDP_STREAM, UDP_QUERY, UDP_BROADCAST, UDP_CHANNELS } UdpChannel;
+typedef enum { TCP_REQUEST, TCP_UP, TCP_DOWN, TCP_CHANNELS } TcpChannel;
+
+enum { LOCAL_UDP_BASE = 41000, LOCAL_TCP_BASE = 42000, NET_FDS = 8 };
+
+typedef struct Options {
+    const char *stream;             /* unix:PATH or tcp:HOST:PORT of the switch; NULL: the kernel's network */
+    uint32_t guest_ip, own_ip;      /* host order */
+    uint8_t mac[6];
+    uint32_t echo_rate, stream_rate, broadcast_rate;
+    uint32_t request_gap_us;        /* 0: no request flow */
+    uint32_t bulk_bytes_per_s;      /* of each direction; 0: no bulk flows */
+    uint32_t payload;               /* of a numbered datagram */
+    uint32_t duration_ms;           /* 0: until "stop" on standard input */
+    bool bare;                      /* the bare guest: echo only, no queries */
+} Options;
+
+typedef struct NetOps {
+    bool (*open)(const Options *o);
+    int (*fds)(struct pollfd *fds);                         /* at most NET_FDS */
+    void (*ready)(const struct pollfd *fds, int count);     /* called after every poll */
+    void (*tick)(uint64_t now_ns);
+    bool (*can_start)(void);                                /* address resolved */
+    void (*udp_send)(UdpChannel ch, const void *data, uint32_t len);
+    bool (*tcp_open)(TcpChannel ch);
+    uint32_t (*tcp_send)(TcpChannel ch, const void *data, uint32_t len);    /* bytes taken */
+    uint64_t (*tcp_retransmissions)(TcpChannel ch);
+    uint64_t (*bad_frames)(void);
+} NetOps;
+
+extern const NetOps net_kernel, net_raw;
+extern const uint16_t udp_ports[UDP_CHANNELS], tcp_ports[TCP_CHANNELS];
+
+uint64_t clock_ns(void);                                    /* CLOCK_REALTIME, so that it compares with QMP's events */
+int connect_to(const char *address);                        /* unix:PATH or tcp:HOST:PORT; exits with a message */
+
+/* Called by the network. */
+void flow_udp(UdpChannel ch, const void *data, uint32_t len);
+uint32_t flow_tcp_want(TcpChannel ch);                      /* bytes it would take now */
+void flow_tcp_opened(TcpChannel ch);
+void flow_tcp_data(TcpChannel ch, const uint8_t *data, uint32_t len);
+void flow_tcp_closed(TcpChannel ch, const char *why);
+
+/* Called by the loop. */
+void flows_start(const Options *o, const NetOps *net);
+void flows_tick(uint64_t now);
+void flows_stop_sending(void);
+bool flows_are_drained(void);
+void flows_ask_counters(void);
+const char *flows_counters(void);                           /* the guest's last answer, NULL when none since asked */
+void flows_report(FILE *to, uint64_t began);
+void flows_status(FILE *to);
+
+/* The small TCP of the raw network (client-tcp.c). */
+typedef void (*TcpOutput)(const uint8_t *segment, uint32_t len);    /* header and data, checksum filled in */
+void tcp_setup(uint32_t own_ip, uint32_t guest_ip, TcpOutput output);
+void tcp_input(const uint8_t *segment, uint32_t len);
+void tcp_tick(uint64_t now);
+bool tcp_connect(TcpChannel ch);
+uint32_t tcp_put(TcpChannel ch, const void *data, uint32_t len);
+uint64_t tcp_retransmitted(TcpChannel ch);
+uint16_t inet_sum(uint32_t start, const uint8_t *data, uint32_t len);   /* 0 over a correct range */
+uint32_t pseudo_sum(uint32_t from, uint32_t to, uint8_t proto, uint32_t len);
