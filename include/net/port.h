@@ -4,7 +4,9 @@
  * A frame goes port -> filters -> peer.  Back-pressure instead of drops: a receiver that says NET_NO_ROOM gets the same
  * frame again after net_port_room(); meanwhile its sender is not asked for more (backends stop reading).
  * Offload metadata travels beside the frame, never inside it: who cannot do an offload says so in `offloads`, and
- * net/offload.c segments and finishes checksums on the way.  Guarded by: vm_lock; main loop and harts (TX kick). */
+ * net/offload.c segments and finishes checksums on the way.  A NIC's receive() never looks at the run state: the port
+ * delivers nothing to a stopped guest, except where a handoff gives it frames it has owned since the freeze.
+ * Guarded by: vm_lock; main loop and harts (TX kick).  docs/net.md */
 #pragma once
 
 #include <glib.h>
@@ -45,6 +47,9 @@ typedef struct NetPortOps {
     /* NICs: announce yourself (guest announce); NULL or false: the core sends RARP for it */
     bool (*announce)(NetPort *p);
     void (*set_offloads)(NetPort *p, unsigned off);   /* netdevs: what the guest's driver accepts from now on */
+    /* netdevs: half a frame read, or written bytes that have not left yet (asked while a handoff drains) */
+    bool (*is_busy)(NetPort *p);
+    void (*info)(NetPort *p, GString *out);           /* the rest of its line in `info network`; NULL: nothing */
     /* netdevs: frames the kernel dropped on the way to us since start, or -1 if not known */
     int64_t (*kernel_drops)(NetPort *p);
     bool can_capture;                                 /* can be read while the VM is stopped (netpass) */
@@ -58,10 +63,11 @@ struct NetPort {
     bool is_nic, link_down;
     unsigned offloads;    /* NET_OFF_*: what may be given to receive() */
     uint8_t mac[6];       /* NICs */
-    struct NetChain *chain; /* netdevs: filters, the held frame, netpass; private to net/ */
+    struct NetChain *chain; /* netdevs: filters, what waits, netpass; private to net/ */
 };
 
-void net_port_init(NetPort *p, const char *id, const NetPortOps *ops, void *opaque); /* embeds; registers by id */
+/* Of a zeroed NetPort; a NIC sets is_nic and mac first.  Registers it by id. */
+void net_port_init(NetPort *p, const char *id, const NetPortOps *ops, void *opaque);
 void net_port_destroy(NetPort *p);                       /* disconnects, unregisters; held frames are counted and said */
 bool net_port_connect(NetPort *nic, const char *netdev_id, GError **errp); /* one NIC per netdev */
 NetPort *net_port_find(const char *netdev_id);
@@ -70,6 +76,10 @@ void net_port_foreach(void (*fn)(NetPort *p, void *opaque), void *opaque); /* ne
 /* Sends a frame from port p to its peer, through the filters.  NET_NO_ROOM: p keeps the frame and sends no other until
  * ops->peer_room(p).  No peer or link down: NET_DONE, counted. */
 NetResult net_port_send(NetPort *p, const NetFrame *f);
-/* Port p (which said NET_NO_ROOM) has room: the frame that waits is delivered, then its sender is told. */
+/* Port p (which said NET_NO_ROOM) has room: the frame that waits is delivered, then its sender is told.  From a hart's
+ * thread it is done by the main loop a little later.  Cheap when nobody waits. */
 void net_port_room(NetPort *p);
+/* A NIC's driver has negotiated what it accepts (NET_OFF_*); also after a load.  Told to the netdev. */
+void net_port_set_offloads(NetPort *nic, unsigned off);
+bool net_port_link_is_up(const NetPort *p); /* of both ends of the cable, with a peer */
 bool net_port_set_link(const char *id, bool up, GError **errp);
