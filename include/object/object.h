@@ -29,9 +29,9 @@ typedef struct ObjectType {
     const Property *props;             /* ends with {}; the parent's come first */
     const VMStateDescription *state;   /* required for devices; &vmstate_none says "nothing to save" */
     const char *bus;                   /* name of the bus type it plugs into, or NULL */
-    bool (*realize)(Object *o, GError **errp);
-    void (*unrealize)(Object *o);      /* accepts half-realized */
-    void (*reset)(Object *o);
+    bool (*realize)(Object *o, GError **errp); /* the parent rows' first, then the row's own */
+    void (*unrealize)(Object *o);      /* accepts half-realized; the row's own first, then its parents' */
+    void (*reset)(Object *o);          /* parents' first */
     const void *ops;                   /* by kind: VirtioOps, NetOps ... */
     unsigned flags;
 } ObjectType;
@@ -89,26 +89,39 @@ void types_register(const ObjectType *const *types); /* ends with NULL; once, by
 const ObjectType *type_find(const char *name);
 bool type_is(const ObjectType *type, const char *ancestor);
 void type_foreach(void (*fn)(const ObjectType *type, void *opaque), void *opaque);
+const ObjectType *type_parent(const ObjectType *type); /* NULL: the root */
+const char *kind_name(ObjectKind kind);                /* "device", "object" ... in messages */
+const char *kind_type_key(ObjectKind kind);            /* "driver", "qom-type", "type" ...: names the type in a dict */
 bool object_is(const Object *o, const char *ancestor);
 
 /* ---- life ---- */
-/* Finds the row `type_name` (which must be of `kind`), sets the properties of `props` (keys "id", and those in `skip`,
- * a NULL-ended list, are not properties), puts it into the tree below `parent` as `id` (or "device[N]"), realizes it.
- * An unknown type or property is an error that lists what is accepted.  Object: owned by its parent. */
+/* Finds the row `type_name` (which must be of `kind`), sets the properties of `props` (the keys "id", "bus" of a device
+ * and the one that names the type are no properties unless the row has such), puts it into the tree below `parent` as
+ * `id` (or "device[N]"), realizes it.  An unknown type or property is an error that lists what is accepted.
+ * props NULL: none.  Object: owned by its parent. */
 Object *object_create(ObjectKind kind, const char *type_name, const Json *props, Object *parent, GError **errp);
 /* The halves, for boards that wire devices by hand between them. */
 Object *object_new(const char *type_name, const char *id, Object *parent);
 bool object_realize(Object *o, GError **errp);
 void object_delete(Object *o); /* unrealizes, children first, takes it out of the tree, frees */
+void object_reset(Object *o);  /* the rows' reset, the root's first */
+/* The properties in a dict, set; the keys object_create() leaves out are left out. */
+bool object_set_props(Object *o, const Json *props, GError **errp);
 
 /* ---- properties of instances ---- */
 bool object_set(Object *o, const char *name, const Json *value, GError **errp);
 bool object_set_str(Object *o, const char *name, const char *value, GError **errp);
 Json *object_get(Object *o, const char *name, GError **errp);
 const Property *type_property(const ObjectType *type, const char *name);
+/* Every property of the row, the parents' first. */
+void type_properties(const ObjectType *type, void (*fn)(const Property *p, void *opaque), void *opaque);
+/* For device-list-properties: the value an instance starts with, or NULL if there is none. */
+Json *property_default(const Property *p);
 
 /* ---- the tree ---- "/", "/machine", "/machine/unattached", "/machine/peripheral", "/objects", "/chardevs" exist always */
 Object *object_root(void);
 Object *object_container(const char *path); /* made on demand */
 Object *object_find(const char *path);      /* absolute, or a unique trailing part as QEMU allows; NULL if none */
 Object *object_find_id(Object *container, const char *id);
+const char *object_name(const Object *o);   /* the last part of its path */
+bool id_is_wellformed(const char *id);      /* a letter, then letters, digits, '-', '.', '_'; at most 127 */

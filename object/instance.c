@@ -1,0 +1,141 @@
+/* object/instance.c - an instance's members: defaults, setting, getting.
+ * Page: docs/object.md.  Test: tests/unit/object/object-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "instance.h"
+#include "object/device.h"
+#include "util/error.h"
+#include "util/log.h"
+
+#include <string.h>
+
+static void *field_of(Object *o, const Property *p)
+{
+    return (char *)o + p->offset;
+}
+
+static void set_default(const Property *p, void *opaque)
+{
+    Object *o = opaque;
+    g_autoptr(Json) value = property_default(p);
+
+    if (value && (p->defval || p->defstr)) {
+        Property open = *p;
+
+        open.min = open.max = 0; /* a default may say "not set" outside of what users may say */
+        g_assert(p->type->parse(&open, field_of(o, p), value, NULL));
+    }
+}
+
+static void clear_property(const Property *p, void *opaque)
+{
+    if (p->type->clear) {
+        p->type->clear(p, field_of(opaque, p));
+    }
+}
+
+Object *instance_new(const ObjectType *type)
+{
+    Object *o;
+
+    g_assert(type->size >= sizeof(Object));
+    o = g_malloc0(type->size);
+    o->type = type;
+    type_properties(type, set_default, o);
+    return o;
+}
+
+void instance_free(Object *o)
+{
+    type_properties(o->type, clear_property, o);
+    g_clear_pointer(&o->children, g_ptr_array_unref);
+    g_free(o->id);
+    g_free(o->path);
+    g_free(o);
+}
+
+/* ---- errors that list what is accepted ---- */
+
+static void collect_name(const Property *p, void *opaque)
+{
+    GPtrArray *names = opaque;
+
+    if (!(p->flags & PROP_READONLY)) {
+        g_ptr_array_add(names, (void *)p->name);
+    }
+}
+
+static bool fail_unknown(const ObjectType *type, const char *name, GError **errp)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autofree char *list = NULL;
+
+    type_properties(type, collect_name, names);
+    g_ptr_array_add(names, NULL);
+    list = g_strjoinv(", ", (char **)names->pdata);
+    return fail(errp, "Property '%s.%s' not found; accepted: %s", type->name, name, *list ? list : "none");
+}
+
+/* ---- setting and getting ---- */
+
+bool object_set(Object *o, const char *name, const Json *value, GError **errp)
+{
+    const Property *p = type_property(o->type, name);
+
+    if (!p) {
+        return fail_unknown(o->type, name, errp);
+    }
+    if (p->flags & PROP_READONLY) {
+        return fail(errp, "Property '%s.%s' is not writable", o->type->name, name);
+    }
+    if (o->is_realized && !(p->flags & PROP_SETTABLE)) {
+        return fail(errp, "Property '%s.%s' cannot be set after it was created (%s)", o->type->name, name,
+                    o->path ? o->path : "no path");
+    }
+    if (!p->type->parse(p, field_of(o, p), value, errp)) {
+        return false;
+    }
+    TRACE(object_set, "%s.%s", o->path ? o->path : o->type->name, name);
+    if (o->is_realized && p->changed) {
+        p->changed(o, p);
+    }
+    return true;
+}
+
+bool object_set_str(Object *o, const char *name, const char *value, GError **errp)
+{
+    g_autoptr(Json) j = json_string(value);
+
+    return object_set(o, name, j, errp);
+}
+
+Json *object_get(Object *o, const char *name, GError **errp)
+{
+    const Property *p = type_property(o->type, name);
+
+    if (!p) {
+        fail_unknown(o->type, name, errp);
+        return NULL;
+    }
+    return p->type->print(p, field_of(o, p));
+}
+
+static bool is_housekeeping(const Object *o, const char *key)
+{
+    if (type_property(o->type, key)) {
+        return false;
+    }
+    return !strcmp(key, "id") || !strcmp(key, kind_type_key(o->type->kind)) ||
+           (o->type->kind == KIND_DEVICE && !strcmp(key, "bus"));
+}
+
+bool object_set_props(Object *o, const Json *props, GError **errp)
+{
+    for (size_t i = 0; props && i < json_size(props); i++) {
+        const char *key = json_key_at(props, i);
+
+        if (!is_housekeeping(o, key) && !object_set(o, key, json_value_at(props, i), errp)) {
+            return false;
+        }
+    }
+    return true;
+}
