@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -421,6 +422,7 @@ int main(void)
     static Listener listeners[] = { { PORT_REQUEST, answer_requests }, { PORT_BULK, serve_bulk } };
     pthread_t thread;
 
+    signal(SIGPIPE, SIG_IGN);
     set_sysctl("/proc/sys/net/core/netdev_max_backlog", "20000");
     set_sysctl("/proc/sys/net/ipv4/tcp_mem", "65536 131072 262144");
     pthread_create(&thread, NULL, serve_echo, NULL);

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# tests/handoff/bare-test.py - the bare guest handed over under numbered traffic: topologies, rates, events.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest boots in milliseconds and keeps up with 5000 datagrams a second, so every promise is tried here first."""
+import re
+import struct
+import sys
+
+from pair import Failed, Pair, bare_args, base, check_move, check_report, machine_args
+from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
+
+MOVES = 20 if base.FULL else 3
+DISK_SECTORS = 2048
+PARK_SECONDS = 0.5
+
+
+class Scene:
+    """A topology, a pair and a client, all closed at the end."""
+    def __init__(self, folder, topology=Stream, rate=1000, disk=None, **pair):
+        self.topology = topology(folder)
+        self.pair = self.client = None
+        args = bare_args()
+        if disk:
+            args += ['-drive', f'file={disk},format=raw,if=none,id=d0', '-device', 'virtio-blk-device,drive=d0']
+        try:
+            self.pair = Pair(self.topology, args, folder, machine=machine_args('64M'), **pair)
+            self.pair.now.console.expect('BARE-GUEST-READY', 30)
+            self.pair.now.console.send('t')             # no tick lines: what is counted is asked for
+            self.client = self.topology.client('--echo', rate, '--from-guest', rate, '--broadcast', 50)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+    def close(self):
+        for part in (self.client, self.pair, self.topology):
+            if part:
+                part.close()
+
+    def counters(self):
+        """The guest's counters as its console tells them."""
+        console = self.pair.now.console
+        console.send('c')
+        text = console.expect(r'counters (\{[^\r\n]*\})\r?\n', 10)[1].decode()
+        return {name: int(value) for name, value in re.findall(r'"(\w+)":(\d+)', text)}
+
+    def check(self):
+        report = self.client.stop()
+        check_report(report, self.pair.moves, tcp=False)
+        return report
+
+
+def moves_lose_nothing(topology, rate):
+    def case(folder):
+        with Scene(folder, topology, rate) as scene:
+            scene.client.run_for(0.3)
+            for _ in range(MOVES):
+                check_move(scene.pair.move())
+                scene.client.run_for(0.2)
+            scene.check()
+    return case
+
+
+def dirtying(folder):
+    with Scene(folder, OneBridge if base.os.geteuid() == 0 else Stream, 1000) as scene:
+        scene.pair.now.console.send('d')
+        scene.client.run_for(0.5)
+        for _ in range(MOVES):
+            check_move(scene.pair.move())
+            scene.client.run_for(0.3)
+        counters = scene.counters()
+        if counters['dirty_wrong'] or not counters['dirty_rounds']:
+            raise Failed(f"memory went back in time on {counters['dirty_wrong']} pages "
+                         f"({counters['dirty_rounds']} rounds)")
+        scene.check()
+
+
+def over_tcp(folder):
+    with Scene(folder, Stream, 1000, transport='tcp') as scene:
+        check_move(scene.pair.move())
+        scene.client.run_for(0.2)
+        scene.check()
+
+
+def disk_follows(folder):
+    image = folder / 'disk.img'
+    image.write_bytes(bytes(512 * DISK_SECTORS))
+    with Scene(folder, Stream, 1000, disk=image) as scene:
+        scene.client.run_for(0.5)
+        for _ in range(2):
+            check_move(scene.pair.move())
+            scene.client.run_for(0.3)
+        counters = scene.counters()
+        scene.check()
+        scene.pair.now.quit()
+    if counters['disk_errors']:
+        raise Failed(f"{counters['disk_errors']} disk errors")
+    flushed = counters['sectors_flushed']
+    data = image.read_bytes()
+    # Every number that was flushed is on the disk (or a later one that fell on the same sector).
+    for number in range(max(1, flushed - DISK_SECTORS + 2), flushed + 1):
+        at = 1 + number % (DISK_SECTORS - 1)
+        found, = struct.unpack_from('>Q', data, 512 * at)
+        if data[512 * at:512 * (at + 1)] != struct.pack('>Q', found) * 64:
+            raise Failed(f'sector {at} is torn')
+        if found and found % (DISK_SECTORS - 1) != at - 1:
+            raise Failed(f'sector {at} holds number {found}')
+    at = 1 + flushed % (DISK_SECTORS - 1)
+    if struct.unpack_from('>Q', data, 512 * at)[0] < flushed:
+        raise Failed(f'number {flushed} was flushed and is not on the disk')
+
+
+def ticks_go_on(folder):
+    with Scene(folder) as scene:
+        before = scene.counters()
+        scene.pair.move()
+        after = scene.counters()
+        if not before['ticks'] <= after['ticks'] <= before['ticks'] + 1000 or after['late_ticks'] != before['late_ticks']:
+            raise Failed(f'ticks jumped: {before} {after}')
+        scene.check()
+
+
+def parked(folder):
+    with Scene(folder) as scene:
+        pair = scene.pair
+        target, uri = pair.listen('-S')
+        since = pair.begin(uri)
+        pair.now.qmp.event('STOP', 30, since=since)
+        pair.now.qmp.event('MIGRATION', 30, since=since, status='completed')
+        if target.qmp.execute('query-status')['running']:
+            raise Failed('the parked destination runs')
+        if 'downtime' in pair.now.qmp.execute('query-migrate'):
+            raise Failed('a downtime is reported before the guest has started')
+        scene.client.run_for(PARK_SECONDS)              # the frames of this time wait on the destination
+        target.qmp.execute('cont')
+        pair.moves.append(pair.finish(target, since))
+        pair.retire(target)
+        scene.client.run_for(0.3)
+        scene.check()
+
+
+def parked_and_thawed(folder):
+    with Scene(folder) as scene:
+        pair = scene.pair
+        target, uri = pair.listen('-S')
+        since = pair.begin(uri)
+        pair.now.qmp.event('MIGRATION', 30, since=since, status='completed')
+        scene.client.run_for(0.1)
+        pair.now.qmp.execute('cont')                    # the owner takes it back
+        pair.now.qmp.event('RESUME', 10, since=since)
+        scene.client.run_for(0.3)
+        scene.check()
+        if target.process.poll() is None and target.qmp.execute('query-status')['running']:
+            raise Failed('both sides run')
+
+
+def paused_by_the_user(folder):
+    with Scene(folder) as scene:
+        pair = scene.pair
+        scene.client.stop()
+        pair.now.qmp.execute('stop')
+        target, uri = pair.listen()
+        since = pair.begin(uri)
+        pair.now.qmp.event('MIGRATION', 30, since=since, status='completed')
+        target.qmp.event('MIGRATION', 30, status='completed')
+        if target.qmp.execute('query-status')['running']:
+            raise Failed('a paused guest runs after the handoff')
+        target.qmp.execute('cont')
+        target.qmp.event('RESUME', 10)
+        pair.retire(target)
+        before = scene.counters()['ticks']
+        pair.now.console.send('t')
+        pair.now.console.expect(f'tick {before + 10}', 10)
+
+
+def slowly(scene):
+    """A handoff that takes its time, so that something can happen to it."""
+    scene.pair.parameters = {'max-bandwidth': 1 << 20}
+    scene.pair.now.console.send('d')
+    target, uri = scene.pair.listen()
+    since = scene.pair.begin(uri)
+    scene.pair.now.qmp.event('MIGRATION', 30, since=since, status='active')
+    return target, since
+
+
+def then_moves(scene):
+    """After a failure the guest still runs here, has lost nothing, and can be handed over."""
+    scene.pair.parameters = {'max-bandwidth': 0}
+    if not scene.pair.now.qmp.execute('query-status')['running']:
+        raise Failed('the guest does not run after the handoff failed')
+    scene.client.run_for(0.2)
+    check_move(scene.pair.move())
+    scene.client.run_for(0.2)
+    scene.check()
+
+
+def cancelled(folder):
+    with Scene(folder) as scene:
+        target, since = slowly(scene)
+        scene.pair.now.qmp.execute('migrate_cancel')
+        scene.pair.now.qmp.event('MIGRATION', 20, since=since, status='cancelled')
+        target.kill()
+        then_moves(scene)
+
+
+def destination_killed_while_active(folder):
+    with Scene(folder) as scene:
+        target, since = slowly(scene)
+        target.kill()
+        scene.pair.now.qmp.event('MIGRATION', 20, since=since, status='failed')
+        then_moves(scene)
+
+
+def at_switchover(scene):
+    """Everything sent but the devices, harts stopped: status pre-switchover."""
+    now = scene.pair.now
+    target, uri = scene.pair.listen()
+    scene.pair.prepare(now)
+    now.qmp.execute('migrate-set-capabilities',
+                    {'capabilities': [{'capability': 'pause-before-switchover', 'state': True}]})
+    since = now.qmp.mark()
+    now.qmp.execute('migrate', {'uri': uri})
+    now.qmp.event('MIGRATION', 30, since=since, status='pre-switchover')
+    scene.client.run_for(0.1)
+    return target, since
+
+
+def no_pause(scene):
+    scene.pair.now.qmp.execute('migrate-set-capabilities',
+                               {'capabilities': [{'capability': 'pause-before-switchover', 'state': False}]})
+
+
+def cancelled_at_switchover(folder):
+    with Scene(folder) as scene:
+        target, since = at_switchover(scene)
+        scene.pair.now.qmp.execute('migrate_cancel')
+        scene.pair.now.qmp.event('MIGRATION', 20, since=since, status='cancelled')
+        scene.pair.now.qmp.event('RESUME', 10, since=since)
+        target.kill()
+        no_pause(scene)
+        then_moves(scene)
+
+
+def destination_killed_at_switchover(folder):
+    with Scene(folder) as scene:
+        target, since = at_switchover(scene)
+        target.kill()
+        try:
+            scene.pair.now.qmp.execute('migrate-continue', {'state': 'pre-switchover'})
+        except base.QmpError:
+            pass                                        # the loss may have been noticed before
+        scene.pair.now.qmp.event('MIGRATION', 20, since=since, status='failed')
+        scene.pair.now.qmp.event('RESUME', 10, since=since)
+        no_pause(scene)
+        then_moves(scene)
+
+
+def continued_at_switchover(folder):
+    with Scene(folder) as scene:
+        target, since = at_switchover(scene)
+        scene.pair.now.qmp.execute('migrate-continue', {'state': 'pre-switchover'})
+        scene.pair.finish(target, since)
+        scene.pair.retire(target)
+        scene.client.run_for(0.2)
+        scene.check()
+
+
+TOPOLOGIES = [OneBridge, ThreeBridges, Stream, Dgram, MirroredStream]
+GROUPS = {
+    'matrix': [(f'{topology.name}, {rate}/s: {MOVES} handoffs lose nothing', moves_lose_nothing(topology, rate))
+               for topology in TOPOLOGIES for rate in (1000, 5000)],
+    'events': [
+        ('a guest that dirties memory arrives whole', dirtying),
+        ('over tcp: nothing is lost', over_tcp),
+        ('what was flushed is on the disk, on whichever side', disk_follows),
+        ('ticks go on', ticks_go_on),
+        ('a parked destination gets what arrived meanwhile', parked),
+        ('the owner of a parked guest takes it back', parked_and_thawed),
+        ('a guest that was paused by the user stays paused', paused_by_the_user),
+        ('cancelled: nothing is lost', cancelled),
+        ('destination killed while RAM is sent: nothing is lost', destination_killed_while_active),
+        ('cancelled at the switchover: nothing is lost', cancelled_at_switchover),
+        ('destination killed at the switchover: nothing is lost', destination_killed_at_switchover),
+        ('continued at the switchover: nothing is lost', continued_at_switchover),
+    ],
+}
+
+if __name__ == '__main__':
+    group = sys.argv.pop(1) if len(sys.argv) > 1 and sys.argv[1] in GROUPS else None
+    sys.exit(base.run_tests([case for name, cases in GROUPS.items() if group in (None, name) for case in cases]))
