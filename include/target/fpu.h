@@ -89,7 +89,13 @@ static inline uint64_t f64_sgnjx(uint64_t a, uint64_t b)
 /* fma: a * b + c with one rounding; the caller flips signs for the other three forms.
  * eq is quiet, lt and le signal on any NaN.  min and max are IEEE 754-2019 minimumNumber and
  * maximumNumber.  class gives fclass's 10-bit mask.
- * To integers: saturating, NaN gives the largest value; the caller sign-extends 32-bit results. */
+ * To integers: saturating, NaN gives the largest value; the caller sign-extends 32-bit results.
+ *
+ * On x86-64 the same names are inline functions over the host's arithmetic; elsewhere they are the
+ * integer implementation. */
+#if defined(__x86_64__)
+#include "target/fpu-x86.h"
+#else
 #define FPU_DECLARE(f, uint)                                                                       \
     uint f##_add(uint a, uint b, FpuStatus *s);                                                    \
     uint f##_sub(uint a, uint b, FpuStatus *s);                                                    \
@@ -116,3 +122,4 @@ FPU_DECLARE(f32, uint32_t);
 FPU_DECLARE(f64, uint64_t);
 uint64_t f32_to_f64(uint32_t a, FpuStatus *s);
 uint32_t f64_to_f32(uint64_t a, FpuStatus *s);
+#endif
