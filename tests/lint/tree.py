@@ -1,6 +1,7 @@
 # tests/lint/tree.py - what the lints share: the files of the tree, and findings with their known exceptions.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Files are those that git knows or would add; without git, all but build folders."""
+import fnmatch
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def text(root, path):
 
 
 class Findings:
-    """Collects what a lint finds.  tests/lint/exceptions.txt has lines `lint path`: known, and to be made fewer."""
+    """Collects what a lint finds.  tests/lint/exceptions.txt has lines `lint path` (or pattern): known, and to be made fewer."""
     def __init__(self, root, lint):
         self.lint, self.errors, self.used = lint, [], set()
         rows = [line.split('#')[0].split() for line in (root / 'tests/lint/exceptions.txt').read_text().splitlines()]
@@ -31,9 +32,9 @@ class Findings:
 
     def add(self, path, what, line=None):
         path = str(path)
-        if path in self.known:
-            self.used.add(path)
-        else:
+        known = {pattern for pattern in self.known if fnmatch.fnmatchcase(path, pattern)}
+        self.used |= known
+        if not known:
             self.errors.append(f'{path}:{line}: {what}' if line else f'{path}: {what}')
 
     def finish(self, count, unit):
