@@ -1,0 +1,162 @@
+/* tests/unit/system/machine-test.c - memory, registers, clock and wires of a machine without devices.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "system/clock.h"
+#include "system/dma.h"
+#include "system/handoff.h"
+#include "system/irq.h"
+#include "system/ram.h"
+#include "system/region.h"
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "util/loop.h"
+
+static void a_dma_write_sets_the_dirty_bit_of_each_page_it_touches(void)
+{
+    RamBlock *b = ram_add("ram", 0x80000000, 1 << 20, NULL);
+    uint8_t data[2] = {1, 2};
+
+    g_assert_nonnull(b);
+    g_assert_true(dma_write(0x80000fff, data, 2));
+    g_assert_cmphex(b->dirty[0], ==, 3);
+    g_assert_false(dma_write(0x80000000 + (1 << 20) - 1, data, 2));
+    g_assert_false(dma_read(0x1000, data, 1));
+    g_assert_null(ram_add("other", 0x80000000 + (1 << 20) - 4096, 8192, NULL));
+    ram_free_all();
+}
+
+static uint64_t seen_offset[4], seen_value[4];
+static unsigned seen_size[4], seen_count;
+
+static void reg_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    seen_offset[seen_count] = offset;
+    seen_value[seen_count] = value;
+    seen_size[seen_count++] = size;
+}
+
+static uint64_t reg_read(void *opaque, uint64_t offset, unsigned size)
+{
+    return 0x11111111 * (1 + offset / 4);
+}
+
+static void an_access_wider_than_the_region_allows_is_split(void)
+{
+    static const RegionOps ops = {reg_read, reg_write, 4, 4, 0};
+    uint64_t value;
+
+    g_assert_true(region_add("dev", 0x1000, 0x100, &ops, NULL, NULL));
+    g_assert_false(region_add("dev2", 0x10ff, 1, &ops, NULL, NULL));
+    g_assert_true(region_write(0x1008, 8, 0x1122334455667788));
+    g_assert_cmpuint(seen_count, ==, 2);
+    g_assert_cmphex(seen_value[1], ==, 0x11223344);
+    g_assert_cmphex(seen_offset[1], ==, 12);
+    g_assert_true(region_read(0x1000, 8, &value));
+    g_assert_cmphex(value, ==, 0x2222222211111111);
+    g_assert_false(region_read(0x1000, 2, &value));
+    g_assert_false(region_read(0x1100, 4, &value));
+    region_remove(0x1000);
+}
+
+static unsigned fired;
+
+static void on_timer(void *opaque)
+{
+    fired++;
+    loop_quit(0);
+}
+
+static void a_stopped_clock_stands_still_and_its_timers_wait(void)
+{
+    Timer *t = timer_new(on_timer, NULL);
+    int64_t at = clock_virtual_ns();
+
+    timer_set(t, at + NS_PER_MS);
+    g_assert_cmpint(clock_virtual_ns(), ==, at);
+    clock_enable();
+    loop_run();
+    g_assert_cmpuint(fired, ==, 1);
+    g_assert_cmpint(clock_virtual_ns(), >=, at + NS_PER_MS);
+    clock_disable();
+    clock_set_ns(5000);
+    g_assert_cmpint(clock_virtual_ns(), ==, 5000);
+    clock_set_timebase_offset(-50); /* the guest set mtime back to 0 */
+    g_assert_cmpuint(clock_timebase(), ==, 0);
+    g_assert_cmpint(clock_timebase_deadline(10), ==, 6000);
+    g_assert_cmpint(clock_timebase_deadline(UINT64_MAX), ==, TIMER_NEVER);
+    clock_set_timebase_offset(0);
+    timer_free(t);
+}
+
+static Irq out;
+static bool level_in, level_watched;
+
+static void on_in(void *opaque, int n, bool level)
+{
+    level_in = level;
+}
+
+static void on_watch(void *opaque, int n, bool level)
+{
+    level_watched = level;
+}
+
+static void an_intercepted_wire_still_reaches_its_device(void)
+{
+    struct Object *dev = (struct Object *)&out;
+
+    irq_inputs_add(dev, NULL, on_in, NULL, 1);
+    g_assert_true(irq_input(dev, NULL, 0, &out));
+    g_assert_false(irq_input(dev, NULL, 1, &out));
+    irq_outputs_add(dev, "sysbus-irq", &out, 1);
+    g_assert_true(irq_intercept_out(dev, "sysbus-irq", on_watch, NULL));
+    irq_set(&out, true);
+    g_assert_true(level_in && level_watched);
+    irq_forget(dev);
+}
+
+static GString *story;
+
+static void listen(bool is_running, RunState s, void *opaque)
+{
+    g_string_append_printf(story, "%s%c", (const char *)opaque, is_running ? '+' : '-');
+}
+
+static void listeners_hear_a_start_in_order_and_a_stop_in_reverse(void)
+{
+    story = g_string_new(NULL);
+    runstate_notify(20, listen, "b");
+    runstate_notify(10, listen, "a");
+    vm_start();
+    g_assert_true(vm_stop(RUN_STATE_PAUSED));
+    g_assert_false(vm_stop(RUN_STATE_PAUSED));
+    g_assert_cmpstr(story->str, ==, "a+b+b-a-");
+    g_string_free(story, TRUE);
+}
+
+static void blockers_are_refused_when_only_migratable(void)
+{
+    HandoffBlocker *b = handoff_block("device x cannot travel", NULL);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_cmpstr(handoff_blocked(0), ==, "device x cannot travel");
+    handoff_unblock(b);
+    g_assert_null(handoff_blocked(0));
+    handoff_set_only_migratable(true);
+    g_assert_null(handoff_block("y", &err));
+    g_assert_nonnull(err);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    runstate_init();
+    vm_lock();
+    g_test_add_func("/system/ram/a_dma_write_sets_dirty_bits", a_dma_write_sets_the_dirty_bit_of_each_page_it_touches);
+    g_test_add_func("/system/region/wide_access_is_split", an_access_wider_than_the_region_allows_is_split);
+    g_test_add_func("/system/clock/a_stopped_clock_stands_still", a_stopped_clock_stands_still_and_its_timers_wait);
+    g_test_add_func("/system/irq/intercepted_wire_still_works", an_intercepted_wire_still_reaches_its_device);
+    g_test_add_func("/system/runstate/listeners_in_order", listeners_hear_a_start_in_order_and_a_stop_in_reverse);
+    g_test_add_func("/system/handoff/only_migratable", blockers_are_refused_when_only_migratable);
+    return g_test_run();
+}
