@@ -31,8 +31,9 @@ check-full: deps all guest-files     ## check, with every case of the handoff ma
 demo: deps all                       ## boot Linux, hand it over to and fro under traffic, draw what happened
 	$(PYTHON) scripts/demo.py --build $(BUILD)
 
-bench: deps all guest-files          ## compare the handoff with QEMU's (installs qemu-system-misc)
+bench: deps all guest-files          ## compare boot and handoff with QEMU (installs qemu-system-misc)
 	./scripts/install-deps --bench
+	$(PYTHON) bench/boot/run.py --build $(BUILD)
 	$(PYTHON) bench/handoff/run.py --build $(BUILD)
 
 install: all                         ## install under the configured prefix
