@@ -2,9 +2,10 @@
 # tests/handoff/bare-test.py - the bare guest handed over under numbered traffic: topologies, rates, events.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest boots in milliseconds and keeps up with 5000 datagrams a second, so every promise is tried here first."""
-import re
+import json
 import struct
 import sys
+import time
 
 from pair import Failed, Pair, bare_args, base, check_move, check_report, machine_args
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
@@ -46,8 +47,7 @@ class Scene:
         """The guest's counters as its console tells them."""
         console = self.pair.now.console
         console.send('c')
-        text = console.expect(r'counters (\{[^\r\n]*\})\r?\n', 10)[1].decode()
-        return {name: int(value) for name, value in re.findall(r'"(\w+)":(\d+)', text)}
+        return json.loads(console.expect(r'counters (\{[^\r\n]*\})\r?\n', 10)[1])
 
     def check(self):
         report = self.client.stop()
@@ -270,6 +270,68 @@ def continued_at_switchover(folder):
         scene.check()
 
 
+def source_killed_after_the_start(folder):
+    """What the source had not forwarded dies with it, and no more than that."""
+    rate, bound_ms = 1000, 60
+    with Scene(folder, rate=rate) as scene:
+        pair = scene.pair
+        target, uri = pair.listen()
+        pair.begin(uri)
+        target.qmp.event('RESUME', 30)
+        pair.now.kill()
+        pair.now, pair.side = target, 1 - pair.side
+        scene.client.run_for(0.5)
+        counters = scene.counters()
+        report = scene.client.stop()
+        for where, flow in (('client', report['echo']), ('guest', counters['echo']), ('guest', counters['broadcast'])):
+            if flow['duplicated'] or flow['reordered']:
+                raise Failed(f"{where}: {flow['duplicated']} duplicated, {flow['reordered']} reordered")
+        if report['echo']['lost'] > rate * bound_ms / 1000:
+            raise Failed(f"{report['echo']['lost']} lost by a source that was killed after the start")
+        check_move(pair.move())                         # and the guest can go on from there
+
+
+def qmp_is_alive(folder):
+    limit = 0.2 * base.PATIENCE
+    with Scene(folder) as scene:
+        pair, worst = scene.pair, 0.0
+        pair.parameters = {'max-bandwidth': 4 << 20}
+        pair.now.console.send('d')
+        target, uri = pair.listen()
+        since = pair.begin(uri)
+        pair.now.qmp.event('MIGRATION', 30, since=since, status='active')
+        for _ in range(100):
+            for emulator in (pair.now, target):
+                began = time.monotonic()
+                emulator.qmp.execute('query-migrate')
+                worst = max(worst, time.monotonic() - began)
+        pair.now.qmp.execute('migrate-set-parameters', {'max-bandwidth': 0})
+        pair.moves.append(pair.finish(target, since))
+        pair.retire(target)
+        if worst > limit:
+            raise Failed(f'a reply took {worst * 1000:.0f} ms')
+        scene.check()
+
+
+def netdev_that_cannot(folder):
+    """A backend that cannot be read while the guest is stopped is refused by name, or listed when that is accepted."""
+    machine = base.Emulator([*machine_args('64M'), *bare_args(), '-netdev', 'user,id=unable', '-device',
+                             'virtio-net-device,netdev=unable'], folder=folder)
+    try:
+        machine.console.expect('BARE-GUEST-READY', 30)
+        machine.qmp.execute('migrate-set-capabilities', {'capabilities': [
+            {'capability': name, 'state': True} for name in ('return-path', 'netpass')]})
+        try:
+            machine.qmp.execute('migrate', {'uri': f'unix:{folder}/nobody.sock'})
+        except base.QmpError as why:
+            if 'unable' not in why.desc:
+                raise Failed(f'the refusal does not name the netdev: {why.desc}') from None
+        else:
+            raise Failed('a netdev that cannot be captured was accepted')
+    finally:
+        machine.close()
+
+
 TOPOLOGIES = [OneBridge, ThreeBridges, Stream, Dgram, MirroredStream]
 GROUPS = {
     'matrix': [(f'{topology.name}, {rate}/s: {MOVES} handoffs lose nothing', moves_lose_nothing(topology, rate))
@@ -287,6 +349,9 @@ GROUPS = {
         ('cancelled at the switchover: nothing is lost', cancelled_at_switchover),
         ('destination killed at the switchover: nothing is lost', destination_killed_at_switchover),
         ('continued at the switchover: nothing is lost', continued_at_switchover),
+        ('source killed after the start: at most its tail is lost', source_killed_after_the_start),
+        ('QMP answers throughout', qmp_is_alive),
+        ('a netdev that cannot be captured is refused by name', netdev_that_cannot),
     ],
 }
 
