@@ -26,5 +26,8 @@ const ObjectType *const hw_types[] = {
     &sifive_test_type,
     &virtio_mmio_type,
     &virtio_device_type,
+    &virtio_net_type,
+    &virtio_blk_type,
+    &virtio_rng_type,
     NULL,
 };

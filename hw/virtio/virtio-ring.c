@@ -182,9 +182,9 @@ static bool is_usable(const VirtQueue *q)
     return q->used && q->st->is_ready && virtio_is_live(q->device);
 }
 
-bool virtqueue_has_work(VirtQueue *q)
+uint16_t virtqueue_waiting(VirtQueue *q)
 {
-    return is_usable(q) && avail_index(q) != q->st->last_avail;
+    return is_usable(q) ? avail_index(q) - q->st->last_avail : 0;
 }
 
 VirtioChain *virtqueue_pop(VirtQueue *q)
@@ -298,7 +298,7 @@ bool virtqueue_want_notify(VirtQueue *q, bool want)
     if (!q->event_idx) {
         ring_store16(q, 0, want ? 0 : USED_NO_NOTIFY);
     } else if (want) {
-        ring_store16(q, 4 + 8 * (uint64_t)st->size, st->last_avail);
+        ring_store16(q, 4 + 8 * (uint64_t)st->size, avail_index(q)); /* chains that wait need no notification */
     }
     if (!want) {
         return false;

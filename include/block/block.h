@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Owner: main loop (vm_lock).  Requests complete in the main loop, in any order.  While the VM is frozen none is in
- * flight.  A node that was handed over is opened read-only until `activate`. */
+ * flight.  A node of a process that waits for a guest is opened read-only until `activate`; a node that may be written
+ * holds a lock on its file, so that two processes never write one disk.  docs/block.md */
 #pragma once
 
 #include <glib.h>
@@ -21,16 +22,31 @@ struct BlockRequest { /* the caller keeps it, and the memory behind iov, until `
     uint64_t offset, size;         /* bytes */
     struct iovec *iov;
     int iov_count;
+    bool may_unmap;                /* BLOCK_WRITE_ZEROES: holes are fine */
     void (*done)(BlockRequest *r, int result); /* 0 or -errno; main loop, vm_lock */
     void *opaque;
 };
 
-/* -blockdev / -drive as dicts: driver raw|file, node-name, filename (or file: {...}), read-only, cache, discard. */
+void block_init(void); /* once, after runstate_init(): run state listener, handoff part "block" */
+
+/* -blockdev / -drive as dicts: driver raw|file, node-name (or id), file: {...}|NODE|PATH, filename, format, read-only,
+ * cache (string or {direct, no-flush}), discard, aio, werror, rerror; if, index and media are read by who adds the
+ * device.  Unknown keys: error that lists these. */
 bool block_add(const Json *options, GError **errp);
 bool block_delete(const char *node, GError **errp);
 BlockNode *block_find(const char *node_or_drive_id);
 bool block_attach(BlockNode *n, const char *user, GError **errp); /* one user at a time */
 void block_detach(BlockNode *n);
+const char *block_name(const BlockNode *n);
 uint64_t block_size(const BlockNode *n);
 bool block_is_read_only(const BlockNode *n);
+bool block_can_discard(const BlockNode *n); /* discard=unmap */
 void block_submit(BlockNode *n, BlockRequest *r);
+/* Waits until no worker touches the memory of a request any more; their `done` is still to come.  For a reset of the
+ * device while it works; otherwise nobody waits with vm_lock.  false: two seconds were not enough. */
+bool block_quiesce(BlockNode *n);
+Json *block_list(void); /* query-block: list of dicts */
+
+/* What to do about an error of a guest's request, by werror= and rerror=; sends the event BLOCK_IO_ERROR. */
+typedef enum BlockErrorAction { BLOCK_ERROR_REPORT, BLOCK_ERROR_IGNORE, BLOCK_ERROR_STOP } BlockErrorAction;
+BlockErrorAction block_error_action(BlockNode *n, BlockOp op, int error);

@@ -66,7 +66,7 @@ VirtioChain *virtqueue_pop(VirtQueue *q);
 VirtioChain *virtqueue_refetch(VirtQueue *q, uint16_t head);
 /* Puts the last chain taken back, as if it had never been taken; several: last one first. */
 void virtqueue_unpop(VirtQueue *q, VirtioChain *c);
-bool virtqueue_has_work(VirtQueue *q);
+uint16_t virtqueue_waiting(VirtQueue *q); /* chains to be taken, as the driver says it */
 
 /* Hands a chain back with the number of bytes written to it.  fill: not yet visible; flush: all filled ones at once. */
 void virtqueue_fill(VirtQueue *q, VirtioChain *c, uint32_t written);
@@ -75,7 +75,7 @@ void virtqueue_push(VirtQueue *q, VirtioChain *c, uint32_t written);
 /* Interrupts the driver, unless it asked not to be. */
 void virtqueue_interrupt(VirtQueue *q);
 
-/* Asks the driver to notify (or not to).  After asking, returns whether work came meanwhile: look again. */
+/* Asks the driver to notify about chains from now on (or not to).  After asking, returns whether any wait already. */
 bool virtqueue_want_notify(VirtQueue *q, bool want);
 
 /* Copies between a chain and a flat buffer, from `offset` on; returns the bytes copied (less at the end). */

@@ -1,0 +1,196 @@
+/* block/handoff.c - disks change their owner with the guest.
+ * Page: docs/block.md.  Test: tests/unit/block/handoff-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What always holds: at most one process has the write lock.  The source gives it up in drain(), when all its writes are
+ * on the disk and before RUN can be sent; it takes it back in thaw().  The destination takes it in activate(), after
+ * RUN; if it cannot, it gives the guest back, and its own locks before that. */
+#include "block/node.h"
+
+#include "system/handoff.h"
+#include "system/runstate.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DRAIN_SECONDS = 10, NODES_MAX = 256, VERSION = 1 };
+
+static bool belongs_to_guest(const BlockNode *n)
+{
+    return !n->below && n->wants_write;
+}
+
+/* ---- source ---- */
+static bool part_drain(HandoffPart *p, GError **errp)
+{
+    int64_t deadline = g_get_monotonic_time() * 1000 + DRAIN_SECONDS * NS_PER_SEC;
+
+    if (!block_wait_idle(deadline, errp) || !block_sync_all(deadline, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (belongs_to_guest(n) && n->has_lock) {
+            lock_drop(n->fd);
+            n->has_lock = false;
+            n->is_writable = false; /* the descriptor could, we may not */
+        }
+    }
+    return true;
+}
+
+static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
+{
+    state_put_u8(w, VERSION);
+    state_put_be32(w, block_nodes()->len);
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (strlen(n->name) > 255) {
+            return fail(errp, "disk name '%.32s...' is too long to be sent", n->name);
+        }
+        state_put_str8(w, n->name);
+        state_put_be64(w, block_size(n));
+        state_put_u8(w, block_is_read_only(n));
+    }
+    return true;
+}
+
+/* Opens for writing with the lock; a node that can already is left alone. */
+static bool own_all(GError **errp)
+{
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (belongs_to_guest(n) && !n->is_writable && !raw_open(n, true, errp)) {
+            g_prefix_error(errp, "disk '%s': ", n->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void disown_all(void)
+{
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+        g_autoptr(GError) err = NULL;
+
+        if (belongs_to_guest(n) && n->is_writable && !raw_open(n, false, &err)) {
+            raw_close(n); /* gone for us, which is what matters */
+        }
+    }
+}
+
+/* The guest is ours.  If a disk is not any more, the guest sees I/O errors on it rather than another's data. */
+static void part_thaw(HandoffPart *p, bool was_after_run)
+{
+    GError *err = NULL;
+
+    if (!own_all(&err)) {
+        error_report_free("taking the guest back", err);
+    }
+}
+
+/* ---- destination ---- */
+static bool load_node(StateReader *r, GError **errp)
+{
+    char name[256];
+    uint64_t size;
+    uint8_t read_only;
+    BlockNode *n;
+
+    if (!state_get_str8(r, name, errp) || !state_get_be64(r, &size, errp) || !state_get_u8(r, &read_only, errp)) {
+        return false;
+    }
+    if (!(n = block_find(name))) {
+        return fail(errp, "the guest has a disk '%s' that is not configured here", name);
+    }
+    if (size != block_size(n)) {
+        return fail(errp, "disk '%s' has %" G_GUINT64_FORMAT " bytes at the source and %" G_GUINT64_FORMAT " here", name,
+                    size, block_size(n));
+    }
+    return read_only <= 1 && read_only == block_is_read_only(n) ? true :
+           fail(errp, "disk '%s' is %s at the source but not here", name, read_only ? "read-only" : "writable");
+}
+
+static bool part_load(HandoffPart *p, StateReader *r, GError **errp)
+{
+    uint8_t version;
+    uint32_t count;
+
+    if (!state_get_u8(r, &version, errp) || !state_get_be32(r, &count, errp)) {
+        return false;
+    }
+    if (version != VERSION || count > NODES_MAX) {
+        return fail(errp, "%s: version %u with %u disks is not understood", r->what, version, count);
+    }
+    if (count != block_nodes()->len) {
+        return fail(errp, "the source has %u disk nodes, here are %u", count, block_nodes()->len);
+    }
+    while (count--) {
+        if (!load_node(r, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The file as it is now, not as it was when the process started to wait. */
+static bool part_check(HandoffPart *p, GError **errp)
+{
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+        uint64_t size = n->size;
+
+        if (n->below || n->is_writable) {
+            continue;
+        }
+        if (!raw_open(n, false, errp)) {
+            g_prefix_error(errp, "disk '%s': ", n->name);
+            return false;
+        }
+        if (n->size != size) {
+            return fail(errp, "disk '%s' changed its size while waiting", n->name);
+        }
+        if (belongs_to_guest(n) && access(n->filename, W_OK) < 0) {
+            return fail_errno(errp, errno, "disk '%s': '%s' cannot be written", n->name, n->filename);
+        }
+    }
+    return true;
+}
+
+static bool part_activate(HandoffPart *p, GError **errp)
+{
+    return own_all(errp);
+}
+
+static void part_give_back(HandoffPart *p)
+{
+    disown_all();
+}
+
+static HandoffPart block_part = {
+    .name = "block", .order = 20,
+    .drain = part_drain, .save = part_save, .thaw = part_thaw,
+    .load = part_load, .check = part_check, .activate = part_activate, .give_back = part_give_back,
+};
+
+/* Whatever way the guest came to run here (a saved file, the manager's word): it runs with its own disks. */
+static void run_changed(bool is_running, RunState s, void *opaque)
+{
+    if (is_running) {
+        part_thaw(&block_part, false);
+    }
+}
+
+void block_init(void)
+{
+    handoff_register(&block_part);
+    runstate_notify(STATE_ORDER_BLOCK, run_changed, NULL);
+}

@@ -1,0 +1,306 @@
+/* block/node.c - disks by name, their requests and the workers that do them.
+ * Owner: main loop (vm_lock).  Page: docs/block.md.  Test: tests/unit/block/block-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "block/node.h"
+
+#include "qapi/json.h"
+#include "system/runstate.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { WORKERS = 4 };
+
+static GPtrArray *nodes;
+static GThreadPool *pool;
+/* Leaf: guards nothing but the wait for counters to become zero. */
+static GMutex idle_lock;
+static GCond idle_changed;
+
+GPtrArray *block_nodes(void)
+{
+    if (!nodes) {
+        nodes = g_ptr_array_new();
+    }
+    return nodes;
+}
+
+/* ---- workers ---- */
+typedef struct Task {
+    BlockNode *node;
+    BlockRequest *request;
+    int result;
+} Task;
+
+static void counter_down(atomic_uint *counter)
+{
+    g_mutex_lock(&idle_lock);
+    atomic_fetch_sub(counter, 1);
+    g_cond_broadcast(&idle_changed);
+    g_mutex_unlock(&idle_lock);
+}
+
+static void task_completed(void *opaque)
+{
+    Task *t = opaque;
+
+    t->request->done(t->request, t->result);
+    counter_down(&t->node->in_flight);
+    g_free(t);
+}
+
+static void task_run(void *data, void *unused)
+{
+    Task *t = data;
+
+    t->result = raw_execute(t->node, t->request);
+    counter_down(&t->node->in_worker);
+    loop_call(task_completed, t);
+}
+
+static int check_request(const BlockNode *n, const BlockRequest *r)
+{
+    if (n->fd < 0) {
+        return -ENOMEDIUM;
+    }
+    if (r->op == BLOCK_FLUSH) {
+        return 0;
+    }
+    if (r->offset > n->size || r->size > n->size - r->offset) {
+        return -EINVAL;
+    }
+    return r->op != BLOCK_READ && !n->is_writable ? -EPERM : 0;
+}
+
+void block_submit(BlockNode *n, BlockRequest *r)
+{
+    BlockNode *base = node_base(n);
+    Task *t = g_new(Task, 1);
+
+    *t = (Task){base, r, check_request(base, r)};
+    atomic_fetch_add(&base->in_flight, 1);
+    TRACE(block_submit, "%s op %d offset %" G_GUINT64_FORMAT " size %" G_GUINT64_FORMAT, n->name, r->op, r->offset,
+          r->size);
+    if (t->result < 0) {
+        loop_call(task_completed, t);
+        return;
+    }
+    if (!pool) {
+        pool = g_thread_pool_new(task_run, NULL, WORKERS, FALSE, NULL);
+    }
+    atomic_fetch_add(&base->in_worker, 1);
+    g_thread_pool_push(pool, t, NULL);
+}
+
+/* ---- waiting ---- */
+static bool wait_zero(atomic_uint *counter, int64_t deadline_ns)
+{
+    bool ok = true;
+
+    g_mutex_lock(&idle_lock);
+    while (ok && atomic_load(counter)) {
+        ok = g_cond_wait_until(&idle_changed, &idle_lock, deadline_ns / 1000);
+    }
+    ok = atomic_load(counter) == 0;
+    g_mutex_unlock(&idle_lock);
+    return ok;
+}
+
+bool block_quiesce(BlockNode *n)
+{
+    return wait_zero(&node_base(n)->in_worker, g_get_monotonic_time() * 1000 + 2 * NS_PER_SEC);
+}
+
+bool block_wait_idle(int64_t deadline_ns, GError **errp)
+{
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = nodes->pdata[i];
+
+        if (!wait_zero(&n->in_flight, deadline_ns)) {
+            return fail(errp, "disk '%s': requests in flight did not complete in time", n->name);
+        }
+    }
+    return true;
+}
+
+typedef struct Sync { /* shared by the waiter and the workers; the last one frees it */
+    BlockRequest request;
+    atomic_uint pending, references;
+    atomic_int result;
+} Sync;
+
+static void sync_unref(Sync *s)
+{
+    if (atomic_fetch_sub(&s->references, 1) == 1) {
+        g_free(s);
+    }
+}
+
+static void sync_run(void *data, void *opaque)
+{
+    BlockNode *n = data;
+    Sync *s = opaque;
+    int result = raw_execute(n, &s->request);
+
+    if (result < 0) {
+        atomic_store(&s->result, result);
+    }
+    counter_down(&n->in_worker);
+    counter_down(&s->pending);
+    sync_unref(s);
+}
+
+bool block_sync_all(int64_t deadline_ns, GError **errp)
+{
+    Sync *s = g_new0(Sync, 1);
+    GThreadPool *own = g_thread_pool_new(sync_run, s, WORKERS, FALSE, NULL);
+    bool ok;
+    int result;
+
+    s->request.op = BLOCK_FLUSH;
+    atomic_store(&s->references, 1);
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = nodes->pdata[i];
+
+        if (!n->below && n->is_writable) {
+            atomic_fetch_add(&s->pending, 1);
+            atomic_fetch_add(&s->references, 1);
+            atomic_fetch_add(&n->in_worker, 1);
+            g_thread_pool_push(own, n, NULL);
+        }
+    }
+    ok = wait_zero(&s->pending, deadline_ns);
+    result = atomic_load(&s->result);
+    g_thread_pool_free(own, FALSE, FALSE); /* workers that still sync end by themselves */
+    sync_unref(s);
+    if (!ok) {
+        return fail(errp, "writing the disks' caches back did not end in time");
+    }
+    return result == 0 || fail_errno(errp, -result, "cannot write the disks' caches back");
+}
+
+/* ---- by name ---- */
+BlockNode *block_find(const char *name)
+{
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = nodes->pdata[i];
+
+        if (!strcmp(n->name, name)) {
+            return n;
+        }
+    }
+    return NULL;
+}
+
+bool block_delete(const char *name, GError **errp)
+{
+    BlockNode *n = block_find(name);
+
+    if (!n) {
+        return fail_class(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Cannot find disk '%s'", name);
+    }
+    if (n->user || n->above || atomic_load(&n->in_flight)) {
+        return fail(errp, "disk '%s' is in use by %s", name, n->user ? n->user : "another node or request");
+    }
+    g_ptr_array_remove(block_nodes(), n);
+    if (n->below) {
+        n->below->above--;
+    }
+    raw_close(n);
+    g_free(n->name);
+    g_free(n->filename);
+    g_free(n);
+    return true;
+}
+
+bool block_attach(BlockNode *n, const char *user, GError **errp)
+{
+    if (n->user || n->above) {
+        return fail(errp, "disk '%s' is already used by '%s'", n->name, n->user ? n->user : "another node");
+    }
+    n->user = g_strdup(user);
+    return true;
+}
+
+void block_detach(BlockNode *n)
+{
+    g_clear_pointer(&n->user, g_free);
+}
+
+const char *block_name(const BlockNode *n)
+{
+    return n->name;
+}
+
+uint64_t block_size(const BlockNode *n)
+{
+    return node_base(n)->size;
+}
+
+bool block_is_read_only(const BlockNode *n)
+{
+    return !n->wants_write || !node_base(n)->wants_write;
+}
+
+bool block_can_discard(const BlockNode *n)
+{
+    return node_base(n)->can_discard;
+}
+
+/* ---- errors of requests ---- */
+BlockErrorAction block_error_action(BlockNode *n, BlockOp op, int error)
+{
+    static const char *const names[] = {"report", "ignore", "stop"};
+    ErrorPolicy policy = op == BLOCK_READ ? n->read_policy : n->write_policy;
+    BlockErrorAction action = policy == POLICY_ENOSPC ? (error == ENOSPC ? BLOCK_ERROR_STOP : BLOCK_ERROR_REPORT)
+                              : policy == POLICY_STOP ? BLOCK_ERROR_STOP
+                              : policy == POLICY_IGNORE ? BLOCK_ERROR_IGNORE : BLOCK_ERROR_REPORT;
+    Json *data = json_dict();
+
+    json_set(data, "device", json_string(n->name));
+    json_set(data, "node-name", json_string(n->name));
+    json_set(data, "operation", json_string(op == BLOCK_READ ? "read" : "write"));
+    json_set(data, "action", json_string(names[action]));
+    json_set(data, "nospace", json_bool(error == ENOSPC));
+    json_set(data, "reason", json_string(g_strerror(error)));
+    runstate_event("BLOCK_IO_ERROR", data);
+    return action;
+}
+
+/* ---- query-block ---- */
+Json *block_list(void)
+{
+    Json *list = json_list();
+
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = nodes->pdata[i];
+        Json *d, *inserted, *image;
+
+        if (!n->user) {
+            continue;
+        }
+        d = json_dict();
+        inserted = json_dict();
+        image = json_dict();
+        json_set(d, "device", json_string(n->name));
+        json_set(d, "qdev", json_string(n->user));
+        json_set(d, "type", json_string("unknown"));
+        json_set(d, "removable", json_bool(false));
+        json_set(d, "locked", json_bool(false));
+        json_set(d, "io-status", json_string(runstate_get() == RUN_STATE_IO_ERROR ? "failed" : "ok"));
+        json_set(image, "filename", json_string(node_base(n)->filename));
+        json_set(image, "format", json_string("raw"));
+        json_set(image, "virtual-size", json_uint(block_size(n)));
+        json_set(inserted, "file", json_string(node_base(n)->filename));
+        json_set(inserted, "node-name", json_string(n->name));
+        json_set(inserted, "ro", json_bool(block_is_read_only(n)));
+        json_set(inserted, "drv", json_string("raw"));
+        json_set(inserted, "image", image);
+        json_set(d, "inserted", inserted);
+        json_append(list, d);
+    }
+    return list;
+}

@@ -1,0 +1,52 @@
+/* block/node.h - a disk's struct, shared by the files of block/.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "block/block.h"
+
+#include <stdatomic.h>
+
+typedef enum ErrorPolicy { POLICY_REPORT, POLICY_IGNORE, POLICY_STOP, POLICY_ENOSPC } ErrorPolicy;
+
+struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that have requests in flight */
+    char *name, *filename;
+    BlockNode *below;          /* a raw node over another node: everything is its */
+    unsigned above;            /* nodes that stand on this one */
+    char *user;
+    int fd;
+    uint64_t size;
+    bool wants_write;          /* what the user asked for */
+    bool is_writable;          /* fd is open for writing */
+    bool has_lock;
+    bool is_direct, no_flush, can_discard, no_locking;
+    ErrorPolicy write_policy, read_policy;
+    atomic_uint in_flight;     /* submitted, not yet completed in the main loop */
+    atomic_uint in_worker;     /* submitted, a worker may still touch its memory */
+};
+
+static inline BlockNode *node_base(const BlockNode *n)
+{
+    while (n->below) {
+        n = n->below;
+    }
+    return (BlockNode *)n;
+}
+
+GPtrArray *block_nodes(void); /* of BlockNode */
+
+/* ---- raw.c: the file ---- */
+/* Opens for writing (with the lock) if for_write, else for reading; replaces the descriptor only on success. */
+bool raw_open(BlockNode *n, bool for_write, GError **errp);
+void raw_close(BlockNode *n);
+int raw_execute(const BlockNode *n, const BlockRequest *r); /* a worker's thread; 0 or -errno */
+
+/* ---- lock.c ---- */
+bool lock_take(int fd, const char *filename, GError **errp); /* the right to write */
+void lock_drop(int fd);
+
+/* ---- node.c ---- */
+/* Any thread, without vm_lock: waits until nothing is in flight anywhere. */
+bool block_wait_idle(int64_t deadline_ns, GError **errp);
+/* fdatasync() of every node that is writable, by workers. */
+bool block_sync_all(int64_t deadline_ns, GError **errp);
+

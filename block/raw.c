@@ -1,0 +1,219 @@
+/* block/raw.c - a disk in a plain file or block device.
+ * Owner: main loop opens and closes; workers read and write.  Page: docs/block.md.  Test: tests/unit/block/block-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "block/node.h"
+
+#include "util/error.h"
+#include "util/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+enum { DIRECT_ALIGN = 4096, ZERO_PIECE = 1024 * 1024 };
+
+static bool file_size(int fd, const char *filename, uint64_t *ret, GError **errp)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        return fail_errno(errp, errno, "cannot stat '%s'", filename);
+    }
+    if (S_ISBLK(st.st_mode)) {
+        if (ioctl(fd, BLKGETSIZE64, ret) < 0) {
+            return fail_errno(errp, errno, "cannot get the size of '%s'", filename);
+        }
+        return true;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return fail(errp, "'%s' is neither a file nor a block device", filename);
+    }
+    *ret = st.st_size;
+    return true;
+}
+
+bool raw_open(BlockNode *n, bool for_write, GError **errp)
+{
+    int flags = (for_write ? O_RDWR : O_RDONLY) | O_CLOEXEC | (n->is_direct ? O_DIRECT : 0);
+    g_autofd int fd = open(n->filename, flags);
+    bool locks = for_write && !n->no_locking;
+    uint64_t size;
+
+    if (fd < 0) {
+        return fail_errno(errp, errno, "cannot open '%s' for %s", n->filename, for_write ? "writing" : "reading");
+    }
+    if (!file_size(fd, n->filename, &size, errp)) {
+        return false;
+    }
+    if (locks && n->has_lock) {
+        lock_drop(n->fd); /* the old descriptor is ours, too, but would count as another's */
+    }
+    if (locks && !lock_take(fd, n->filename, errp)) {
+        n->has_lock = false;
+        return false;
+    }
+    raw_close(n);
+    n->fd = steal_fd(&fd);
+    n->size = size;
+    n->is_writable = for_write;
+    n->has_lock = locks;
+    return true;
+}
+
+void raw_close(BlockNode *n)
+{
+    if (n->fd >= 0) {
+        close(n->fd); /* takes the lock with it */
+    }
+    n->fd = -1;
+    n->is_writable = n->has_lock = false;
+}
+
+/* ---- requests ---- */
+static bool is_aligned(const BlockRequest *r)
+{
+    for (int i = 0; i < r->iov_count; i++) {
+        if ((uintptr_t)r->iov[i].iov_base % 512 || r->iov[i].iov_len % 512) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All of it, however the kernel splits it.  Reading past the end of the file gives zeroes. */
+static int transfer(int fd, bool is_write, struct iovec *iov, int count, uint64_t offset)
+{
+    while (count) {
+        ssize_t n = is_write ? pwritev(fd, iov, MIN(count, IOV_MAX), offset)
+                             : preadv(fd, iov, MIN(count, IOV_MAX), offset);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        if (n == 0 && is_write) {
+            return -ENOSPC;
+        }
+        if (n == 0) {
+            for (; count; count--, iov++) {
+                memset(iov->iov_base, 0, iov->iov_len);
+            }
+            break;
+        }
+        offset += n;
+        while (count && (size_t)n >= iov->iov_len) {
+            n -= iov->iov_len;
+            iov++;
+            count--;
+        }
+        if (count) {
+            iov->iov_base = (char *)iov->iov_base + n;
+            iov->iov_len -= n;
+        }
+    }
+    return 0;
+}
+
+/* O_DIRECT wants memory in sectors; a guest need not give it. */
+static int transfer_bounced(int fd, const BlockRequest *r)
+{
+    void *bounce = NULL;
+    char *at;
+    struct iovec one;
+    int result;
+
+    if (posix_memalign(&bounce, DIRECT_ALIGN, r->size)) {
+        return -ENOMEM;
+    }
+    at = bounce;
+    for (int i = 0; r->op == BLOCK_WRITE && i < r->iov_count; at += r->iov[i++].iov_len) {
+        memcpy(at, r->iov[i].iov_base, r->iov[i].iov_len);
+    }
+    one = (struct iovec){bounce, r->size};
+    result = transfer(fd, r->op == BLOCK_WRITE, &one, 1, r->offset);
+    at = bounce;
+    for (int i = 0; result == 0 && r->op == BLOCK_READ && i < r->iov_count; at += r->iov[i++].iov_len) {
+        memcpy(r->iov[i].iov_base, at, r->iov[i].iov_len);
+    }
+    free(bounce);
+    return result;
+}
+
+static int read_or_write(const BlockNode *n, const BlockRequest *r)
+{
+    g_autofree struct iovec *iov = NULL;
+
+    if (n->is_direct && !is_aligned(r)) {
+        return transfer_bounced(n->fd, r);
+    }
+    iov = g_memdup2(r->iov, r->iov_count * sizeof(*iov)); /* transfer() moves its parts */
+    return transfer(n->fd, r->op == BLOCK_WRITE, iov, r->iov_count, r->offset);
+}
+
+static int write_zeroes_slowly(const BlockNode *n, const BlockRequest *r)
+{
+    void *zeroes = NULL;
+    int result = 0;
+
+    if (posix_memalign(&zeroes, DIRECT_ALIGN, ZERO_PIECE)) {
+        return -ENOMEM;
+    }
+    memset(zeroes, 0, ZERO_PIECE);
+    for (uint64_t at = 0; result == 0 && at < r->size; at += ZERO_PIECE) {
+        struct iovec one = {zeroes, MIN(ZERO_PIECE, r->size - at)};
+
+        result = transfer(n->fd, true, &one, 1, r->offset + at);
+    }
+    free(zeroes);
+    return result;
+}
+
+static int punch(const BlockNode *n, const BlockRequest *r, int mode)
+{
+    int result;
+
+    do {
+        result = fallocate(n->fd, mode | FALLOC_FL_KEEP_SIZE, r->offset, r->size);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+static int write_zeroes(const BlockNode *n, const BlockRequest *r)
+{
+    int result = -EOPNOTSUPP;
+
+    if (r->may_unmap && n->can_discard) {
+        result = punch(n, r, FALLOC_FL_PUNCH_HOLE);
+    }
+    if (result == -EOPNOTSUPP) {
+        result = punch(n, r, FALLOC_FL_ZERO_RANGE);
+    }
+    return result == -EOPNOTSUPP || result == -EINVAL ? write_zeroes_slowly(n, r) : result;
+}
+
+int raw_execute(const BlockNode *n, const BlockRequest *r)
+{
+    int result;
+
+    switch (r->op) {
+    case BLOCK_READ:
+    case BLOCK_WRITE:
+        return read_or_write(n, r);
+    case BLOCK_FLUSH:
+        return n->no_flush || !n->is_writable || fdatasync(n->fd) == 0 ? 0 : -errno;
+    case BLOCK_DISCARD:
+        result = n->can_discard ? punch(n, r, FALLOC_FL_PUNCH_HOLE) : 0; /* only a hint */
+        return result == -EOPNOTSUPP ? 0 : result;
+    case BLOCK_WRITE_ZEROES:
+        return write_zeroes(n, r);
+    }
+    return -EINVAL;
+}
