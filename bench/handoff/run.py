@@ -8,6 +8,7 @@ write; --small is the bare guest (64 MiB), for a quick look.
 """
 import argparse
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -77,6 +78,7 @@ def measure(name, binary, args):
         for part in (client, pair, net):
             if part:
                 part.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def summary(name, moves, report, args):
