@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAPS_MAX = 8192, GAP_NOTED_NS = 4000000, DATAGRAM_MAX = 1400, BURST_MAX = 64, BULK_STEP = 16384 };
+enum { GAPS_MAX = 8192, GAP_NOTED_NS = 4000000, DATAGRAM_MAX = 1400, BURST_MAX = 64, BULK_STEP = 16384, RECENT = 8192 };
 
 typedef struct Gap {
     uint64_t at_ns, length_ns;
@@ -16,6 +16,8 @@ typedef struct Gaps {
     uint64_t last_ns, longest_ns, longest_at_ns;
     Gap *noted;
     uint32_t count;
+    uint64_t marks;
+    Gap recent[RECENT];                 /* the latest arrivals; length_ns: how long it took, where that is known */
 } Gaps;
 
 static const Options *opt;
@@ -54,9 +56,11 @@ static struct {
 } bulk[2];                          /* 0 to the guest, 1 from it */
 static char counters[1024];
 
-static void gaps_mark(Gaps *g, uint64_t now)
+static void gaps_mark(Gaps *g, uint64_t now, uint64_t took)
 {
     uint64_t length = now - g->last_ns;
+
+    g->recent[g->marks++ % RECENT] = (Gap) { now, took };
 
     if (g->last_ns) {
         if (length > g->longest_ns) {
@@ -114,7 +118,7 @@ static void echo_answer(const TrafficPacket *p, uint64_t now)
 {
     uint64_t rtt = now - be64toh(p->time_ns);
 
-    gaps_mark(&echo.gaps, now);
+    gaps_mark(&echo.gaps, now, rtt);
     numbered_take(&echo.answers, be64toh(p->echo));
     numbered_take(&echo.guest_numbers, be64toh(p->number));
     echo.rtt_sum_ns += rtt;
@@ -152,7 +156,7 @@ void flow_udp(UdpChannel ch, const void *data, uint32_t len)
     if (ch == UDP_ECHO) {
         echo_answer(&p, now);
     } else if (ch == UDP_STREAM) {
-        gaps_mark(&stream.gaps, now);
+        gaps_mark(&stream.gaps, now, 0);
         numbered_take(&stream.numbers, be64toh(p.number));
     }
 }
@@ -187,7 +191,7 @@ static void request_data(const uint8_t *data, uint32_t len, uint64_t now)
         request.waiting = false;
         request.done++;
         request.next_ns = now + opt->request_gap_us * 1000ULL;
-        gaps_mark(&request.gaps, now);
+        gaps_mark(&request.gaps, now, rtt);
     }
 }
 
@@ -232,7 +236,7 @@ static void bulk_tick(uint64_t now)
     bulk[0].at += took;
     bulk[0].allowance -= took;
     if (took) {
-        gaps_mark(&bulk[0].gaps, now);
+        gaps_mark(&bulk[0].gaps, now, 0);
     }
 }
 
@@ -263,7 +267,7 @@ void flow_tcp_data(TcpChannel ch, const uint8_t *data, uint32_t len)
         bulk[1].errors += pattern_errors(seed_of(ch), bulk[1].at, data, len);
         bulk[1].at += len;
         bulk[1].allowance -= len < bulk[1].allowance ? len : bulk[1].allowance;
-        gaps_mark(&bulk[1].gaps, now);
+        gaps_mark(&bulk[1].gaps, now, 0);
     }
 }
 
@@ -382,12 +386,55 @@ void flows_report(FILE *to, uint64_t began)
     fflush(to);
 }
 
+/* Up to now: what is behind the latest that came and did not come itself is missing. */
+static void status_numbers(FILE *to, const char *name, const Numbered *n)
+{
+    fprintf(to, "\"%s\":{\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu},", name,
+            (unsigned long long)n->received, (unsigned long long)numbered_lost(n), (unsigned long long)n->duplicate,
+            (unsigned long long)n->reordered);
+}
+
 void flows_status(FILE *to)
 {
     fprintf(to, "{\"event\":\"status\",\"sent\":%llu,\"answered\":%llu,\"stream\":%llu,\"requests\":%llu,\"bulk_up\":%llu,"
-            "\"bulk_down\":%llu,\"request_gap_ms\":%.3f,\"echo_gap_ms\":%.3f}\n", (unsigned long long)echo.sent,
-            (unsigned long long)echo.answers.received, (unsigned long long)stream.numbers.received,
-            (unsigned long long)request.done, (unsigned long long)bulk[0].at, (unsigned long long)bulk[1].at,
-            request.gaps.longest_ns / 1e6, echo.gaps.longest_ns / 1e6);
+            "\"bulk_down\":%llu,", (unsigned long long)echo.sent, (unsigned long long)echo.answers.received,
+            (unsigned long long)stream.numbers.received, (unsigned long long)request.done, (unsigned long long)bulk[0].at,
+            (unsigned long long)bulk[1].at);
+    status_numbers(to, "echo", &echo.answers);
+    status_numbers(to, "answers", &echo.guest_numbers);
+    status_numbers(to, "from_guest", &stream.numbers);
+    fprintf(to, "\"request_gap_ms\":%.3f,\"echo_gap_ms\":%.3f}\n", request.gaps.longest_ns / 1e6, echo.gaps.longest_ns / 1e6);
+    fflush(to);
+}
+
+static void recent_of(FILE *to, const char *name, const Gaps *g, uint64_t since)
+{
+    uint64_t first = g->marks > RECENT ? g->marks - RECENT : 0;
+    const char *between = "";
+
+    fprintf(to, "\"%s\":[", name);
+    for (uint64_t i = first; i < g->marks; i++) {
+        const Gap *mark = &g->recent[i % RECENT];
+
+        if (mark->at_ns >= since) {
+            fprintf(to, "%s[%.6f,%.3f]", between, mark->at_ns / 1e9, mark->length_ns / 1e6);
+            between = ",";
+        }
+    }
+    fprintf(to, "]");
+}
+
+/* When each flow got something, of the last `ms`: [time, how long it took], as many as are remembered. */
+void flows_recent(FILE *to, uint64_t ms)
+{
+    static const char *const names[] = { "echo", "from_guest", "request", "bulk_up", "bulk_down" };
+    const Gaps *all[] = { &echo.gaps, &stream.gaps, &request.gaps, &bulk[0].gaps, &bulk[1].gaps };
+
+    fprintf(to, "{\"event\":\"recent\",");
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        fprintf(to, i ? "," : "");
+        recent_of(to, names[i], all[i], clock_ns() - ms * 1000000);
+    }
+    fprintf(to, "}\n");
     fflush(to);
 }

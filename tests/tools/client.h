@@ -60,6 +60,7 @@ void flows_ask_counters(void);
 const char *flows_counters(void);                           /* the guest's last answer, NULL when none since asked */
 void flows_report(FILE *to, uint64_t began);
 void flows_status(FILE *to);
+void flows_recent(FILE *to, uint64_t ms);
 
 /* The small TCP of the raw network (client-tcp.c). */
 typedef void (*TcpOutput)(const uint8_t *segment, uint32_t len);    /* header and data, checksum filled in */

@@ -1,8 +1,9 @@
 /* tests/tools/traffic-client.c - loads a guest with numbered datagrams and TCP, and counts what comes back.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Standard input: "status" (one line of JSON), "stop" (drain, report, end).  Standard output: lines of JSON, first
- * {"event":"ready"}, last {"event":"report"}.  The guest's own counters are asked for and come with the report. */
+ * Standard input: "status" (one line of JSON), "recent MS" (when what came), "stop" (drain, report, end).  Standard
+ * output: lines of JSON, first {"event":"ready"}, last {"event":"report"}.  The guest's own counters are asked for and
+ * come with the report. */
 #include "client.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,6 +108,8 @@ static Command run_commands(void)
         }
         if (strcmp(input, "status") == 0) {
             flows_status(stdout);
+        } else if (strncmp(input, "recent ", 7) == 0) {
+            flows_recent(stdout, strtoul(input + 7, NULL, 10));
         }
         input_len -= end + 1 - input;
         memmove(input, end + 1, input_len);
