@@ -7,7 +7,7 @@ import sys
 
 from harness import ROOT, Emulator, Failed, bare_args, machine_args, run_tests
 
-DAMAGES = 40
+DAMAGES, SURVIVED = 40, 12
 
 
 def args():
@@ -72,10 +72,50 @@ def runs_on(folder):
         machine.close()
 
 
+def load_damaged(folder, path):
+    """Offers a stream to a destination; returns its exit status, or None when it took the guest."""
+    machine = Emulator([*args(), '-S', '-incoming', 'defer'], folder=folder, name='damaged')
+    try:
+        machine.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+        try:
+            machine.qmp.execute('migrate-incoming', {'uri': f'exec:cat {path}'})
+            machine.qmp.event('MIGRATION', 20, status='completed')
+            return None
+        except Failed:
+            status = machine.wait(10)
+            if status and not machine.errors():
+                raise Failed('the destination ended without a word') from None
+            return status
+    finally:
+        machine.close()
+
+
+def damage_is_survived(folder):
+    """Cut, changed or doubled bytes: the destination takes the guest or ends with status 1, and never by a signal."""
+    path, broken = folder / 'stream', folder / 'broken'
+    save(folder, f'exec:cat > {path}')
+    data, dice, outcome = path.read_bytes(), random.Random(2), {}
+    cases = [('empty', b''), ('noise', dice.randbytes(5000)), ('text', b'GET / HTTP/1.0\r\n\r\n' * 10)]
+    for n in range(SURVIVED):
+        at = dice.randrange(len(data)) if n % 2 else len(data) - 1 - dice.randrange(min(len(data), 60000))
+        cases += [(f'cut at {at}', data[:at]), (f'changed at {at}', data[:at] + bytes([data[at] ^ 0xff]) + data[at + 1:]),
+                  (f'0xff at {at}', data[:at] + b'\xff' * 8 + data[at + 8:])]
+    for name, bad in cases:
+        broken.write_bytes(bad)
+        status = load_damaged(folder, broken)
+        outcome[status] = outcome.get(status, 0) + 1
+        if status not in (None, 1):
+            raise Failed(f'{name}: the destination ended with {status}')
+        if status is None and name.split()[0] in ('empty', 'noise', 'text'):
+            raise Failed(f'{name}: taken for a guest')
+    print(f'# {outcome.get(None, 0)} taken, {outcome.get(1, 0)} refused')
+
+
 if __name__ == '__main__':
     sys.exit(run_tests([
         ('a guest saved by exec: is a sound stream', stream_is_sound('exec:cat > {}')),
         ('a guest saved by file: is a sound stream', stream_is_sound('file:{}')),
         ('a missing byte is noticed', damage_is_seen),
         ('a saved guest runs on from its file', runs_on),
+        ('a damaged stream ends in words, not in a crash', damage_is_survived),
     ]))

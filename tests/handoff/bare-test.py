@@ -51,7 +51,10 @@ class Scene:
 
     def check(self):
         report = self.client.stop()
-        check_report(report, self.pair.moves, tcp=False)
+        try:
+            check_report(report, self.pair.moves, tcp=False)
+        except Failed as why:
+            raise Failed(f'{why} (the kernel dropped {self.topology.drops()} at the taps)') from None
         return report
 
 
