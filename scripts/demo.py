@@ -189,7 +189,7 @@ def write_results(out, guest, net, pair, report):
                 'source': m.source, 'target': m.target} for m in pair.moves]
     (out / 'handoffs.json').write_text(json.dumps(figures, indent=1) + '\n')
     (out / 'table.txt').write_text(table(pair.moves) + '\n')
-    data = demo_picture.describe(pair.moves, guest.title, guest.memory, net.name)
+    data = demo_picture.describe(pair.moves, guest.title, guest.memory.replace('M', ' MiB'), net.name)
     (out / 'last-handoff.json').write_text(json.dumps(data) + '\n')
     (out / 'last-handoff.svg').write_text(demo_picture.timeline.draw(data))
 

@@ -95,11 +95,11 @@ def flows_of(move):
 def describe(moves, title, memory, network):
     move, times = moves[-1], milestones(moves[-1])
     sums = netpass_sums(move)
-    outcome = 'and nothing is lost' if not (move.lost or move.doubled or move.reordered) else \
-        f'{move.lost} datagrams are lost, {move.doubled} doubled, {move.reordered} reordered'
+    wrong = [f'{count} {what}' for count, what in ((move.lost, 'lost'), (move.doubled, 'doubled'),
+                                                   (move.reordered, 'reordered')) if count]
+    outcome = f"datagrams: {', '.join(wrong)}" if wrong else 'nothing is lost'
     return {
-        'title': f'Handoff {len(moves)} of {len(moves)}: the running guest changes its process in {move.pause_ms:.1f} ms, '
-                 f'{outcome}',
+        'title': f'Handoff {len(moves)}: a running guest changes its process in {move.pause_ms:.1f} ms; {outcome}',
         'subtitle': f'{title} · {memory} of memory · {network} · {move.ram_mb:.0f} MB of RAM at {move.mb_per_s:.0f} MB/s · '
                     '0 ms is where the harts stopped',
         'stop': move.stop, 'resume': move.resume, 'events': events_of(move, times), 'messages': messages_of(times),

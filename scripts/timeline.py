@@ -14,7 +14,7 @@ KINDS = {'run': None, 'stop': '#a9bedb', 'ram': '#8fb0dc', 'state': '#6e97d0', '
          'forward': '#dfe8f4', 'start': '#6dbb90'}
 STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
 STYLE = '''text{font-family:"DejaVu Sans","Segoe UI",Helvetica,Arial,sans-serif;font-size:12px;fill:%s}
-.title{font-size:21px;font-weight:bold}.sub{font-size:13px;fill:%s}.lane{font-size:13px;font-weight:bold}
+.title{font-size:20px;font-weight:bold}.sub{font-size:13px;fill:%s}.lane{font-size:13px;font-weight:bold}
 .small{font-size:11px;fill:%s}.strong{font-weight:bold}''' % (INK, FAINT, FAINT)
 
 
@@ -23,8 +23,11 @@ class Picture:
     def __init__(self, begin, end):
         self.begin, self.end, self.parts = begin, end, []
 
+    def far_x(self, t):
+        return LEFT + (t - self.begin) / (self.end - self.begin) * PLOT
+
     def x(self, t):
-        return LEFT + (min(max(t, self.begin), self.end) - self.begin) / (self.end - self.begin) * PLOT
+        return self.far_x(min(max(t, self.begin), self.end))
 
     def inside(self, t):
         return self.begin <= t <= self.end
@@ -55,10 +58,12 @@ def milliseconds(seconds):
 
 
 def window(data):
-    """What is shown: the pause with as much before it and behind it, and all that the messages need."""
-    around = max(data['resume'] - data['stop'], 0.008)
-    last = max([data['resume'], *(m['got'] for m in data['messages'])])
-    return data['stop'] - around * 1.1, last + around * 1.6
+    """What is shown: the pause with as much before it and behind it, and all that the messages and gaps need."""
+    around = max(data['resume'] - data['stop'], 0.006)
+    gaps = [longest_gap(sorted(m[0] for m in f['marks']), data) for f in data['flows']]
+    last = max([data['resume'], *(m['got'] for m in data['messages']),
+                *(min(gap[1], data['resume'] + 3 * around) for gap in gaps if gap)])
+    return data['stop'] - around * 1.1, last + around * 1.1
 
 
 def spread(places, least, low, high):
@@ -178,8 +183,8 @@ def draw_flow(pic, y, flow, data):
             sent = t - took / 1000
             if pic.inside(t) or pic.inside(sent):
                 was_held = sent < data['resume'] and t >= data['resume']
-                pic.line(pic.x(sent), y, pic.x(t), y + 26, HELD if was_held else SOURCE, 1.3 if was_held else 0.9,
-                         'stroke-opacity="0.9"')
+                pic.line(pic.far_x(sent), y, pic.far_x(t), y + 26, HELD if was_held else SOURCE, 1.3 if was_held else 0.9,
+                         'stroke-opacity="0.9" clip-path="url(#plot)"')
     else:
         pic.line(LEFT, y + 26, WIDTH - RIGHT, y + 26, '#c5ccd6')
         for t in times:
@@ -220,7 +225,8 @@ def draw(data):
                     f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{colour}"/></marker>'
                     for name, colour in (('down', SOURCE), ('up', TARGET)))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">\n'
-            f'<title>{escape(data["title"])}</title>\n<style>{STYLE}</style>\n<defs>{heads}</defs>\n'
+            f'<title>{escape(data["title"])}</title>\n<style>{STYLE}</style>\n<defs>{heads}<clipPath id="plot"><rect x="{LEFT}" y="0" width="{PLOT}" '
+            f'height="{height}"/></clipPath></defs>\n'
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>\n' + '\n'.join(pic.parts) + '\n</svg>\n')
 
 
