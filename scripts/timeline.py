@@ -224,9 +224,9 @@ def draw(data):
     heads = ''.join(f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
                     f'<path d="M0,0.5 L8,4 L0,7.5 z" fill="{colour}"/></marker>'
                     for name, colour in (('down', SOURCE), ('up', TARGET)))
+    clip = f'<clipPath id="plot"><rect x="{LEFT}" y="0" width="{PLOT}" height="{height}"/></clipPath>'
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">\n'
-            f'<title>{escape(data["title"])}</title>\n<style>{STYLE}</style>\n<defs>{heads}<clipPath id="plot"><rect x="{LEFT}" y="0" width="{PLOT}" '
-            f'height="{height}"/></clipPath></defs>\n'
+            f'<title>{escape(data["title"])}</title>\n<style>{STYLE}</style>\n<defs>{heads}{clip}</defs>\n'
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>\n' + '\n'.join(pic.parts) + '\n</svg>\n')
 
 
