@@ -34,17 +34,17 @@ demo: deps all                       ## boot Linux, hand it over to and fro unde
 bench: deps all guest-files          ## compare boot and handoff with QEMU (installs qemu-system-misc)
 	./scripts/install-deps --bench
 	$(PYTHON) bench/boot/run.py --build $(BUILD)
-	$(PYTHON) bench/handoff/run.py --build $(BUILD)
+	$(PYTHON) bench/handoff/run.py --build $(BUILD) --out bench-out
 
 install: all                         ## install under the configured prefix
 	meson install -C $(BUILD)
 
 clean:                               ## remove what was built
 	test ! -f $(BUILD)/build.ninja || ninja -C $(BUILD) clean
-	rm -rf demo-out
+	rm -rf demo-out bench-out
 
 distclean:                           ## remove the build folders
-	rm -rf build build-asan build-tsan build-debug demo-out
+	rm -rf build build-asan build-tsan build-debug demo-out bench-out
 
 help:                                ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile

@@ -105,8 +105,7 @@ def one_move(pair, client, before, bar):
     move.events += [dict(e, side='target') for e in target.qmp.events if e['at'] > move.stop - 1]
     move.pids = source_pid, target.pid
     pair.retire(target)
-    client._say(f'recent {SEEN_MS}')
-    move.arrivals = client._wait('recent', 10)
+    move.arrivals = client.recent(SEEN_MS)
     move.lost, move.doubled, move.reordered = (getattr(after, w) - getattr(before, w)
                                                for w in ('lost', 'doubled', 'reordered'))
     bar.done(len(pair.moves) / bar.wanted, f'{len(pair.moves)} of {bar.wanted}, the last one {move.pause_ms:.1f} ms')

@@ -3,37 +3,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A 2 GiB Debian guest holding 1.5 GiB of random data, idle but for 1000 datagrams/s, handed over again and again.
 
-Both emulators run the same guest in the same run, one after the other, on the same network.  --dirty makes the guest
-write; --small is the bare guest (64 MiB), for a quick look.
+Baton and QEMU take turns in the same run: same guest, same network, same traffic.  --dirty makes the guest write;
+--small is the bare guest (64 MiB), for a quick look.  --out gets the figures as JSON, the table and a chart as SVG.
 """
 import argparse
 import json
-import shutil
+import os
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / 'tests/handoff'))
-from pair import Failed, Pair, Skipped, bare_args, base, debian_args, machine_args     # noqa: E402
-from topology import OneBridge, Stream                          # noqa: E402
+if '--build' in sys.argv[:-1]:      # the harness reads it when it is imported
+    os.environ['BATON_BUILD'] = os.path.abspath(sys.argv[sys.argv.index('--build') + 1])
+sys.path[:0] = [str(ROOT / 'tests/handoff'), str(ROOT / 'scripts'), str(Path(__file__).resolve().parent)]
+import chart                                                                            # noqa: E402
+from demo_picture import gap_around                                                     # noqa: E402
+from pair import Failed, Pair, Skipped, bare_args, base, debian_args, machine_args      # noqa: E402
+from topology import OneBridge, Stream                                                  # noqa: E402
 
 QEMU = 'qemu-system-riscv64'
-NEAR_MS = 300                       # a gap that began this close to the stop of the harts belongs to the handoff
-
-
-def seen_by_client(gaps, move):
-    """The longest silence around one handoff, in ms."""
-    near = [ms for at, ms in gaps if at - 0.05 <= move.resume and at + ms / 1000 >= move.stop - 0.001
-            and at < move.resume + NEAR_MS / 1000]
-    return max(near, default=0.0)
 
 
 def percentile(values, part):
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
+
+def spread(values):
+    values = [v for v in values if v is not None]
+    if not values:
+        return None
+    return {'median': statistics.median(values), 'p95': percentile(values, .95), 'min': min(values), 'max': max(values)}
+
+
+# ---- one turn: boot, some handoffs, count -----------------------------------------------------------------------------
 
 def boot(pair, args):
     console = pair.now.console
@@ -54,7 +59,21 @@ def start(binary, net, folder, args):
     return Pair(net, guest, folder, binary=binary, machine=machine, netpass=not args.no_netpass)
 
 
-def measure(name, binary, args):
+def figures(move, arrivals):
+    """One handoff, in milliseconds and MB."""
+    def gap(flow):
+        found = gap_around([t for t, _ in arrivals.get(flow, [])], move.stop, move.resume)
+        return (found[1] - found[0]) * 1000 if found else None
+    return {'client_ms': gap('echo'), 'request_gap_ms': gap('request'), 'from_guest_gap_ms': gap('from_guest'),
+            'pause_ms': move.pause_ms, 'reported_ms': move.downtime_ms, 'ram_mb': move.ram_mb, 'mb_per_s': move.mb_per_s,
+            'parts': move.source.get('pause'), 'netpass': move.netpass('source')}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def turn(name, binary, args, count):
     folder = Path(tempfile.mkdtemp(prefix='baton-bench-'))
     try:
         net = OneBridge(folder)
@@ -62,69 +81,93 @@ def measure(name, binary, args):
         net = Stream(folder)
     pair = client = None
     try:
-        print(f'{name}: booting ({net.name})', file=sys.stderr, flush=True)
+        say(f'{name}: booting ({net.name})')
         pair = start(binary, net, folder, args)
         boot(pair, args)
-        options = ['--echo', args.rate] + ([] if args.small else ['--request', 1000])
-        client = net.client(*options)
+        client = net.client('--echo', args.rate, '--from-guest', args.rate // 2,
+                            *([] if args.small else ['--request', 1000]))
         client.run_for(2)
-        for n in range(args.moves):
+        moves = []
+        for n in range(count):
             move = pair.move(300)
-            print(f'{name}: handoff {n + 1}/{args.moves}: {move.pause_ms:.1f} ms, {move.ram_mb:.0f} MB, '
-                  f'{move.mb_per_s:.0f} MB/s', file=sys.stderr, flush=True)
             client.run_for(args.rest)
-        return summary(name, pair.moves, client.stop(), args)
+            moves.append(figures(move, client.recent(int(args.rest * 1000) + 2000)))
+            say(f'{name}: handoff {n + 1}/{count}: {move.pause_ms:.1f} ms, client {moves[-1]["client_ms"] or 0:.1f} ms, '
+                f'{move.ram_mb:.0f} MB, {move.mb_per_s:.0f} MB/s')
+        return moves, client.stop()
     finally:
         for part in (client, pair, net):
             if part:
                 part.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def summary(name, moves, report, args):
-    seen = [seen_by_client(report['echo']['gaps'], m) for m in moves]
-    pauses = [m.pause_ms for m in moves]
-    wrong = [abs((m.downtime_ms if m.downtime_ms is not None else 1e9) - m.pause_ms) for m in moves]
+# ---- all turns of one emulator ----------------------------------------------------------------------------------------
+
+def summary(name, moves, reports, rate):
+    def over(flow, what):
+        return sum(r[flow][what] for r in reports)
+    off = [abs(m['reported_ms'] - m['pause_ms']) for m in moves if m['reported_ms'] is not None]
     return {
-        'name': name, 'moves': len(moves), 'rate': args.rate,
-        'client_pause_ms': {'median': statistics.median(seen), 'p95': percentile(seen, .95), 'max': max(seen)},
-        'pause_ms': {'median': statistics.median(pauses), 'p95': percentile(pauses, .95), 'max': max(pauses)},
-        'mb_per_s': statistics.median(m.mb_per_s for m in moves), 'ram_mb': statistics.median(m.ram_mb for m in moves),
-        'downtime_error_ms': max(wrong),
-        'lost': report['echo']['lost'], 'duplicated': report['echo']['duplicated'],
-        'reordered': report['echo']['reordered'], 'sent': report['echo']['sent'],
-        'retransmissions': report['request']['retransmissions'] + (report['guest'] or {}).get('tcp_retransmissions', 0),
-        'request_gap_ms': report['request']['longest_gap_ms'], 'parts': [m.source.get('pause') for m in moves],
+        'name': name, 'moves': len(moves), 'rate': rate, 'each': moves,
+        **{key: spread([m[key] for m in moves]) for key in ('client_ms', 'pause_ms', 'request_gap_ms', 'mb_per_s', 'ram_mb')},
+        'unreported': sum(m['reported_ms'] is None for m in moves), 'downtime_error_ms': spread(off),
+        **{what: over('echo', what) + over('from_guest', what) for what in ('lost', 'duplicated', 'reordered', 'sent')},
+        'retransmissions': over('request', 'retransmissions') +
+        sum((r['guest'] or {}).get('tcp_retransmissions', 0) for r in reports),
     }
 
 
 ROWS = [
-    ('pause seen by the client, median ms', lambda r: r['client_pause_ms']['median'], '.1f'),
-    ('                          95 % ms', lambda r: r['client_pause_ms']['p95'], '.1f'),
-    ('                           max ms', lambda r: r['client_pause_ms']['max'], '.1f'),
-    ('pause by the events, median ms', lambda r: r['pause_ms']['median'], '.1f'),
-    ('RAM stream, MB/s', lambda r: r['mb_per_s'], '.0f'),
-    ('RAM sent per handoff, MB', lambda r: r['ram_mb'], '.0f'),
-    ('reported downtime off by, at most ms', lambda r: r['downtime_error_ms'], '.1f'),
-    ('datagrams lost', lambda r: r['lost'], 'd'),
-    ('datagrams doubled', lambda r: r['duplicated'], 'd'),
-    ('datagrams reordered', lambda r: r['reordered'], 'd'),
-    ('TCP retransmissions', lambda r: r['retransmissions'], 'd'),
-    ('longest request/response gap, ms', lambda r: r['request_gap_ms'], '.1f'),
+    ('pause seen by the client, ms: median', 'client_ms', 'median', '.1f'),
+    ('                              95 %', 'client_ms', 'p95', '.1f'),
+    ('                              max', 'client_ms', 'max', '.1f'),
+    ('pause by both sides\' events, ms: median', 'pause_ms', 'median', '.1f'),
+    ('                              95 %', 'pause_ms', 'p95', '.1f'),
+    ('request/response gap, ms: median', 'request_gap_ms', 'median', '.1f'),
+    ('                              95 %', 'request_gap_ms', 'p95', '.1f'),
+    ('reported downtime off by, ms: median', 'downtime_error_ms', 'median', '.1f'),
+    ('                              max', 'downtime_error_ms', 'max', '.1f'),
+    ('RAM stream, MB/s: median', 'mb_per_s', 'median', '.0f'),
+    ('RAM sent per handoff, MB', 'ram_mb', 'median', '.0f'),
+    ('datagrams sent', 'sent', None, 'd'),
+    ('datagrams lost', 'lost', None, 'd'),
+    ('datagrams doubled', 'duplicated', None, 'd'),
+    ('datagrams reordered', 'reordered', None, 'd'),
+    ('TCP retransmissions', 'retransmissions', None, 'd'),
+    ('handoffs', 'moves', None, 'd'),
 ]
 
 
 def table(results):
-    lines = [' ' * 38 + ''.join(f'{r["name"]:>12}' for r in results)]
-    for label, value, form in ROWS:
-        lines.append(f'{label:38}' + ''.join(f'{format(value(r), form):>12}' for r in results))
+    lines = [' ' * 42 + ''.join(f'{r["name"]:>12}' for r in results)]
+    for label, key, part, form in ROWS:
+        values = [r[key] if part is None or r[key] is None else r[key][part] for r in results]
+        lines.append(f'{label:42}' + ''.join(f'{"-" if v is None else format(v, form):>12}' for v in values))
     return '\n'.join(lines)
+
+
+def measure(args):
+    """Turns of args.turns parts, the emulators alternating; one summary each."""
+    which = [(name, binary) for name, binary in (('Baton', base.EMULATOR), ('QEMU', QEMU))
+             if args.only in (None, name.lower())]
+    moves, reports = {name: [] for name, _ in which}, {name: [] for name, _ in which}
+    for n in range(args.turns):
+        for name, binary in which:
+            try:
+                new, report = turn(name, binary, args, args.moves // args.turns + (n < args.moves % args.turns))
+            except Failed as why:
+                say(f'{name}: {why}')
+                continue
+            moves[name] += new
+            reports[name].append(report)
+    return [summary(name, moves[name], reports[name], args.rate) for name, _ in which if moves[name]], len(which)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--build', help='the build folder (default: build)')
-    parser.add_argument('--moves', type=int, default=20)
+    parser.add_argument('--build', metavar='DIR', help='the build folder (default: build)')
+    parser.add_argument('--moves', type=int, default=20, help='handoffs of each emulator')
+    parser.add_argument('--turns', type=int, default=2, help='in so many parts, the emulators alternating')
     parser.add_argument('--rate', type=int, default=1000, help='datagrams per second')
     parser.add_argument('--memory', type=int, default=2048, help='MiB')
     parser.add_argument('--hold', type=int, default=1536, help='MiB of random data in the guest')
@@ -134,24 +177,18 @@ def main():
     parser.add_argument('--small', action='store_true', help='the bare guest')
     parser.add_argument('--no-netpass', action='store_true')
     parser.add_argument('--only', choices=['baton', 'qemu'])
-    parser.add_argument('--json', help='where to write the figures')
+    parser.add_argument('--out', metavar='DIR', help='where handoff.json, handoff.txt and handoff.svg go')
     args = parser.parse_args()
-    if args.build:
-        base.BUILD = Path(args.build).resolve()
-        base.EMULATOR = str(base.BUILD / 'baton-system-riscv64')
-    which = [('Baton', base.EMULATOR), ('QEMU', QEMU)]
-    results = []
-    for name, binary in which:
-        if args.only in (None, name.lower()):
-            try:
-                results.append(measure(name, binary, args))
-            except Failed as why:
-                print(f'{name}: {why}', file=sys.stderr)
-    if args.json:
-        Path(args.json).write_text(json.dumps(results, indent=1) + '\n')
+    results, wanted = measure(args)
     if results:
         print(table(results))
-    return 0 if len(results) == (1 if args.only else 2) else 1
+    if results and args.out:
+        out = Path(args.out)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / 'handoff.json').write_text(json.dumps(results, indent=1) + '\n')
+        (out / 'handoff.txt').write_text(table(results) + '\n')
+        (out / 'handoff.svg').write_text(chart.draw(results))
+    return 0 if len(results) == wanted else 1
 
 
 if __name__ == '__main__':

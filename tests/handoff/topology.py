@@ -59,6 +59,11 @@ class Client:
         self._say('status')
         return self._wait('status', 10)
 
+    def recent(self, ms):
+        """For each flow: [time, how long it took] of everything that arrived during the last milliseconds."""
+        self._say(f'recent {ms}')
+        return self._wait('recent', 10)
+
     def run_for(self, seconds):
         """Lets the traffic flow for so long; ends early when the client does."""
         until = deadline(seconds)
