@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from pair import Failed, GuestFiles, Pair, Skipped, bare_args, base, debian_args
 from progress import Progress                                                                   # noqa: E402
 from topology import OneBridge, Stream                                                          # noqa: E402
 
-BOOT_SECONDS, FETCH_SECONDS = 300, 60
+BOOT_SECONDS, FETCH_SECONDS = 300, 15
 REST_SECONDS = 1.0                  # of traffic between two handoffs
 SEEN_MS = 4000                      # how far back the client is asked for arrivals
 
@@ -64,6 +65,7 @@ def fetch_guest(out, want_bare):
     if want_bare:
         return Bare()
     with open(out / 'guest-files.log', 'wb') as log, Progress('fetch the guest files', FETCH_SECONDS) as bar:
+        bar.follow(out / 'guest-files.log')
         is_there = run_script('fetch-guest-files', log) and run_script('build-guest', log)
         bar.done(1, '' if is_there else f'not to be had, see {out}/guest-files.log; taking the bare guest')
     return Debian() if is_there else Bare()
@@ -239,8 +241,11 @@ def main():
     out = Path(args.out).resolve()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))       # so that what was made is taken away again
     try:
         return run(args, out)
+    except KeyboardInterrupt:
+        return 130
     except (Failed, Skipped) as why:
         print(f'demo: {why}\ndemo: the logs are in {out}', file=sys.stderr)
         return 1
