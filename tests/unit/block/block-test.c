@@ -1,0 +1,285 @@
+/* tests/unit/block/block-test.c - what is written is read, options say what they accept, and an image has one writer.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/block.h"
+#include "block/node.h"
+#include "system/handoff.h"
+#include "system/runstate.h"
+#include "util/loop.h"
+
+enum { SIZE = 256 * 1024 };
+
+static char *make_file(void)
+{
+    g_autofree char *zeroes = g_malloc0(SIZE);
+    char *path;
+    int fd = g_file_open_tmp("baton-block-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(write(fd, zeroes, SIZE), ==, SIZE);
+    close(fd);
+    return path;
+}
+
+static bool add(GError **errp, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+static bool add(GError **errp, const char *fmt, ...)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(Json) options = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    options = json_parse(text, strlen(text), NULL);
+    g_assert_nonnull(options);
+    return block_add(options, errp);
+}
+
+static void finished(BlockRequest *r, int result)
+{
+    *(int *)r->opaque = result;
+}
+
+static int run(BlockNode *n, BlockOp op, uint64_t offset, void *data, uint64_t size)
+{
+    int result = 1;
+    struct iovec iov[2] = {{data, size / 2}, {(char *)data + size / 2, size - size / 2}};
+    BlockRequest r = {.op = op, .offset = offset, .size = size, .iov = iov, .iov_count = data ? 2 : 0,
+                      .may_unmap = true, .done = finished, .opaque = &result};
+
+    block_submit(n, &r);
+    while (result == 1) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    return result;
+}
+
+static void what_is_written_is_read(gconstpointer cache)
+{
+    g_autofree char *path = make_file();
+    uint8_t out[1536], in[1536];
+    BlockNode *n;
+
+    g_assert_true(add(NULL, "{'driver': 'raw', 'node-name': 'd', 'discard': 'unmap', 'file': {'driver': 'file', "
+                      "'filename': '%s'}, 'cache': %s}", path, (const char *)cache));
+    n = block_find("d");
+    g_assert_cmpuint(block_size(n), ==, SIZE);
+    memset(out, 0xa5, sizeof(out));
+    g_assert_cmpint(run(n, BLOCK_WRITE, 512, out, 1536), ==, 0);
+    g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_cmpint(run(n, BLOCK_READ, 512, in, 1536), ==, 0);
+    g_assert_cmpmem(in, 1536, out, 1536);
+    g_assert_cmpint(run(n, BLOCK_WRITE_ZEROES, 512, NULL, 512), ==, 0);
+    g_assert_cmpint(run(n, BLOCK_READ, 512, in, 1536), ==, 0);
+    memset(out, 0, 512);
+    g_assert_cmpmem(in, 1536, out, 1536);
+    g_assert_cmpint(run(n, BLOCK_DISCARD, 0, NULL, SIZE), ==, 0);
+    g_assert_cmpint(run(n, BLOCK_READ, SIZE - 512, in, 1024), ==, -EINVAL);
+    g_assert_cmpint(run(n, BLOCK_READ, UINT64_MAX, in, 512), ==, -EINVAL);
+    g_assert_true(block_delete("d", NULL));
+    unlink(path);
+}
+
+static void a_read_only_disk_refuses_writes(void)
+{
+    g_autofree char *path = make_file();
+    uint8_t data[512] = {0};
+
+    g_assert_true(add(NULL, "{'id': 'r', 'file': '%s', 'format': 'raw', 'read-only': 'on'}", path));
+    g_assert_true(block_is_read_only(block_find("r")));
+    g_assert_cmpint(run(block_find("r"), BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    g_assert_cmpint(run(block_find("r"), BLOCK_READ, 0, data, 512), ==, 0);
+    g_assert_true(block_delete("r", NULL));
+    unlink(path);
+}
+
+static void a_node_may_stand_on_another(void)
+{
+    g_autofree char *path = make_file();
+    g_autoptr(GError) err = NULL;
+    uint8_t data[512] = {1};
+
+    g_assert_true(add(NULL, "{'driver': 'file', 'node-name': 'low', 'filename': '%s'}", path));
+    g_assert_true(add(NULL, "{'driver': 'raw', 'node-name': 'high', 'file': 'low'}"));
+    g_assert_cmpint(run(block_find("high"), BLOCK_WRITE, 0, data, 512), ==, 0);
+    g_assert_false(block_delete("low", &err));
+    g_assert_nonnull(strstr(err->message, "in use"));
+    g_assert_true(block_attach(block_find("high"), "disk0", NULL));
+    g_assert_false(block_attach(block_find("high"), "disk1", NULL));
+    block_detach(block_find("high"));
+    g_assert_true(block_delete("high", NULL));
+    g_assert_true(block_delete("low", NULL));
+    unlink(path);
+}
+
+static void wrong_options_say_what_is_accepted(void)
+{
+    static const struct {
+        const char *options, *says;
+    } wrong[] = {
+        {"{'id': 'x', 'file': '/nowhere/at/all'}", "*disk 'x'*No such file*"},
+        {"{'id': 'x', 'file': '/dev', 'read-only': 'on'}", "*neither a file nor a block device*"},
+        {"{'id': 'x'}", "*filename*missing*"},
+        {"{'id': 'x', 'file': '/dev/null', 'colour': 'red'}", "*unknown option 'colour'*filename*"},
+        {"{'id': 'x', 'file': '/dev/null', 'format': 'qcow2'}", "*'format' is 'qcow2'*raw*"},
+        {"{'id': 'x', 'file': '/dev/null', 'cache': 'writethrough'}", "*cache mode*writeback*"},
+        {"{'id': 'x', 'file': '/dev/null', 'werror': 'panic'}", "*'werror' is 'panic'*report*"},
+        {"{'id': 'x', 'file': '/dev/null', 'read-only': 'maybe'}", "*'on' or 'off'*"},
+        {"{'id': 'x', 'file': {'file': {'file': {'file': {'file': {'file': '/a'}}}}}}", "*nested too deep*"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) err = NULL;
+
+        g_assert_false(add(&err, "%s", wrong[i].options));
+        g_test_message("%s", err->message);
+        g_assert_true(g_pattern_match_simple(wrong[i].says, err->message));
+        g_assert_null(block_find("x"));
+    }
+}
+
+static void an_image_has_one_writer(void)
+{
+    g_autofree char *path = make_file();
+    g_autoptr(GError) err = NULL;
+
+    g_assert_true(add(NULL, "{'id': 'a', 'file': '%s'}", path));
+    g_assert_false(add(&err, "{'id': 'b', 'file': '%s'}", path));
+    g_assert_nonnull(strstr(err->message, "another process uses the image"));
+    g_assert_true(add(NULL, "{'id': 'b', 'file': '%s', 'read-only': true}", path));
+    g_assert_true(block_delete("a", NULL));
+    g_assert_true(add(NULL, "{'id': 'a', 'file': '%s'}", path));
+    g_assert_true(block_delete("a", NULL));
+    g_assert_true(block_delete("b", NULL));
+    unlink(path);
+}
+
+/* The other process: a writer of its own on the same file. */
+static BlockNode *other_writer(const char *path, GError **errp)
+{
+    BlockNode *n = g_new0(BlockNode, 1);
+
+    *n = (BlockNode){.name = (char *)"other", .filename = g_strdup(path), .fd = -1, .wants_write = true};
+    if (!raw_open(n, true, errp)) {
+        g_free(n->filename);
+        g_free(n);
+        return NULL;
+    }
+    return n;
+}
+
+static void close_other(BlockNode *n)
+{
+    raw_close(n);
+    g_free(n->filename);
+    g_free(n);
+}
+
+static void the_lock_passes_with_the_guest(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    uint8_t data[512] = {1};
+    BlockNode *other, *mine;
+
+    g_assert_true(add(NULL, "{'id': 's', 'file': '%s'}", path));
+    mine = block_find("s");
+    g_assert_null(other_writer(path, NULL));
+    g_assert_true(p->drain(p, NULL));
+    other = other_writer(path, NULL); /* the destination after RUN */
+    g_assert_nonnull(other);
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    p->thaw(p, true); /* it did not give the disk back: errors, not two writers */
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    close_other(other);
+    p->thaw(p, true);
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, 0);
+    g_assert_null(other_writer(path, NULL));
+    g_assert_true(block_delete("s", NULL));
+    unlink(path);
+}
+
+static void a_destination_writes_only_after_run(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    BlockNode *source = other_writer(path, NULL), *mine;
+    g_autoptr(GError) err = NULL;
+    uint8_t data[512] = {1};
+
+    g_assert_nonnull(source);
+    runstate_set(RUN_STATE_INMIGRATE);
+    g_assert_true(add(NULL, "{'id': 'd', 'file': '%s'}", path));
+    mine = block_find("d");
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    g_assert_true(p->check(p, NULL));
+    g_assert_false(p->activate(p, &err)); /* the source still has it */
+    g_assert_nonnull(strstr(err->message, "disk 'd'"));
+    p->give_back(p);
+    lock_drop(source->fd);
+    g_assert_true(p->activate(p, NULL));
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, 0);
+    g_assert_null(other_writer(path, NULL));
+    p->give_back(p);
+    g_assert_true(lock_take(source->fd, path, NULL));
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    close_other(source);
+    g_assert_true(block_delete("d", NULL));
+    runstate_set(RUN_STATE_PRELAUNCH);
+    unlink(path);
+}
+
+static bool load_bytes(HandoffPart *p, const uint8_t *bytes, size_t size, GError **errp)
+{
+    StateReader r;
+
+    state_reader_init(&r, bytes, size, "block");
+    return p->load(p, &r, errp);
+}
+
+static void disks_that_differ_are_refused(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    StateWriter *w = state_writer_new();
+    g_autofree uint8_t *bytes = NULL;
+    const uint8_t *saved;
+    size_t size;
+
+    g_assert_true(add(NULL, "{'id': 'd', 'file': '%s'}", path));
+    g_assert_true(p->save(p, w, NULL));
+    saved = state_writer_data(w, &size);
+    bytes = g_memdup2(saved, size);
+    g_assert_true(load_bytes(p, bytes, size, NULL));
+    for (size_t i = 0; i < size; i++) { /* each byte means something */
+        bytes[i] ^= 0x40;
+        g_assert_false(load_bytes(p, bytes, size, NULL));
+        bytes[i] ^= 0x40;
+        g_assert_false(load_bytes(p, bytes, i, NULL));
+    }
+    state_writer_free(w);
+    g_assert_true(block_delete("d", NULL));
+    unlink(path);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    block_init();
+    g_test_add_data_func("/block/what_is_written_is_read", "'writeback'", what_is_written_is_read);
+    g_test_add_data_func("/block/what_is_written_is_read/unsafe", "{'direct': false, 'no-flush': true}",
+                         what_is_written_is_read);
+    g_test_add_func("/block/a_read_only_disk_refuses_writes", a_read_only_disk_refuses_writes);
+    g_test_add_func("/block/a_node_may_stand_on_another", a_node_may_stand_on_another);
+    g_test_add_func("/block/wrong_options_say_what_is_accepted", wrong_options_say_what_is_accepted);
+    g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
+    g_test_add_func("/block/the_lock_passes_with_the_guest", the_lock_passes_with_the_guest);
+    g_test_add_func("/block/a_destination_writes_only_after_run", a_destination_writes_only_after_run);
+    g_test_add_func("/block/disks_that_differ_are_refused", disks_that_differ_are_refused);
+    return g_test_run();
+}
