@@ -21,6 +21,9 @@ typedef struct ChardevHandlers {
     void (*can_write)(void *opaque);                               /* room again after a short write */
 } ChardevHandlers;
 
+/* With mux=on several front ends share a chardev: each takes a handle of its own.  Without: c itself. */
+Chardev *chardev_front(Chardev *c);
+
 /* `backend` as in -chardev: "socket", "file", "stdio", "null", "pty", "fd", "ringbuf", "pipe"; dict has "id" and options. */
 Chardev *chardev_add(const Json *options, GError **errp);
 /* The short forms of -serial, -monitor, -qmp, -qtest: unix:PATH,server=on,wait=off; tcp:H:P,...; stdio; mon:stdio; null;
@@ -38,3 +41,8 @@ void chardev_accept_input(Chardev *c); /* can_read may have grown */
 bool chardev_is_open(const Chardev *c);
 int chardev_take_fd(Chardev *c);       /* oldest descriptor received by SCM_RIGHTS, or -1; caller owns */
 const char *chardev_id(const Chardev *c);
+char *chardev_describe(const Chardev *c); /* "unix:/tmp/s,server=on", "pty:/dev/pts/3"; caller frees */
+bool chardev_is_claimed(const Chardev *c);
+void chardev_foreach(void (*fn)(Chardev *c, void *opaque), void *opaque);
+void chardev_backends(void (*fn)(const char *name, const char *const *keys, void *opaque), void *opaque);
+void chardev_close_all(void); /* at exit: terminals as they were, socket paths removed */

@@ -1,0 +1,331 @@
+/* chardev/chardev.c - the list of chardevs, and what front ends call.  Owner: main loop (vm_lock).
+ * Page: docs/monitor.md.  Test: tests/unit/chardev/chardev-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "chardev/chardev.h"
+#include "backend.h"
+#include "object/object.h"
+#include "qapi/opts.h"
+#include "util/error.h"
+#include "util/log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const ChardevBackend *const backends[] = {
+    &backend_fd, &backend_file, &backend_null, &backend_pipe, &backend_pty, &backend_ringbuf, &backend_socket, &backend_stdio,
+};
+static GPtrArray *all; /* of Chardev */
+
+/* ---- for backends ---- */
+
+void chardev_front_event(Chardev *c, ChardevEvent event)
+{
+    if (c->front && c->front->event) {
+        c->front->event(c->opaque, event);
+    }
+}
+
+void chardev_set_open(Chardev *c, bool open)
+{
+    if (c->is_open != open) {
+        c->is_open = open;
+        TRACE(chardev_open, "%s %s", c->id, open ? "opened" : "closed");
+        chardev_front_event(c, open ? CHARDEV_OPENED : CHARDEV_CLOSED);
+        if (!open) {
+            chardev_front_can_write(c); /* who waits for room would wait for ever */
+        }
+    }
+}
+
+size_t chardev_front_room(Chardev *c)
+{
+    return c->front && c->front->can_read ? c->front->can_read(c->opaque) : 0;
+}
+
+void chardev_front_read(Chardev *c, const uint8_t *data, size_t size)
+{
+    if (c->front && c->front->read) {
+        c->front->read(c->opaque, data, size);
+    }
+}
+
+void chardev_front_can_write(Chardev *c)
+{
+    if (c->wants_room && c->front && c->front->can_write) {
+        c->wants_room = false;
+        c->front->can_write(c->opaque);
+    }
+}
+
+Chardev *chardev_new(const char *id, const ChardevBackend *backend)
+{
+    Chardev *c = g_new0(Chardev, 1);
+
+    c->id = g_strdup(id);
+    c->backend = backend;
+    c->stream.in = c->stream.out = -1;
+    if (!all) {
+        all = g_ptr_array_new();
+    }
+    g_ptr_array_add(all, c);
+    return c;
+}
+
+void chardev_free(Chardev *c)
+{
+    g_ptr_array_remove(all, c);
+    if (c->backend->close) {
+        c->backend->close(c);
+    }
+    stream_stop(c);
+    g_free(c->id);
+    g_free(c);
+}
+
+/* ---- making ---- */
+
+static const ChardevBackend *backend_find(const char *name, GError **errp)
+{
+    GString *list = g_string_new(NULL);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(backends); i++) {
+        if (!g_strcmp0(backends[i]->name, name)) {
+            g_string_free(list, true);
+            return backends[i];
+        }
+        g_string_append_printf(list, "%s%s", i ? ", " : "", backends[i]->name);
+    }
+    fail(errp, "chardev: backend '%s' does not exist; accepted: %s", name ? name : "(none given)", list->str);
+    g_string_free(list, true);
+    return NULL;
+}
+
+static bool check_options(const ChardevBackend *b, const char *id, const Json *options, GError **errp)
+{
+    static const char *const common[] = {"id", "backend", "mux", "logfile", "logappend"};
+    g_autoptr(GPtrArray) accepted = g_ptr_array_new();
+    g_autofree char *what = g_strdup_printf("chardev '%s'", id);
+
+    for (const char *const *key = b->keys; key && *key; key++) {
+        g_ptr_array_add(accepted, (void *)*key);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(common); i++) {
+        g_ptr_array_add(accepted, (void *)common[i]);
+    }
+    g_ptr_array_add(accepted, NULL);
+    if (json_get(options, "logfile")) {
+        return fail(errp, "chardev '%s': 'logfile' is not supported", id);
+    }
+    return opts_check(options, (const char *const *)accepted->pdata, what, errp);
+}
+
+/* With mux=on the name belongs to the mux; the backend proper hides behind it. */
+static Chardev *with_mux(Chardev *base)
+{
+    Chardev *mux;
+    char *id = base->id;
+
+    base->id = g_strconcat(id, "-base", NULL);
+    base->is_internal = true;
+    mux = chardev_new(id, &backend_mux);
+    g_free(id);
+    mux->mux = base;
+    if (!backend_mux.open(mux, NULL, NULL)) {
+        g_assert_not_reached();
+    }
+    return mux;
+}
+
+Chardev *chardev_add(const Json *options, GError **errp)
+{
+    const char *id = json_get_str(options, "id");
+    const ChardevBackend *b = backend_find(json_get_str(options, "backend"), errp);
+    bool mux = false;
+    Chardev *c;
+
+    if (!b) {
+        return NULL;
+    }
+    if (!id || !id_is_wellformed(id)) {
+        fail(errp, id ? "chardev: '%s' is no identifier" : "chardev: no id specified%s", id ? id : "");
+        return NULL;
+    }
+    if (chardev_find(id)) {
+        fail(errp, "Chardev with id '%s' already exists", id);
+        return NULL;
+    }
+    if (!check_options(b, id, options, errp) || !opts_get_bool(options, "mux", &mux, errp)) {
+        return NULL;
+    }
+    c = chardev_new(id, b);
+    if (!b->open(c, options, errp)) {
+        chardev_free(c);
+        return NULL;
+    }
+    return mux ? with_mux(c) : c;
+}
+
+Chardev *chardev_find(const char *id)
+{
+    for (unsigned i = 0; all && i < all->len; i++) {
+        Chardev *c = all->pdata[i];
+
+        if (!strcmp(c->id, id) && !c->is_internal) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+bool chardev_delete(const char *id, GError **errp)
+{
+    Chardev *c = chardev_find(id);
+
+    if (!c) {
+        return fail(errp, "Chardev '%s' not found", id);
+    }
+    if (c->is_claimed || c->mux) {
+        return fail(errp, "Chardev '%s' is busy", id);
+    }
+    chardev_free(c);
+    return true;
+}
+
+Chardev *chardev_front(Chardev *c)
+{
+    Chardev *front;
+
+    if (!c->mux) {
+        return c;
+    }
+    front = chardev_new(c->id, &backend_mux_front);
+    front->is_internal = true;
+    front->impl = c;
+    return front;
+}
+
+/* ---- front ends ---- */
+
+bool chardev_claim(Chardev *c, const ChardevHandlers *handlers, void *opaque, GError **errp)
+{
+    if (c->is_claimed) {
+        return fail(errp, "Device '%s' is in use", c->id);
+    }
+    if (c->mux) {
+        return fail(errp, "chardev '%s': its users have to share it (mux=on)", c->id);
+    }
+    c->is_claimed = true;
+    c->front = handlers;
+    c->opaque = opaque;
+    if (c->backend == &backend_mux_front && !c->backend->open(c, NULL, errp)) {
+        chardev_release(c);
+        return false;
+    }
+    if (c->is_open) {
+        chardev_front_event(c, CHARDEV_OPENED);
+    }
+    chardev_accept_input(c);
+    return true;
+}
+
+void chardev_release(Chardev *c)
+{
+    c->is_claimed = false;
+    c->front = NULL;
+    c->opaque = NULL;
+    c->wants_room = false;
+    chardev_accept_input(c);
+    if (c->backend == &backend_mux_front) {
+        chardev_free(c);
+    }
+}
+
+size_t chardev_write(Chardev *c, const void *data, size_t size)
+{
+    size_t done;
+
+    if (!c->is_open) {
+        return size;
+    }
+    done = c->backend->write ? c->backend->write(c, data, size) : stream_write(c, data, size);
+    if (done < size) {
+        c->wants_room = true;
+    }
+    return done;
+}
+
+void chardev_accept_input(Chardev *c)
+{
+    if (c->backend->input) {
+        c->backend->input(c);
+    } else {
+        stream_input(c);
+    }
+}
+
+bool chardev_is_open(const Chardev *c)
+{
+    return c->is_open;
+}
+
+bool chardev_is_claimed(const Chardev *c)
+{
+    return c->is_claimed;
+}
+
+int chardev_take_fd(Chardev *c)
+{
+    ChardevStream *s = &c->stream;
+    int fd;
+
+    if (!s->fd_count) {
+        return -1;
+    }
+    fd = s->fds[0];
+    memmove(s->fds, s->fds + 1, --s->fd_count * sizeof(s->fds[0]));
+    return fd;
+}
+
+const char *chardev_id(const Chardev *c)
+{
+    return c->id;
+}
+
+char *chardev_describe(const Chardev *c)
+{
+    if (c->mux) {
+        return chardev_describe(c->mux);
+    }
+    return c->backend->describe ? c->backend->describe(c) : g_strdup(c->backend->name);
+}
+
+void chardev_foreach(void (*fn)(Chardev *c, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; all && i < all->len; i++) {
+        Chardev *c = all->pdata[i];
+
+        if (!c->is_internal) {
+            fn(c, opaque);
+        }
+    }
+}
+
+void chardev_backends(void (*fn)(const char *name, const char *const *keys, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(backends); i++) {
+        fn(backends[i]->name, backends[i]->keys, opaque);
+    }
+}
+
+void chardev_close_all(void)
+{
+    for (unsigned i = 0; all && i < all->len; i++) {
+        Chardev *c = all->pdata[i];
+
+        c->front = NULL;
+        if (c->backend->close) {
+            c->backend->close(c);
+        }
+        stream_stop(c);
+    }
+}
