@@ -33,6 +33,55 @@ static void clear_property(const Property *p, void *opaque)
     }
 }
 
+/* ---- -global ---- */
+
+typedef struct Global {
+    const ObjectType *type;
+    const Property *property;
+    char *value;
+} Global;
+
+static GArray *globals;
+
+bool type_set_global(const char *type_name, const char *property, const char *value, GError **errp)
+{
+    const ObjectType *type = type_find(type_name);
+    Global g = {.type = type, .property = type ? type_property(type, property) : NULL};
+    g_autoptr(Json) j = json_string(value);
+    uint64_t scratch[8] = {0}; /* larger than any property's member */
+
+    if (!type) {
+        return fail(errp, "there is no type '%s'", type_name);
+    }
+    if (!g.property) {
+        return fail(errp, "Property '%s.%s' not found", type_name, property);
+    }
+    if (!g.property->type->parse(g.property, scratch, j, errp)) {
+        return false;
+    }
+    if (g.property->type->clear) {
+        g.property->type->clear(g.property, scratch);
+    }
+    g.value = g_strdup(value);
+    if (!globals) {
+        globals = g_array_new(false, false, sizeof(Global));
+    }
+    g_array_append_val(globals, g);
+    return true;
+}
+
+static void apply_globals(Object *o)
+{
+    for (unsigned i = 0; globals && i < globals->len; i++) {
+        Global *g = &g_array_index(globals, Global, i);
+        g_autoptr(Json) j = json_string(g->value);
+
+        if (type_is(o->type, g->type->name)) {
+            g_assert(g->property->type->parse(g->property, field_of(o, g->property), j, NULL));
+        }
+    }
+}
+
 Object *instance_new(const ObjectType *type)
 {
     Object *o;
@@ -41,6 +90,7 @@ Object *instance_new(const ObjectType *type)
     o = g_malloc0(type->size);
     o->type = type;
     type_properties(type, set_default, o);
+    apply_globals(o);
     return o;
 }
 

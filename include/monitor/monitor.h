@@ -21,3 +21,6 @@ bool qtest_server_start(Chardev *c, const char *log, bool has_clock, GError **er
 
 /* One line of the human monitor; what it prints, errors included.  Caller frees. */
 char *hmp_run(const char *line);
+/* `info NAME`, for what QMP cannot say: prints to out.  name and about: static storage. */
+typedef void HmpInfoFn(GString *out);
+void hmp_add_info(const char *name, const char *about, HmpInfoFn *fn);

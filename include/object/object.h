@@ -115,6 +115,8 @@ Json *object_get(Object *o, const char *name, GError **errp);
 const Property *type_property(const ObjectType *type, const char *name);
 /* Every property of the row, the parents' first. */
 void type_properties(const ObjectType *type, void (*fn)(const Property *p, void *opaque), void *opaque);
+/* -global: another default for a property of a type and of those below it.  Checked at once. */
+bool type_set_global(const char *type_name, const char *property, const char *value, GError **errp);
 /* For device-list-properties: the value an instance starts with, or NULL if there is none. */
 Json *property_default(const Property *p);
 
