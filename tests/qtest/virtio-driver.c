@@ -133,6 +133,9 @@ uint16_t driver_wait(Driver *d, unsigned queue, uint32_t *ret_written)
     DriverQueue *dq = &d->queues[queue];
     uint8_t entry[8];
 
+    if (d->features & DRIVER_F(29)) { /* event index: interrupt at the next one */
+        qtest_writew(d->q, dq->avail + 4 + 2 * DRIVER_QUEUE, dq->used_seen);
+    }
     while (!driver_has_used(d, queue)) {
         qtest_wait_irq(d->q, d->irq, true);
         driver_ack(d);
