@@ -1,0 +1,235 @@
+/* tests/unit/hw/state-test.c - no device forgets a member of its state, and each comes back as it was.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * BATON_REGENERATE=1 writes the golden descriptions anew; a change of them is a change of the wire format. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw/machine.h"
+#include "net/net.h"
+#include "system/devices.h"
+#include "system/handoff.h"
+#include "system/region.h"
+#include "system/reset.h"
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "util/loop.h"
+
+static void each_row(void (*fn)(const ObjectType *type))
+{
+    for (const ObjectType *const *t = hw_types; *t; t++) {
+        if ((*t)->kind == KIND_DEVICE && (*t)->state && (*t)->state != &vmstate_none) {
+            fn(*t);
+        }
+    }
+}
+
+static void check_covered(const ObjectType *type)
+{
+    g_autofree char *text = vmstate_uncovered(type->state);
+
+    if (text) {
+        g_error("%s: %s", type->name, text);
+    }
+    g_assert_cmpuint(type->state->span_size, >, 0);
+}
+
+static void no_member_is_forgotten(void)
+{
+    each_row(check_covered);
+}
+
+static void check_golden(const ObjectType *type)
+{
+    const char *source = g_getenv("BATON_SOURCE");
+    g_autofree char *file = g_strdup_printf("%s.txt", type->state->name);
+    g_autofree char *path = g_build_filename(source ? source : ".", "tests", "data", "vmstate", file, NULL);
+    g_autofree char *now = vmstate_describe_text(type->state), *then = NULL;
+
+    if (g_getenv("BATON_REGENERATE")) {
+        g_assert_true(g_file_set_contents(path, now, -1, NULL));
+        return;
+    }
+    if (!g_file_get_contents(path, &then, NULL, NULL)) {
+        g_error("%s: there is no golden description; make it with BATON_REGENERATE=1", path);
+    }
+    g_assert_cmpstr(now, ==, then);
+}
+
+static void the_wire_format_is_the_agreed_one(void)
+{
+    each_row(check_golden);
+}
+
+/* ---- a whole board there and back ---- */
+typedef struct Poke {
+    uint64_t at;
+    unsigned size;
+    uint64_t value;
+} Poke;
+
+static const Poke pokes[] = {
+    {0x2000000, 4, 1}, {0x2004008, 8, 0x123456789abc}, {0x200bff8, 8, 99999},           /* aclint */
+    {0xc000000 + 4 * 10, 4, 5}, {0xc002000, 4, 1 << 10}, {0xc201000, 4, 3},             /* plic */
+    {0x10000003, 1, 0x83}, {0x10000000, 1, 0x44}, {0x10000003, 1, 3}, {0x10000007, 1, 9}, {0x10000001, 1, 0xf},
+    {0x101010, 4, 1}, {0x10100c, 4, 0x7fffffff}, {0x101008, 4, 1},                      /* rtc: an alarm */
+    {0x10008070, 4, 1}, {0x10008070, 4, 3}, {0x10008024, 4, 1}, {0x10008020, 4, 1},     /* rng: negotiated, a queue */
+    {0x10008024, 4, 0}, {0x10008020, 4, 0x30000000}, {0x10008070, 4, 11}, {0x10008038, 4, 8},
+    {0x10008080, 4, 0x80001000}, {0x10008090, 4, 0x80002000}, {0x100080a0, 4, 0x80003000}, {0x10008044, 4, 1},
+    {0x10008070, 4, 15}, {0x10007070, 4, 3},
+};
+
+static GPtrArray *save_all(void)
+{
+    GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+
+    for (unsigned phase = 0; phase < VMSTATE_SAVE__MAX; phase++) {
+        for (unsigned i = 0; i < state_count(phase); i++) {
+            const StateEntry *e = state_entry(phase, i);
+            StateWriter *w = state_writer_new();
+            const uint8_t *data;
+            size_t size;
+
+            vmstate_save(e->state, e->object, w);
+            data = state_writer_data(w, &size);
+            g_ptr_array_add(all, g_bytes_new(data, size));
+            state_writer_free(w);
+        }
+    }
+    return all;
+}
+
+static void load_all(GPtrArray *all)
+{
+    unsigned n = 0;
+
+    for (unsigned phase = 0; phase < VMSTATE_SAVE__MAX; phase++) {
+        for (unsigned i = 0; i < state_count(phase); i++) {
+            const StateEntry *e = state_entry(phase, i);
+            g_autoptr(GError) err = NULL;
+            StateReader r;
+            size_t size;
+            const void *data = g_bytes_get_data(all->pdata[n++], &size);
+
+            state_reader_init(&r, data, size, e->id);
+            vmstate_load(e->state, e->object, e->state->version, &r, &err);
+            g_assert_no_error(err);
+            g_assert_cmpuint(state_left(&r), ==, 0);
+        }
+    }
+}
+
+static void a_board_comes_back_as_it_was(void)
+{
+    g_autoptr(GPtrArray) before = NULL, reset = NULL, after = NULL;
+    unsigned changed = 0;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(pokes); i++) {
+        g_assert_true(region_write(pokes[i].at, pokes[i].size, pokes[i].value));
+    }
+    before = save_all();
+    reset_all();
+    reset = save_all();
+    load_all(before);
+    after = save_all();
+    g_assert_cmpuint(before->len, ==, after->len);
+    for (unsigned i = 0; i < before->len; i++) {
+        g_assert_true(g_bytes_equal(before->pdata[i], after->pdata[i]));
+        changed += !g_bytes_equal(before->pdata[i], reset->pdata[i]);
+    }
+    g_assert_cmpuint(changed, >=, 6); /* the reset did undo something in each poked device */
+}
+
+/* Whatever bytes come, a load says no or leaves a device that can be saved, loaded and reset. */
+static void damaged_states_do_no_harm(void)
+{
+    g_autoptr(GPtrArray) good = save_all();
+    g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+    unsigned n = 0;
+
+    for (unsigned phase = 0; phase < VMSTATE_SAVE__MAX; phase++) {
+        for (unsigned i = 0; i < state_count(phase); i++, n++) {
+            const StateEntry *e = state_entry(phase, i);
+            size_t size;
+            const uint8_t *data = g_bytes_get_data(good->pdata[n], &size);
+
+            for (unsigned tries = 0; size && tries < 300; tries++) {
+                g_autofree uint8_t *copy = g_memdup2(data, size);
+                g_autoptr(GError) err = NULL;
+                StateReader r;
+
+                for (unsigned k = g_rand_int_range(rand, 1, 5); k; k--) {
+                    copy[g_rand_int_range(rand, 0, size)] = g_rand_int(rand);
+                }
+                state_reader_init(&r, copy, tries % 5 ? size : g_rand_int_range(rand, 0, size), e->id);
+                vmstate_load(e->state, e->object, e->state->version, &r, &err);
+            }
+        }
+    }
+    reset_all();
+    load_all(good);
+    reset_all();
+}
+
+static void make_board(void)
+{
+    static const char *const devices[] = {"virtio-rng-device", "virtio-net-device"};
+    MachineConfig config = {.no_harts = true, .smp = 2, .ram_size = 64 << 20};
+    g_autoptr(GError) err = NULL;
+
+    machine_create("virt", &config, &err);
+    g_assert_no_error(err);
+    for (unsigned i = 0; i < G_N_ELEMENTS(devices); i++) {
+        g_autoptr(Json) options = json_dict();
+
+        json_set(options, "driver", json_string(devices[i]));
+        g_assert_nonnull(device_add(options, &err));
+    }
+    reset_all();
+}
+
+static void wrong_devices_are_refused(void)
+{
+    static const struct {
+        const char *options, *says;
+    } wrong[] = {
+        {"{'id': 'x'}", "*'driver' is missing*"},
+        {"{'driver': 'nonsense'}", "*'nonsense'*virtio-rng-device*"},
+        {"{'driver': 'riscv.plic'}", "*part of the machine*"},
+        {"{'driver': 'virtio-rng-device', 'bus': 'virtio-mmio-bus.9'}", "*does not exist*virtio-mmio-bus.7*"},
+        {"{'driver': 'virtio-rng-device', 'bus': 'virtio-mmio-bus.7'}", "*is taken*"},
+        {"{'driver': 'virtio-rng-device', 'colour': 'red'}", "*colour*"},
+        {"{'driver': 'virtio-rng-device', 'rng': 'nobody'}", "*no rng backend 'nobody'*"},
+        {"{'driver': 'virtio-net-device', 'rx_queue_size': 100}", "*rx_queue_size*power of two*"},
+        {"{'driver': 'virtio-net-device', 'netdev': 'nobody'}", "*nobody*"},
+        {"{'driver': 'virtio-blk-device', 'drive': 'nobody'}", "*nobody*"},
+        {"{'driver': 'virtio-blk-device'}", "*'drive' is missing*"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(Json) options = json_parse(wrong[i].options, strlen(wrong[i].options), NULL);
+        g_autoptr(GError) err = NULL;
+
+        g_assert_null(device_add(options, &err));
+        g_test_message("%s", err->message);
+        g_assert_true(g_pattern_match_simple(wrong[i].says, err->message));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    runstate_init();
+    vm_lock();
+    types_register(hw_types);
+    devices_init();
+    net_init();
+    make_board();
+    g_test_add_func("/hw/state/no_member_is_forgotten", no_member_is_forgotten);
+    g_test_add_func("/hw/state/the_wire_format_is_the_agreed_one", the_wire_format_is_the_agreed_one);
+    g_test_add_func("/hw/state/a_board_comes_back_as_it_was", a_board_comes_back_as_it_was);
+    g_test_add_func("/hw/state/damaged_states_do_no_harm", damaged_states_do_no_harm);
+    g_test_add_func("/hw/state/wrong_devices_are_refused", wrong_devices_are_refused);
+    return g_test_run();
+}
