@@ -18,7 +18,7 @@ from harness import BUILD, EMULATOR, PATIENCE, ROOT, Failed, Skipped, run_tests
 SOURCE = ROOT / 'tests/guest/isa'
 QEMU = 'qemu-system-riscv64'
 PREFIX = os.environ.get('RISCV_PREFIX', 'riscv64-linux-gnu-')
-PROGRAMS = ('integer', 'memory', 'float', 'trap', 'vm', 'pmp')
+PROGRAMS = ('integer', 'memory', 'float', 'trap', 'vm', 'pmp', 'harts')
 FLAGS = ('-march=rv64gc_zba_zbb_zbs -mabi=lp64d -mcmodel=medany -O1 -ffreestanding -nostdlib -static -fno-pic -fno-builtin '
          '-fno-stack-protector -Wall -Wextra -Wno-sign-compare -Werror -Wl,--build-id=none '
          '-Wl,--no-warn-rwx-segments').split()
@@ -50,8 +50,8 @@ class Result:
 
 
 def run(emulator, image):
-    command = [emulator, '-M', 'virt', '-m', '128M', '-bios', str(image), '-display', 'none', '-monitor', 'none', '-serial',
-               'stdio']
+    command = [emulator, '-M', 'virt', '-m', '128M', '-smp', '4' if image.stem == 'harts' else '1', '-bios', str(image),
+               '-display', 'none', '-monitor', 'none', '-serial', 'stdio']
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                timeout=LIMIT * PATIENCE)

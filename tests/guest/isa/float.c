@@ -116,7 +116,8 @@ static uint64_t float_operand(int kind)
         v &= -(UINT64_C(1) << (r >> 8 & 63) % 53);
     }
     if (kind == SINGLE) {
-        uint64_t exp = v >> 52 & 0x7ff, narrow = exp == 0x7ff ? 255 : exp < 2 ? exp : (exp + 128) & 255;
+        uint64_t exp = v >> 52 & 0x7ff;
+        uint64_t narrow = exp == 0x7ff ? 255 : exp < 2 ? exp : (exp + 128) & 255;
 
         v = (v >> 63) << 31 | narrow << 23 | (v >> 29 & 0x7fffff) | (v & 1);
         v |= 0xffffffff00000000;
@@ -147,7 +148,8 @@ static void boxing(void)
     uint64_t r, one = 0x3f800000, boxed = 0xffffffff00000000;
 
     CHECK("unboxed reads as NaN", do_fadd_s(one, boxed | one, 0), boxed | 0x7fc00000);
-    CHECK("half boxed too", do_fadd_s(0xfffffffe00000000 | one, boxed | one, 0), boxed | 0x7fc00000);
+    CHECK("half boxed too", do_fadd_s(0xfffffffe00000000 | one, boxed | one, 0),
+          boxed | 0x7fc00000);
     CHECK("result is boxed", do_fadd_s(boxed | one, boxed | one, 0), boxed | 0x40000000);
     CHECK("sign injection reads boxes", do_fsgnj_s(one, boxed | 0x80000000, 0), boxed | 0xffc00000);
     CHECK("class of an unboxed", do_fclass_s(one, 0, 0), 1 << 9);
@@ -232,8 +234,8 @@ static void compressed(void)
         area[i] = isa_random();
     }
     __asm__ volatile("mv s0, %1\n c.fld fs0, 0(s0)\n c.fld fa5, 248(s0)\n c.fsd fs0, 8(s0)\n"
-                     "mv t0, sp\n mv sp, s0\n c.fldsp ft0, 312(sp)\n c.fsdsp ft0, 16(sp)\n mv sp, t0\n"
-                     "fmv.x.d %0, fa5"
+                     "mv t0, sp\n mv sp, s0\n c.fldsp ft0, 312(sp)\n c.fsdsp ft0, 16(sp)\n"
+                     "mv sp, t0\n fmv.x.d %0, fa5"
                      : "=r"(r) : "r"(area) : "s0", "t0", "fs0", "fa5", "ft0", "memory");
     CHECK("c.fld", r, area[31]);
     CHECK("c.fsd", area[1], area[0]);

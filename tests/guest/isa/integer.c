@@ -1,4 +1,4 @@
-/* tests/guest/isa/integer.c - RV64IM, Zba, Zbb, Zbs: digests over operands, and each corner by hand.
+/* tests/guest/isa/integer.c - RV64IM, Zba, Zbb, Zbs: digests, and corners by hand.
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "isa.h"
@@ -170,7 +170,8 @@ static void zero_and_jumps(void)
     r = 0x80000000;
     __asm__ volatile("c.addiw %0, -1" : "+r"(r));
     CHECK("c.addiw", r, 0x7fffffff);
-    __asm__ volatile(".hword 0x0001, 0x0005, 0x4005, 0x0006\n li %0, 1" : "=r"(r)); /* c.nop, hints */
+    /* c.nop and compressed hints */
+    __asm__ volatile(".hword 0x0001, 0x0005, 0x4005, 0x0006\n li %0, 1" : "=r"(r));
     CHECK("hints do nothing", r, 1);
 }
 

@@ -1,4 +1,4 @@
-/* tests/guest/isa/isa.h - bare-metal checks of the instruction set, for any emulator of the virt board.
+/* tests/guest/isa/isa.h - bare-metal checks of the instruction set.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A program defines isa_program and prints, by the functions below, lines that isa-test.py reads:
@@ -39,6 +39,10 @@ typedef struct Trap {
 } Trap;
 
 extern volatile Trap isa_m, isa_s;
+enum { OTHERS_GO = 0x52414853 };
+extern volatile uint32_t isa_others; /* OTHERS_GO lets the other harts call isa_second */
+void isa_second(uint64_t hart);      /* supplied by programs for several harts */
+
 extern const char isa_strap[], isa_svector[], isa_trap[];
 
 void isa_program(void); /* supplied by each program */

@@ -85,9 +85,9 @@ static void offsets(void)
     CHECK("high offset", r, 0x99aabbccddeeff00);
     __asm__ volatile("mv t0, %1\n ld t0, -2048(t0)\n mv %0, t0" : "=r"(r) : "r"(base) : "t0");
     CHECK("load over its base", r, 0x1122334455667788);
-    __asm__ volatile("mv s1, %1\n mv a5, %2\n c.sd a5, 248(s1)\n c.ld a5, 248(s1)\n c.sw s1, 124(s1)\n"
-                     "c.lw s1, 124(s1)\n add %0, a5, zero" : "=r"(r) : "r"(base), "r"(base + 77)
-                     : "s1", "a5", "memory");
+    __asm__ volatile("mv s1, %1\n mv a5, %2\n c.sd a5, 248(s1)\n c.ld a5, 248(s1)\n"
+                     "c.sw s1, 124(s1)\n c.lw s1, 124(s1)\n add %0, a5, zero"
+                     : "=r"(r) : "r"(base), "r"(base + 77) : "s1", "a5", "memory");
     CHECK("c.sd c.ld", r, base + 77);
     CHECK("c.sw", do_lw(pages + 4096 + 124), (int32_t)base);
 }

@@ -45,10 +45,12 @@ static void permissions(void)
         CSR_WRITE(pmpaddr0, napot(arena, 4096));
         __asm__ volatile("fence.i");
         set(NAPOT | p);
-        CHECK("U load", cause_of(MODE_U, load, arena), may_read ? CAUSE_ECALL_U : CAUSE_LOAD_ACCESS);
+        CHECK("U load", cause_of(MODE_U, load, arena),
+              may_read ? CAUSE_ECALL_U : CAUSE_LOAD_ACCESS);
         CHECK("S store", cause_of(MODE_S, store, arena + 8),
               may_write ? CAUSE_ECALL_S : CAUSE_STORE_ACCESS);
-        CHECK("U fetch", cause_of(MODE_U, jump, arena), may_run ? CAUSE_ECALL_U : CAUSE_FETCH_ACCESS);
+        CHECK("U fetch", cause_of(MODE_U, jump, arena),
+              may_run ? CAUSE_ECALL_U : CAUSE_FETCH_ACCESS);
         CHECK("M is free", cause_of(MODE_M, load, arena), CAUSE_ECALL_M);
         CHECK("the next page is another's", cause_of(MODE_U, load, arena + 4096), CAUSE_ECALL_U);
     }
@@ -106,8 +108,8 @@ static void mprv(void)
     CSR_WRITE(pmpaddr0, napot(arena, 4096));
     set(NAPOT);
     CSR_CLEAR(mstatus, 0x1800); /* MPP = U */
-    __asm__ volatile("la t0, 1f\n csrrw t1, mtvec, t0\n csrs mstatus, %2\n ld t2, 0(%3)\n li %0, 1\n"
-                     ".balign 4\n1: csrc mstatus, %2\n csrw mtvec, t1\n csrr %1, mcause"
+    __asm__ volatile("la t0, 1f\n csrrw t1, mtvec, t0\n csrs mstatus, %2\n ld t2, 0(%3)\n"
+                     "li %0, 1\n .balign 4\n1: csrc mstatus, %2\n csrw mtvec, t1\n csrr %1, mcause"
                      : "+&r"(hit), "=&r"(cause) : "r"(1 << 17), "r"(arena) : "t0", "t1", "t2");
     CHECK("M as U is checked", hit, 0);
     CHECK("M as U cause", cause, CAUSE_LOAD_ACCESS);

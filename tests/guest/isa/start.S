@@ -1,11 +1,13 @@
-/* tests/guest/isa/start.S - the first instructions, entry to code under test, and the trap handlers.
+/* tests/guest/isa/start.S - start, entry to code under test, trap handlers.
  * SPDX-License-Identifier: GPL-2.0-or-later */
     .section .start, "ax"
     .globl _start
 _start:
-    csrr    t0, mhartid
-    bnez    t0, park
+    csrr    a0, mhartid
     la      sp, stack_top
+    slli    t0, a0, 12              /* a stack of 4 KiB for each hart */
+    sub     sp, sp, t0
+    bnez    a0, second
     la      t0, isa_trap
     csrw    mtvec, t0
     li      t0, 0x2000              /* mstatus.FS = initial */
@@ -21,6 +23,22 @@ _start:
 park:
     wfi
     j       park
+
+/* The others wait until a program wants them: isa_others says so. */
+second:
+    la      t0, park
+    csrw    mtvec, t0
+    li      t0, 0x52414853          /* RAM may hold anything before the first hart clears it */
+    la      t1, isa_others
+1:  lw      t2, 0(t1)
+    bne     t2, t0, 1b
+    fence   rw, rw
+    call    isa_second
+    j       park
+
+    .weak   isa_second
+isa_second:
+    ret
 
 /* void isa_enter(mode, code, a0, a1): run code in a mode until it traps to M-mode. */
     .text
@@ -116,7 +134,7 @@ isa_strap:
     sd      a0, 48(t0)
     ecall
 
-/* The same at the entry of each interrupt in vectored mode: s-interrupt n comes in 4 * n further. */
+/* The same in vectored mode: interrupt n enters 4 * n bytes further. */
     .balign 256
     .globl  isa_svector
 isa_svector:
@@ -130,6 +148,9 @@ isa_svector:
     .balign 16
 saved:
     .zero   128
+    .globl  isa_others
+isa_others:
+    .zero   16
     .globl  isa_m, isa_s
 isa_m:
     .zero   56

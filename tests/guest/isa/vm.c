@@ -197,7 +197,8 @@ static void shapes(int mode)
     data[2][5] = value;
     middle[1] = entry((void *)0x80000000, ALL); /* 2 MiB */
     fence();
-    EXPECT_DONE("2 MiB page", MODE_S, load, WINDOW + 0x200000 + ((uint64_t)&data[2][5] & 0x1fffff), 0);
+    EXPECT_DONE("2 MiB page", MODE_S, load,
+                WINDOW + 0x200000 + ((uint64_t)&data[2][5] & 0x1fffff), 0);
     if ((uint64_t)data < 0x80200000) {
         CHECK("2 MiB page reads", isa_m.a0, value);
     }
@@ -317,7 +318,8 @@ static void with_mprv(void)
     CHECK("M loads as S", value, 4242);
     CHECK("M stores as S", data[0][1], 4242);
     isa_enter(MODE_M, load, WINDOW + PAGE, 0); /* the board's PCI window, or nothing */
-    CHECK("without MPRV it does not translate", isa_m.cause == CAUSE_ECALL_M && isa_m.a0 == 4242, 0);
+    CHECK("without MPRV it does not translate",
+          isa_m.cause == CAUSE_ECALL_M && isa_m.a0 == 4242, 0);
 }
 
 /* Delegated page faults tell all to S-mode. */
