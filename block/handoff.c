@@ -184,6 +184,9 @@ static HandoffPart block_part = {
 /* Whatever way the guest came to run here (a saved file, the manager's word): it runs with its own disks. */
 static void run_changed(bool is_running, RunState s, void *opaque)
 {
+    for (unsigned i = 0; is_running && i < block_nodes()->len; i++) {
+        ((BlockNode *)block_nodes()->pdata[i])->io_status = BLOCK_DEVICE_IO_STATUS_OK;
+    }
     if (is_running) {
         part_thaw(&block_part, false);
     }

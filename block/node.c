@@ -251,56 +251,34 @@ bool block_can_discard(const BlockNode *n)
 }
 
 /* ---- errors of requests ---- */
+static BlockErrorAction action_for(ErrorPolicy policy, int error)
+{
+    static const BlockErrorAction actions[] = {
+        [POLICY_REPORT] = BLOCK_ERROR_ACTION_REPORT, [POLICY_IGNORE] = BLOCK_ERROR_ACTION_IGNORE,
+        [POLICY_STOP] = BLOCK_ERROR_ACTION_STOP,
+    };
+
+    if (policy == POLICY_ENOSPC) {
+        return error == ENOSPC ? BLOCK_ERROR_ACTION_STOP : BLOCK_ERROR_ACTION_REPORT;
+    }
+    return actions[policy];
+}
+
 BlockErrorAction block_error_action(BlockNode *n, BlockOp op, int error)
 {
-    static const char *const names[] = {"report", "ignore", "stop"};
-    ErrorPolicy policy = op == BLOCK_READ ? n->read_policy : n->write_policy;
-    BlockErrorAction action = policy == POLICY_ENOSPC ? (error == ENOSPC ? BLOCK_ERROR_STOP : BLOCK_ERROR_REPORT)
-                              : policy == POLICY_STOP ? BLOCK_ERROR_STOP
-                              : policy == POLICY_IGNORE ? BLOCK_ERROR_IGNORE : BLOCK_ERROR_REPORT;
+    BlockErrorAction action = action_for(op == BLOCK_READ ? n->read_policy : n->write_policy, error);
     Json *data = json_dict();
 
+    if (action == BLOCK_ERROR_ACTION_STOP) {
+        n->io_status = error == ENOSPC ? BLOCK_DEVICE_IO_STATUS_NOSPACE : BLOCK_DEVICE_IO_STATUS_FAILED;
+    }
     json_set(data, "device", json_string(n->name));
     json_set(data, "node-name", json_string(n->name));
     json_set(data, "operation", json_string(op == BLOCK_READ ? "read" : "write"));
-    json_set(data, "action", json_string(names[action]));
+    json_set(data, "action", json_string(action == BLOCK_ERROR_ACTION_STOP ? "stop" :
+                                         action == BLOCK_ERROR_ACTION_IGNORE ? "ignore" : "report"));
     json_set(data, "nospace", json_bool(error == ENOSPC));
     json_set(data, "reason", json_string(g_strerror(error)));
     runstate_event("BLOCK_IO_ERROR", data);
     return action;
-}
-
-/* ---- query-block ---- */
-Json *block_list(void)
-{
-    Json *list = json_list();
-
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
-        BlockNode *n = nodes->pdata[i];
-        Json *d, *inserted, *image;
-
-        if (!n->user) {
-            continue;
-        }
-        d = json_dict();
-        inserted = json_dict();
-        image = json_dict();
-        json_set(d, "device", json_string(n->name));
-        json_set(d, "qdev", json_string(n->user));
-        json_set(d, "type", json_string("unknown"));
-        json_set(d, "removable", json_bool(false));
-        json_set(d, "locked", json_bool(false));
-        json_set(d, "io-status", json_string(runstate_get() == RUN_STATE_IO_ERROR ? "failed" : "ok"));
-        json_set(image, "filename", json_string(node_base(n)->filename));
-        json_set(image, "format", json_string("raw"));
-        json_set(image, "virtual-size", json_uint(block_size(n)));
-        json_set(inserted, "file", json_string(node_base(n)->filename));
-        json_set(inserted, "node-name", json_string(n->name));
-        json_set(inserted, "ro", json_bool(block_is_read_only(n)));
-        json_set(inserted, "drv", json_string("raw"));
-        json_set(inserted, "image", image);
-        json_set(d, "inserted", inserted);
-        json_append(list, d);
-    }
-    return list;
 }

@@ -19,6 +19,7 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     bool is_writable;          /* fd is open for writing */
     bool has_lock;
     bool is_direct, no_flush, can_discard, no_locking;
+    BlockDeviceIoStatus io_status; /* until the machine goes on */
     ErrorPolicy write_policy, read_policy;
     atomic_uint in_flight;     /* submitted, not yet completed in the main loop */
     atomic_uint in_worker;     /* submitted, a worker may still touch its memory */

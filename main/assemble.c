@@ -125,6 +125,15 @@ static bool set_policy(const Config *c, GError **errp)
     return true;
 }
 
+/* Before disks are opened and the board is reset: what belongs to the guest is not ours until it comes. */
+static bool expect_guest(const Config *c, GError **errp)
+{
+    if (c->incoming) {
+        runstate_set(RUN_STATE_INMIGRATE);
+    }
+    return true;
+}
+
 static bool check_rtc(const Config *c, GError **errp)
 {
     const char *base = json_get_str(c->rtc, "base"), *clock = json_get_str(c->rtc, "clock");
@@ -686,7 +695,7 @@ static bool detach(const Config *c, GError **errp)
 }
 
 static bool (*const steps[])(const Config *c, GError **errp) = {
-    set_messages, set_logs,     set_policy,   check_rtc,      choose_accel, set_smp,     set_memory,
+    set_messages, set_logs,     set_policy,   expect_guest,   check_rtc,      choose_accel, set_smp,     set_memory,
     set_identity, add_globals,  add_fds,      add_early_objects, add_chardevs, add_serials, add_blockdevs,
     add_drives,   add_netdevs,  add_filters,  create_machine, add_nics,     add_drive_devices, add_devices,
     add_monitors, start_qtest,  write_pidfile, reset_machine, start_guest,  detach,

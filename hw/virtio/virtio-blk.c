@@ -102,7 +102,7 @@ static void request_done(BlockRequest *io, int result)
 {
     BlkRequest *r = io->opaque;
     VirtioBlk *b = r->blk;
-    BlockErrorAction action = BLOCK_ERROR_IGNORE;
+    BlockErrorAction action = BLOCK_ERROR_ACTION_IGNORE;
     bool was_full = b && is_full(b);
 
     if (!b) {
@@ -113,12 +113,12 @@ static void request_done(BlockRequest *io, int result)
     if (result < 0) {
         action = block_error_action(b->node, io->op, -result);
     }
-    if (action == BLOCK_ERROR_STOP) {
+    if (action == BLOCK_ERROR_ACTION_STOP) {
         r->is_parked = true;
         loop_call(stop_machine, NULL);
         return;
     }
-    finish(r, action == BLOCK_ERROR_IGNORE ? S_OK : S_IOERR);
+    finish(r, action == BLOCK_ERROR_ACTION_IGNORE ? S_OK : S_IOERR);
     if (was_full) {
         virtio_notify(&b->v, 0);
     }

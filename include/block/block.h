@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "qapi/json.h"
+#include "qapi/qapi-types.h"
 
 typedef struct BlockNode BlockNode;
 typedef enum BlockOp { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES } BlockOp;
@@ -45,8 +46,6 @@ void block_submit(BlockNode *n, BlockRequest *r);
 /* Waits until no worker touches the memory of a request any more; their `done` is still to come.  For a reset of the
  * device while it works; otherwise nobody waits with vm_lock.  false: two seconds were not enough. */
 bool block_quiesce(BlockNode *n);
-Json *block_list(void); /* query-block: list of dicts */
 
 /* What to do about an error of a guest's request, by werror= and rerror=; sends the event BLOCK_IO_ERROR. */
-typedef enum BlockErrorAction { BLOCK_ERROR_REPORT, BLOCK_ERROR_IGNORE, BLOCK_ERROR_STOP } BlockErrorAction;
 BlockErrorAction block_error_action(BlockNode *n, BlockOp op, int error);

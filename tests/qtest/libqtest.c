@@ -226,6 +226,11 @@ void qtest_quit(QTest *q)
     g_assert_cmpint(qtest_wait_exit(q), ==, 0);
 }
 
+int qtest_pid(QTest *q)
+{
+    return q->pid;
+}
+
 const char *qtest_dir(QTest *q)
 {
     return q->dir;

@@ -47,6 +47,7 @@ Json *qtest_event(QTest *q, const char *name); /* waits for it; others before it
 
 /* A raw request and its answer without "OK "; fails the test unless the answer is OK. */
 char *qtest_ask(QTest *q, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+int qtest_pid(QTest *q);
 const char *qtest_dir(QTest *q); /* for the test's own sockets and files; removed at the end */
 
 /* A unix socket on which the program connects; returns the accepted connection. */

@@ -1,6 +1,8 @@
 /* tests/qtest/hw/virtio/virtio-blk-test.c - virtio-blk-device: requests, errors, what the file holds afterwards.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../../virtio-driver.h"
@@ -163,6 +165,65 @@ static void several_requests_are_in_flight_at_once(void)
     stop(k);
 }
 
+/* The host refuses writes beyond half of the disk, as if it were full. */
+static Disk start_half_full(const char *drive)
+{
+    struct rlimit old, half;
+    Disk k;
+
+    signal(SIGXFSZ, SIG_IGN); /* so that the program gets an error, not the signal */
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
+    k = start("", "");
+    qtest_quit(k.d.q);
+    half = (struct rlimit){SIZE / 2, old.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &half), ==, 0);
+    driver_start(&k.d, qtest_start("-drive if=none,id=d0,format=raw,file=%s%s -device virtio-blk-device,drive=d0",
+                                   k.path, drive), 7, 2, ~UINT64_C(0), 1);
+    setrlimit(RLIMIT_FSIZE, &old);
+    return k;
+}
+
+static void an_error_is_reported_to_the_guest(void)
+{
+    Disk k = start_half_full(",werror=report");
+    uint8_t data[512] = {1};
+    g_autoptr(Json) event = NULL;
+
+    g_assert_cmpuint(request(&k, OUT, 1500, data, 512), ==, IOERR);
+    event = qtest_event(k.d.q, "BLOCK_IO_ERROR");
+    g_assert_cmpstr(json_get_str(json_get(event, "data"), "action"), ==, "report");
+    g_assert_cmpstr(json_get_str(json_get(event, "data"), "device"), ==, "d0");
+    stop(k);
+}
+
+static void an_error_stops_the_machine_and_cont_tries_again(void)
+{
+    Disk k = start_half_full(",werror=stop");
+    Driver *d = &k.d;
+    uint64_t header = driver_alloc(d, 16), data = driver_alloc(d, 512), status = driver_alloc(d, 1);
+    DriverBuffer b[3] = {{header, 16}, {data, 512}, {status, 1, true}};
+    struct rlimit limit;
+    g_autoptr(Json) info = NULL;
+    uint8_t head[16] = {OUT};
+
+    store_le64(head + 8, 1500);
+    qtest_memwrite(d->q, header, head, 16);
+    qtest_memset(d->q, status, 0xee, 1);
+    driver_add(d, 0, b, 3, true);
+    json_unref(qtest_event(d->q, "BLOCK_IO_ERROR"));
+    json_unref(qtest_event(d->q, "STOP"));
+    info = qtest_qmp_ok(d->q, "{'execute': 'query-status'}");
+    g_assert_cmpstr(json_get_str(info, "status"), ==, "io-error");
+    g_assert_false(driver_has_used(d, 0));
+    g_assert_cmpint(prlimit(qtest_pid(d->q), RLIMIT_FSIZE, NULL, &limit), ==, 0);
+    limit.rlim_cur = limit.rlim_max;
+    g_assert_cmpint(prlimit(qtest_pid(d->q), RLIMIT_FSIZE, &limit, NULL), ==, 0);
+    json_unref(qtest_qmp_ok(d->q, "{'execute': 'cont'}"));
+    driver_wait(d, 0, NULL);
+    g_assert_cmpuint(qtest_readb(d->q, status), ==, OK);
+    stop(k);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -174,5 +235,8 @@ int main(int argc, char **argv)
     g_test_add_func("/riscv64/virtio-blk/a_read_only_disk_is_not_written", a_read_only_disk_is_not_written);
     g_test_add_func("/riscv64/virtio-blk/several_requests_are_in_flight_at_once",
                     several_requests_are_in_flight_at_once);
+    g_test_add_func("/riscv64/virtio-blk/an_error_is_reported_to_the_guest", an_error_is_reported_to_the_guest);
+    g_test_add_func("/riscv64/virtio-blk/an_error_stops_the_machine_and_cont_tries_again",
+                    an_error_stops_the_machine_and_cont_tries_again);
     return g_test_run();
 }
