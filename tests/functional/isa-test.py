@@ -18,7 +18,7 @@ from harness import BUILD, EMULATOR, PATIENCE, ROOT, Failed, Skipped, run_tests
 SOURCE = ROOT / 'tests/guest/isa'
 QEMU = 'qemu-system-riscv64'
 PREFIX = os.environ.get('RISCV_PREFIX', 'riscv64-linux-gnu-')
-PROGRAMS = ('integer', 'memory', 'float', 'trap', 'vm', 'pmp', 'harts')
+PROGRAMS = ('integer', 'memory', 'float', 'trap', 'vm', 'pmp', 'harts', 'mixture')
 FLAGS = ('-march=rv64gc_zba_zbb_zbs -mabi=lp64d -mcmodel=medany -O1 -ffreestanding -nostdlib -static -fno-pic -fno-builtin '
          '-fno-stack-protector -Wall -Wextra -Wno-sign-compare -Werror -Wl,--build-id=none '
          '-Wl,--no-warn-rwx-segments').split()
