@@ -65,7 +65,8 @@ static void say(Mux *m, const char *text)
 static void next_focus(Mux *m)
 {
     if (m->count) {
-        m->held_count = 0;
+        flush_held(m);
+        m->held_count = 0; /* typed for a front end that does not read; it must not reach the next one */
         m->focus = (m->focus + 1) % m->count;
         chardev_front_event(focused(m), CHARDEV_OPENED);
     }

@@ -1,0 +1,357 @@
+/* tests/unit/chardev/chardev-test.c - byte pipes: sockets, files, pty, ring, mux; slow readers; bad options.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "chardev/chardev.h"
+#include "qapi/opts.h"
+#include "util/loop.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* ---- a front end that notes everything ---- */
+
+typedef struct Front {
+    Chardev *c;
+    GString *in, *events;
+    size_t room;
+    unsigned can_write;
+} Front;
+
+static size_t front_can_read(void *opaque)
+{
+    return ((Front *)opaque)->room;
+}
+
+static void front_read(void *opaque, const uint8_t *data, size_t size)
+{
+    Front *f = opaque;
+
+    g_assert_cmpint(size, <=, f->room);
+    g_string_append_len(f->in, (const char *)data, size);
+    f->room -= size;
+}
+
+static void front_event(void *opaque, ChardevEvent event)
+{
+    g_string_append_c(((Front *)opaque)->events, "ocb"[event]);
+}
+
+static void front_can_write(void *opaque)
+{
+    ((Front *)opaque)->can_write++;
+}
+
+static Front *front_new(Chardev *c)
+{
+    static const ChardevHandlers handlers = {front_can_read, front_read, front_event, front_can_write};
+    Front *f = g_new0(Front, 1);
+
+    g_assert_nonnull(c);
+    f->c = c;
+    f->in = g_string_new(NULL);
+    f->events = g_string_new(NULL);
+    f->room = 100000;
+    g_assert_true(chardev_claim(c, &handlers, f, NULL));
+    return f;
+}
+
+static Chardev *add(const char *text, GError **errp)
+{
+    g_autoptr(Json) options = opts_parse(text, "backend", NULL, NULL);
+
+    return chardev_add(options, errp);
+}
+
+static void settle(void)
+{
+    while (g_main_context_iteration(NULL, false)) {
+    }
+}
+
+static char *folder;
+
+static int unix_client(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    settle();
+    return fd;
+}
+
+/* ---- promises ---- */
+
+static void server_takes_one_client_after_another(void)
+{
+    g_autofree char *path = g_build_filename(folder, "s", NULL), *text = NULL, *said = NULL;
+    char buf[16] = "";
+    Front *f;
+    int fd;
+
+    text = g_strdup_printf("unix:%s,server=on,wait=off", path);
+    f = front_new(chardev_from_short("s0", text, NULL));
+    said = chardev_describe(f->c);
+    g_assert_true(g_str_has_prefix(said, "disconnected:unix:"));
+    g_assert_cmpint(chardev_write(f->c, "lost", 4), ==, 4);
+    for (int i = 0; i < 2; i++) {
+        fd = unix_client(path);
+        g_assert_true(chardev_is_open(f->c));
+        g_assert_cmpint(write(fd, "hello", 5), ==, 5);
+        settle();
+        g_assert_cmpint(chardev_write(f->c, "you", 3), ==, 3);
+        g_assert_cmpint(read(fd, buf, sizeof(buf)), ==, 3);
+        close(fd);
+        settle();
+        g_assert_false(chardev_is_open(f->c));
+    }
+    g_assert_cmpstr(f->in->str, ==, "hellohello");
+    g_assert_cmpstr(f->events->str, ==, "ococ");
+    g_assert_false(chardev_delete("s0", NULL)); /* in use */
+    chardev_release(f->c);
+    g_assert_true(chardev_delete("s0", NULL));
+    g_assert_cmpint(g_access(path, F_OK), !=, 0);
+}
+
+static void client_reconnects(void)
+{
+    g_autofree char *path = g_build_filename(folder, "r", NULL), *server = NULL, *client = NULL;
+    Front *c, *s;
+
+    client = g_strdup_printf("socket,id=rc,path=%s,reconnect-ms=1", path);
+    c = front_new(add(client, NULL));
+    g_assert_false(chardev_is_open(c->c));
+    server = g_strdup_printf("socket,id=rs,path=%s,server=on,wait=off", path);
+    s = front_new(add(server, NULL));
+    while (!chardev_is_open(c->c) || !chardev_is_open(s->c)) {
+        g_main_context_iteration(NULL, true);
+    }
+    chardev_write(c->c, "x", 1);
+    while (!s->in->len) {
+        g_main_context_iteration(NULL, true);
+    }
+    chardev_release(c->c);
+    chardev_release(s->c);
+    g_assert_true(chardev_delete("rc", NULL) && chardev_delete("rs", NULL));
+}
+
+static void inherited_listener_is_accepted_on(void)
+{
+    g_autofree char *path = g_build_filename(folder, "l", NULL), *text = NULL;
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+    Front *f;
+
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(bind(listener, (struct sockaddr *)&un, sizeof(un)) | listen(listener, 1), ==, 0);
+    fd = unix_client(path); /* before the emulator even runs */
+    text = g_strdup_printf("socket,id=l0,fd=%d,server=on,wait=off", listener);
+    f = front_new(add(text, NULL));
+    settle();
+    g_assert_true(chardev_is_open(f->c));
+    close(fd);
+    settle();
+    fd = unix_client(path);
+    g_assert_true(chardev_is_open(f->c));
+    close(fd);
+    chardev_release(f->c);
+    chardev_delete("l0", NULL);
+}
+
+static void slow_reader_is_bounded_and_loses_nothing(void)
+{
+    g_autofree char *text = NULL;
+    uint8_t block[4096];
+    size_t sent = 0, got = 0, n;
+    int pair[2];
+    Front *f;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    text = g_strdup_printf("fd:%d", pair[1]);
+    f = front_new(chardev_from_short("slow", text, NULL));
+    do {
+        for (size_t i = 0; i < sizeof(block); i++) {
+            block[i] = (sent + i) % 251;
+        }
+        n = chardev_write(f->c, block, sizeof(block));
+        sent += n;
+        g_assert_cmpint(sent, <, 16 << 20);
+    } while (n == sizeof(block));
+    g_assert_cmpint(f->can_write, ==, 0);
+    while (got < sent) {
+        ssize_t r = read(pair[0], block, sizeof(block));
+
+        for (ssize_t i = 0; i < r; i++) {
+            g_assert_cmpint(block[i], ==, (got + i) % 251);
+        }
+        got += MAX(r, 0);
+        settle();
+    }
+    g_assert_cmpint(f->can_write, ==, 1);
+    close(pair[0]);
+    settle();
+    g_assert_cmpstr(f->events->str, ==, "oc");
+    chardev_release(f->c);
+    chardev_delete("slow", NULL);
+}
+
+static void no_room_stops_reading(void)
+{
+    g_autofree char *text = NULL;
+    int pair[2];
+    Front *f;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    text = g_strdup_printf("fd:%d", pair[1]);
+    f = front_new(chardev_from_short("room", text, NULL));
+    f->room = 2;
+    g_assert_cmpint(write(pair[0], "abcdef", 6), ==, 6);
+    settle();
+    g_assert_cmpstr(f->in->str, ==, "ab");
+    f->room = 3;
+    chardev_accept_input(f->c);
+    settle();
+    g_assert_cmpstr(f->in->str, ==, "abcde");
+    close(pair[0]);
+    chardev_release(f->c);
+    chardev_delete("room", NULL);
+}
+
+static void file_appends(void)
+{
+    g_autofree char *path = g_build_filename(folder, "f", NULL), *content = NULL;
+    static const char *const extra[] = {"", ",append=on", ""};
+    static const char *const expected[] = {"1", "12", "3"};
+
+    for (int i = 0; i < 3; i++) {
+        g_autofree char *text = g_strdup_printf("file,id=f0,path=%s%s", path, extra[i]);
+        char digit = '1' + i;
+        Chardev *c = add(text, NULL);
+
+        g_assert_nonnull(c);
+        g_assert_cmpint(chardev_write(c, &digit, 1), ==, 1);
+        g_assert_true(chardev_delete("f0", NULL));
+        g_clear_pointer(&content, g_free);
+        g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+        g_assert_cmpstr(content, ==, expected[i]);
+    }
+}
+
+static void pty_without_reader_does_not_stall(void)
+{
+    Front *f = front_new(add("pty,id=p0", NULL));
+    g_autofree char *name = chardev_describe(f->c), *blob = g_strnfill(100000, 'x');
+    char buf[16];
+    int fd;
+
+    g_assert_true(g_str_has_prefix(name, "pty:/dev/"));
+    g_assert_cmpint(chardev_write(f->c, blob, 100000), ==, 100000);
+    fd = open(name + 4, O_RDWR | O_NOCTTY);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(chardev_write(f->c, "hi", 2), ==, 2);
+    g_assert_cmpint(read(fd, buf, sizeof(buf)), ==, 2);
+    g_assert_cmpint(write(fd, "yo", 2), ==, 2);
+    while (!f->in->len) {
+        g_main_context_iteration(NULL, true);
+    }
+    g_assert_cmpstr(f->in->str, ==, "yo");
+    g_assert_cmpint(chardev_write(f->c, blob, 100000), ==, 100000); /* nobody reads: what does not fit is gone */
+    close(fd);
+    chardev_release(f->c);
+    chardev_delete("p0", NULL);
+}
+
+static void mux_shares_and_switches(void)
+{
+    g_autofree char *text = NULL;
+    char buf[256];
+    int pair[2];
+    Front *a, *b;
+    Chardev *mux;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    text = g_strdup_printf("fd,id=m0,fd=%d,mux=on", pair[1]);
+    mux = add(text, NULL);
+    a = front_new(chardev_front(mux));
+    b = front_new(chardev_front(mux));
+    g_assert_true(chardev_find("m0") == mux);
+    g_assert_cmpint(write(pair[0], "1\001c2\001\001\001b\001c3", 11), ==, 11);
+    settle();
+    g_assert_cmpstr(a->in->str, ==, "13");
+    g_assert_cmpstr(b->in->str, ==, "2\001");
+    g_assert_nonnull(strchr(b->events->str, 'b'));
+    chardev_write(a->c, "A", 1);
+    chardev_write(b->c, "B", 1);
+    g_assert_cmpint(read(pair[0], buf, sizeof(buf)), ==, 2);
+    close(pair[0]);
+    settle();
+    g_assert_false(chardev_is_open(a->c));
+}
+
+static void wrong_options_say_what_is_right(void)
+{
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"nosuch,id=x", "chardev: backend 'nosuch' does not exist; accepted: fd, file, null, pipe, pty, ringbuf, socket, "
+                        "stdio"},
+        {"null", "chardev: no id specified"},
+        {"null,id=x,foo=1", "chardev 'x': Invalid parameter 'foo'; accepted: id, backend, mux, logfile, logappend"},
+        {"file,id=x", "chardev 'x': file: no path given"},
+        {"socket,id=x", "chardev 'x': a socket needs 'path', 'host' and 'port', or 'fd'"},
+        {"socket,id=x,path=/p,port=1", "chardev 'x': give one of 'path', 'port' and 'fd'"},
+        {"socket,id=x,path=/p,wait=on", "chardev 'x': 'wait' option is incompatible with socket in client connect mode"},
+        {"socket,id=x,path=/nosuch/p", "chardev 'x': cannot connect to unix:/nosuch/p: No such file or directory"},
+        {"socket,id=x,fd=999", "chardev 'x': descriptor 999 is not open"},
+        {"ringbuf,id=x,size=3", "chardev 'x': size of ringbuf chardev must be a power of two, at most 64M"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) err = NULL;
+
+        g_assert_null(add(cases[i].text, &err));
+        g_assert_cmpstr(err->message, ==, cases[i].error);
+        g_assert_null(chardev_find("x"));
+    }
+}
+
+static void short_forms(void)
+{
+    g_autoptr(GError) err = NULL;
+
+    g_assert_null(chardev_from_short("n", "none", &err));
+    g_assert_no_error(err);
+    g_assert_null(chardev_from_short("n", "bogus:x", &err));
+    g_assert_nonnull(err);
+    g_clear_error(&err);
+    g_assert_null(chardev_from_short("n", "tcp:nohost", &err));
+    g_assert_nonnull(err);
+    g_assert_nonnull(chardev_from_short("n", "null", NULL));
+    g_assert_true(chardev_from_short("m", "chardev:n", NULL) == chardev_find("n"));
+    g_assert_nonnull(chardev_from_short("t", "tcp:127.0.0.1:0,server=on,wait=off", NULL));
+    g_assert_true(chardev_delete("t", NULL));
+}
+
+int main(int argc, char **argv)
+{
+    loop_init();
+    folder = g_dir_make_tmp("baton-chardev-XXXXXX", NULL);
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/chardev/server_takes_one_client_after_another", server_takes_one_client_after_another);
+    g_test_add_func("/chardev/client_reconnects", client_reconnects);
+    g_test_add_func("/chardev/inherited_listener_is_accepted_on", inherited_listener_is_accepted_on);
+    g_test_add_func("/chardev/slow_reader_is_bounded_and_loses_nothing", slow_reader_is_bounded_and_loses_nothing);
+    g_test_add_func("/chardev/no_room_stops_reading", no_room_stops_reading);
+    g_test_add_func("/chardev/file_appends", file_appends);
+    g_test_add_func("/chardev/pty_without_reader_does_not_stall", pty_without_reader_does_not_stall);
+    g_test_add_func("/chardev/mux_shares_and_switches", mux_shares_and_switches);
+    g_test_add_func("/chardev/wrong_options_say_what_is_right", wrong_options_say_what_is_right);
+    g_test_add_func("/chardev/short_forms", short_forms);
+    return g_test_run();
+}
