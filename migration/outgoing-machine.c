@@ -1,0 +1,123 @@
+/* migration/outgoing-machine.c - the table of the sending side.  Page: docs/handoff.md.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Internal states without a word of QMP's are printed as their neighbour.  Rows are tried top to bottom, so a row without
+ * a guard is the default of those above it.  A failed read or write on a channel, and a deadline, is LOST; ERROR is a
+ * failed action or the other side's refusal. */
+#include "migration/machine.h"
+
+static const MachineState states[MIG__MAX] = {
+    /*                        name             status            owner              may run   frozen    channel */
+    [MIG_NONE] =           {"none",           "none",           OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_NO},
+    [MIG_SETUP] =          {"setup",          "setup",          OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_ANY},
+    [MIG_ACTIVE] =         {"active",         "active",         OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_YES},
+    [MIG_PRE_SWITCHOVER] = {"pre-switchover", "pre-switchover", OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_YES},
+    [MIG_DEVICE] =         {"device",         "device",         OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_YES},
+    /* RUN is being written or written, no answer yet. */
+    [MIG_HANDOVER] =       {"handover",       "device",         OWNER_PASSING,     FACT_NO,  FACT_YES, FACT_YES},
+    /* The destination is ready and waits for its `cont`. */
+    [MIG_PARKED] =         {"parked",         "completed",      OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_YES},
+    [MIG_COMPLETED] =      {"completed",      "completed",      OWNER_DESTINATION, FACT_NO,  FACT_YES, FACT_YES},
+    [MIG_FINISHED] =       {"finished",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_ANY, FACT_NO},
+    /* One-way: what was saved has no owner, and the guest here is the manager's to run again. */
+    [MIG_SAVED] =          {"saved",          "completed",      OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_NO},
+    [MIG_RELEASED] =       {"released",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_YES, FACT_ANY},
+    /* Parked, and the destination was lost: still the owner, stopped for the manager who parked it. */
+    [MIG_KEPT] =           {"kept",           "failed",         OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_NO},
+    /* Lost after RUN: nobody here can know who owns the guest. */
+    [MIG_UNSURE] =         {"unsure",         "failed",         OWNER_UNKNOWN,     FACT_NO,  FACT_YES, FACT_ANY},
+    [MIG_CANCELLING] =     {"cancelling",     "cancelling",     OWNER_SOURCE,      FACT_ANY, FACT_ANY, FACT_ANY},
+    [MIG_CANCELLED] =      {"cancelled",      "cancelled",      OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_NO},
+    [MIG_FAILED] =         {"failed",         "failed",         OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_NO},
+};
+
+static const char *const events[EV__MAX] = {
+    [EV_MIGRATE] = "MIGRATE",       [EV_CHANNELS_UP] = "CHANNELS_UP", [EV_ROUND_DONE] = "ROUND_DONE",
+    [EV_CONTINUE] = "CONTINUE",     [EV_STATE_SENT] = "STATE_SENT",   [EV_READY] = "READY",
+    [EV_READY_PARKED] = "READY_PARKED", [EV_ASK] = "ASK",             [EV_VM_STARTED] = "VM_STARTED",
+    [EV_GIVE_BACK] = "GIVE_BACK",   [EV_TAIL_DONE] = "TAIL_DONE",     [EV_LOST] = "LOST",
+    [EV_ERROR] = "ERROR",           [EV_CANCEL] = "CANCEL",           [EV_DRAINED] = "DRAINED",
+    [EV_CONT] = "CONT",             [EV_QUIT] = "QUIT",
+};
+
+static const char *const guards[MG__MAX] = {
+    [MG_ALWAYS] = "",
+    [MG_STILL_MUCH] = "still much left",
+    [MG_WANTS_PAUSE] = "pause-before-switchover",
+    [MG_ONE_WAY] = "one-way",
+    [MG_PROOF_OR_FORCE] = "other side proved dead, or force",
+};
+
+static const MachineAction actions[MA__MAX] = {
+    [MA_NOTHING] = {"-"},
+    [MA_OPEN_CHANNELS] = {"open_channels", "HELLO"},
+    [MA_FIRST_ROUND] = {"first_round"},
+    [MA_NEXT_ROUND] = {"next_round"},
+    [MA_FREEZE] = {"freeze", NULL, GUEST_STOPS},
+    [MA_SEND_DEVICES] = {"send_devices", "DEVICES"},
+    [MA_FREEZE_AND_SEND] = {"freeze_and_send", "DEVICES", GUEST_STOPS},
+    [MA_SEND_RUN] = {"send_run", "RUN"},
+    [MA_FORWARD_COPIES] = {"forward_copies"},
+    [MA_CANCEL_AND_THAW] = {"cancel_and_thaw", "CANCEL", GUEST_RUNS},
+    [MA_SEND_RELEASE] = {"send_release", "RELEASE"},
+    [MA_STAY_STOPPED] = {"stay_stopped"},
+    [MA_RELEASE_SOURCE] = {"release_source", "TAIL_END"},
+    [MA_TAKE_BACK] = {"take_back", NULL, GUEST_RUNS},
+    [MA_END_TAIL] = {"end_tail"},
+    [MA_END_ONE_WAY] = {"end_one_way"},
+    [MA_CLOSE_CHANNELS] = {"close_channels", "CANCEL"},
+    [MA_THAW] = {"thaw", NULL, GUEST_RUNS},
+    [MA_THAW_ALONE] = {"thaw_alone", NULL, GUEST_RUNS},
+};
+
+#define BEFORE_RUN STATES(MIG_SETUP, MIG_ACTIVE, MIG_PRE_SWITCHOVER, MIG_DEVICE)
+#define AT_REST STATES(MIG_NONE, MIG_SAVED, MIG_CANCELLED, MIG_FAILED)
+
+static const MachineRow rows[] = {
+    {AT_REST, EV_MIGRATE, 0, MA_OPEN_CHANNELS, MIG_SETUP},
+    {STATES(MIG_SETUP), EV_CHANNELS_UP, 0, MA_FIRST_ROUND, MIG_ACTIVE},
+    {STATES(MIG_ACTIVE), EV_ROUND_DONE, MG_STILL_MUCH, MA_NEXT_ROUND, MACHINE_KEEP},
+    {STATES(MIG_ACTIVE), EV_ROUND_DONE, MG_WANTS_PAUSE, MA_FREEZE, MIG_PRE_SWITCHOVER},
+    {STATES(MIG_ACTIVE), EV_ROUND_DONE, 0, MA_FREEZE_AND_SEND, MIG_DEVICE},
+    {STATES(MIG_PRE_SWITCHOVER), EV_CONTINUE, 0, MA_SEND_DEVICES, MIG_DEVICE},
+    {STATES(MIG_DEVICE), EV_STATE_SENT, MG_ONE_WAY, MA_END_ONE_WAY, MIG_SAVED},
+    {STATES(MIG_DEVICE), EV_READY, 0, MA_SEND_RUN, MIG_HANDOVER},
+    {STATES(MIG_DEVICE), EV_READY_PARKED, 0, MA_FORWARD_COPIES, MIG_PARKED},
+    {STATES(MIG_PARKED), EV_ASK, 0, MA_SEND_RUN, MIG_HANDOVER},
+    {STATES(MIG_PARKED), EV_CONT, 0, MA_CANCEL_AND_THAW, MIG_CANCELLED},
+    {STATES(MIG_PARKED), EV_CANCEL, 0, MA_CANCEL_AND_THAW, MIG_CANCELLED},
+    {STATES(MIG_PARKED), EV_QUIT, 0, MA_SEND_RELEASE, MIG_RELEASED},
+    {STATES(MIG_PARKED), EV_LOST, 0, MA_STAY_STOPPED, MIG_KEPT},
+    {STATES(MIG_PARKED), EV_ERROR, 0, MA_STAY_STOPPED, MIG_KEPT},
+    {STATES(MIG_KEPT), EV_CONT, 0, MA_THAW, MIG_FAILED},
+    {STATES(MIG_HANDOVER, MIG_UNSURE), EV_VM_STARTED, 0, MA_RELEASE_SOURCE, MIG_COMPLETED},
+    {STATES(MIG_HANDOVER, MIG_UNSURE), EV_GIVE_BACK, 0, MA_TAKE_BACK, MIG_FAILED},
+    {STATES(MIG_HANDOVER), EV_LOST, 0, MA_STAY_STOPPED, MIG_UNSURE},
+    {STATES(MIG_HANDOVER), EV_ERROR, 0, MA_STAY_STOPPED, MIG_UNSURE},
+    {STATES(MIG_UNSURE), EV_CONT, MG_PROOF_OR_FORCE, MA_THAW_ALONE, MIG_FAILED},
+    {STATES(MIG_COMPLETED), EV_TAIL_DONE, 0, MA_END_TAIL, MIG_FINISHED},
+    {STATES(MIG_COMPLETED), EV_LOST, 0, MA_END_TAIL, MIG_FINISHED},
+    {STATES(MIG_COMPLETED), EV_ERROR, 0, MA_END_TAIL, MIG_FINISHED},
+    {BEFORE_RUN, EV_CANCEL, 0, MA_CLOSE_CHANNELS, MIG_CANCELLING},
+    {BEFORE_RUN, EV_QUIT, 0, MA_CLOSE_CHANNELS, MIG_CANCELLING},
+    {STATES(MIG_CANCELLING), EV_DRAINED, 0, MA_THAW, MIG_CANCELLED},
+    {BEFORE_RUN, EV_LOST, 0, MA_THAW, MIG_FAILED},
+    {BEFORE_RUN, EV_ERROR, 0, MA_THAW, MIG_FAILED},
+    /* `cont` of a guest that the user had paused is nobody's business here. */
+    {STATES(MIG_NONE, MIG_SETUP, MIG_ACTIVE, MIG_SAVED, MIG_CANCELLED, MIG_FAILED), EV_CONT, 0, MA_NOTHING, MACHINE_KEEP},
+};
+
+const MachineSpec outgoing_spec = {
+    .name = "outgoing",
+    .states = states,
+    .state_count = MIG__MAX,
+    .events = events,
+    .event_count = EV__MAX,
+    .guards = guards,
+    .guard_count = MG__MAX,
+    .actions = actions,
+    .action_count = MA__MAX,
+    .rows = rows,
+    .row_count = G_N_ELEMENTS(rows),
+    .commands = 1u << EV_MIGRATE | 1u << EV_CONTINUE | 1u << EV_CANCEL | 1u << EV_CONT | 1u << EV_QUIT,
+};
