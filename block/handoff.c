@@ -9,6 +9,7 @@
 
 #include "system/handoff.h"
 #include "system/runstate.h"
+#include "system/vm-lock.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/loop.h"
@@ -32,6 +33,7 @@ static bool part_drain(HandoffPart *p, GError **errp)
     if (!block_wait_idle(deadline, errp) || !block_sync_all(deadline, errp)) {
         return false;
     }
+    vm_lock();
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
@@ -41,6 +43,7 @@ static bool part_drain(HandoffPart *p, GError **errp)
             n->is_writable = false; /* the descriptor could, we may not */
         }
     }
+    vm_unlock();
     return true;
 }
 
