@@ -164,6 +164,17 @@ static bool is_sane(NetChain *c, const NetFrame *f)
     return true;
 }
 
+/* False: the hook leaves the frame out.  A frame that comes again after NO_ROOM is not asked about twice. */
+static bool ask_hook(NetChain *c, NetLaneId lane, const NetFrame *f)
+{
+    NetHook *h = c->hook;
+
+    if (lane == NET_TO_HOST && h && h->to_host) {
+        h->to_host(h, f);
+    }
+    return lane == NET_TO_HOST || !h || !h->arrives || c->lane[lane].has_arrived || h->arrives(h, f);
+}
+
 NetResult net_port_send(NetPort *p, const NetFrame *f)
 {
     NetChain *c = net_chain_of(p);
@@ -177,11 +188,12 @@ NetResult net_port_send(NetPort *p, const NetFrame *f)
         c->dropped_link++;
         return NET_DONE;
     }
-    if (lane == NET_TO_HOST && c->hook) {
-        c->hook->to_host(c->hook, f);
+    if (!ask_hook(c, lane, f)) {
+        return NET_DONE;
     }
     result = enter(c, lane, next_filter(c, lane, NULL), f, false);
     c->lane[lane].sender_waits |= result == NET_NO_ROOM;
+    c->lane[lane].has_arrived = result == NET_NO_ROOM;
     return result;
 }
 
@@ -229,9 +241,6 @@ void net_chain_room(NetChain *c, NetLaneId lane)
     }
     if (lane == NET_TO_GUEST && c->hook && !c->hook->nic_room(c->hook)) {
         return;
-    }
-    if (lane == NET_TO_HOST && c->hook && c->hook->netdev_room) {
-        c->hook->netdev_room(c->hook);
     }
     if (!retry_held(c, lane)) {
         return;
@@ -287,6 +296,7 @@ void net_chain_set_hook(NetChain *c, NetHook *h)
 {
     g_assert(!h || !c->hook);
     c->hook = h;
+    c->lane[NET_TO_GUEST].has_arrived = false;
 }
 
 void net_chain_flush_filters(NetChain *c)

@@ -21,10 +21,10 @@ typedef struct NetChain NetChain;
 
 typedef struct NetHook NetHook; /* first member of its owner */
 struct NetHook {
+    bool (*arrives)(NetHook *h, const NetFrame *f);       /* before the filters; false: the frame is left out */
     NetResult (*to_guest)(NetHook *h, const NetFrame *f); /* instead of the NIC */
     void (*to_host)(NetHook *h, const NetFrame *f);       /* sees what the NIC is about to send; may drain the netdev */
     bool (*nic_room)(NetHook *h);                         /* false: the hook still blocks the lane */
-    void (*netdev_room)(NetHook *h);
     void (*gone)(NetHook *h);                             /* the netdev or NIC is being removed: let go of it */
 };
 
@@ -33,6 +33,7 @@ typedef struct NetLane {
                            a NetFilter, or behind all filters (NULL) */
     NetQueue segments;  /* the rest of one frame that was segmented, next to the receiver */
     bool sender_waits;
+    bool has_arrived;   /* the frame that the sender keeps has been through hook->arrives() */
     NetDefer *room;
 } NetLane;
 

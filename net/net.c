@@ -6,6 +6,7 @@
 #include "announce.h"
 #include "chain.h"
 #include "config-host.h"
+#include "netpass.h"
 #include "user.h"
 
 static void run_state_changed(bool is_running, RunState s, void *opaque)
@@ -16,6 +17,7 @@ static void run_state_changed(bool is_running, RunState s, void *opaque)
 void net_init(void)
 {
     runstate_notify(STATE_ORDER_NET, run_state_changed, net_world());
+    netpass_init();
     net_announce_init();
 #if CONFIG_SLIRP
     net_user_init();

@@ -261,7 +261,9 @@ static bool stream_is_busy(NetPort *p)
     if (!s->is_connected || s->is_broken) {
         return false;
     }
-    return s->in_end != s->in_start || out_waits(s) || (ioctl(s->fd, SIOCOUTQ, &queued) == 0 && queued > 0);
+    /* Of TCP only what was not sent yet: an acknowledgement may take its 40 ms. */
+    ioctl(s->fd, s->address.sa.ss_family == AF_UNIX ? SIOCOUTQ : SIOCOUTQNSD, &queued);
+    return s->in_end != s->in_start || out_waits(s) || queued > 0;
 }
 
 /* ---- events ---- */

@@ -1,0 +1,445 @@
+/* net/netpass-gate.c - the destination's half: the source's frames first, then what came here.  Guarded by: vm_lock.
+ * Page: docs/netpass.md.  Test: tests/unit/net/netpass-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Until our netdev has sent something, the network cannot have turned to us: what it receives are copies of frames that the
+ * source gets, and they are left out.  From then on they wait behind the gate.  The markers tell when the source has all:
+ * the first one is on its port when every switch on the way has learned; then a second one, behind any frame that was
+ * looked up before. */
+#include "netpass.h"
+
+#include "util/error.h"
+#include "util/log.h"
+
+#include <inttypes.h>
+
+#define GATE_MS_DEFAULT 100
+#define MARKER_NS (20 * NS_PER_MS) /* a marker that got no answer is sent again */
+#define ACK_BYTES (64 * 1024)
+#define FRAME_MIN 14
+
+static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
+{
+    for (unsigned i = 0; i < n->ports->len; i++) {
+        NetpassPort *np = n->ports->pdata[i];
+
+        if (np->chain) {
+            fn(np);
+        }
+    }
+}
+
+/* ---- opening ---- */
+static void gate_open(NetpassPort *np)
+{
+    if (np->is_open) {
+        return;
+    }
+    np->is_open = true;
+    np->opened_ns = time_monotonic_ns();
+    TRACE(netpass_gate_open, "%s: %" PRId64 " us, %" PRIu64 " own frames", np->id,
+          (int64_t)((np->opened_ns - np->started_ns) / NS_PER_US), np->own.queue.frames);
+    np->state = NETPASS_DRAIN;
+    netpass_pump(np, false);
+}
+
+static void gate_expired(NetpassPort *np)
+{
+    if (np->is_open) {
+        return;
+    }
+    np->is_ordered = false;
+    warn_report("netpass: netdev '%s': the source did not say in time that it has all frames; %" PRIu64
+                " frames of our own go in now", np->id, np->own.queue.frames);
+    gate_open(np);
+}
+
+static void gate_deadline(void *opaque)
+{
+    each_gated(opaque, gate_expired);
+}
+
+/* ---- the netdev ---- */
+static bool gate_arrives(NetHook *h, const NetFrame *f)
+{
+    NetpassPort *np = netpass_port_of(h);
+    int64_t now = time_monotonic_ns();
+
+    if (np->state == NETPASS_GATE && !np->has_transmitted) {
+        netpass_pairs_flooded(np->pairs, f, now);
+        np->flooded++;
+        return false;
+    }
+    if (np->pass->has_peer && (netpass_is_echo(np, f) || !netpass_pairs_local(np->pairs, f, now))) {
+        np->duplicate++;
+        return false;
+    }
+    return true;
+}
+
+static NetResult gate_to_guest(NetHook *h, const NetFrame *f)
+{
+    NetpassPort *np = netpass_port_of(h);
+
+    if (np->state == NETPASS_GATE && !np->has_transmitted) {
+        np->flooded++; /* a filter had it since before the load */
+        return NET_DONE;
+    }
+    if (np->state == NETPASS_DONE) {
+        if (!np->chain->world->is_running) {
+            return NET_NO_ROOM;
+        }
+        if (net_chain_deliver(np->chain, NET_TO_GUEST, f) == NET_DONE) {
+            return NET_DONE;
+        }
+        np->state = NETPASS_DRAIN;
+    }
+    if (!netpass_cache_push(&np->own, f, 0, time_monotonic_ns())) {
+        return NET_NO_ROOM;
+    }
+    netpass_pump(np, false);
+    return NET_DONE;
+}
+
+/* Before the first frame leaves: all that waits in the netdev came while the network could not know us. */
+static void gate_to_host(NetHook *h, const NetFrame *f)
+{
+    NetpassPort *np = netpass_port_of(h);
+    NetPort *netdev = np->chain->netdev;
+
+    if (!np->has_transmitted) {
+        netdev->ops->drain(netdev);
+        np->has_transmitted = true;
+        np->drops_before = netdev->ops->kernel_drops ? netdev->ops->kernel_drops(netdev) : -1;
+    }
+}
+
+static bool gate_nic_room(NetHook *h)
+{
+    netpass_pump(netpass_port_of(h), false);
+    return true;
+}
+
+static void gate_gone(NetHook *h)
+{
+    NetpassPort *np = netpass_port_of(h);
+    uint64_t frames = np->cache.queue.frames + np->own.queue.frames;
+
+    if (frames) {
+        warn_report("netpass: netdev '%s' is removed with %" PRIu64 " frames", np->id, frames);
+        np->refused += frames;
+    }
+    netpass_cache_clear(&np->cache);
+    netpass_cache_clear(&np->own);
+    np->state = NETPASS_DONE;
+    netpass_detach(np);
+}
+
+/* ---- load ---- */
+static void attach(NetpassPort *np)
+{
+    NetChain *c = np->chain;
+
+    np->pairs = netpass_pairs_new(np->pass->nonce, net_chain_nic(c)->mac);
+    np->state = NETPASS_GATE;
+    np->hook = (NetHook){.arrives = gate_arrives, .to_guest = gate_to_guest, .to_host = gate_to_host,
+                         .nic_room = gate_nic_room, .gone = gate_gone};
+    c->is_frozen = true;
+    net_chain_set_hook(c, &np->hook);
+    net_chain_flush_filters(c);
+    net_chain_room_soon(c, NET_TO_GUEST);
+}
+
+static bool load_frames(NetpassPort *np, uint32_t count, StateReader *r, GError **errp)
+{
+    int64_t now = time_monotonic_ns();
+    NetpassFrame f;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!netpass_get_frame(r, &f, errp)) {
+            return false;
+        }
+        if (!np->chain || f.frame.size < FRAME_MIN) {
+            np->pass->unknown_frames++;
+            np->refused++;
+            continue;
+        }
+        netpass_pairs_source(np->pairs, &f.frame, now - (int64_t)MIN(f.age_ns, (uint64_t)INT64_MAX / 2));
+        if (!netpass_cache_push(&np->cache, &f.frame, f.seq, now)) {
+            return fail(errp, "netpass: netdev '%s': the source holds more frames than fit here (netpass-max-bytes %" PRIu64
+                        ")", np->id, np->cache.bytes_max);
+        }
+        np->forwarded++;
+    }
+    return true;
+}
+
+static bool load_netdev(Netpass *n, StateReader *r, GError **errp)
+{
+    NetpassBacklogNetdev head;
+    NetpassPort *np;
+    NetPort *p;
+
+    if (!netpass_get_netdev(r, &head, errp)) {
+        return false;
+    }
+    p = net_world_find(n->world, head.id);
+    np = netpass_port_new(n, head.id, p && p->peer && p->ops->can_capture && !head.is_best_effort ? p->chain : NULL);
+    np->is_best_effort = head.is_best_effort;
+    if (np->chain && np->chain->hook) {
+        return fail(errp, "netpass: netdev '%s' comes twice", head.id);
+    }
+    if (np->chain) {
+        attach(np);
+    } else {
+        np->state = NETPASS_DONE;
+        n->unknown_netdevs += !head.is_best_effort;
+    }
+    return load_frames(np, head.frames, r, errp);
+}
+
+static bool gate_load(HandoffPart *part, StateReader *r, GError **errp)
+{
+    Netpass *n = part->opaque;
+    NetpassBacklog head;
+
+    netpass_clear(n);
+    n->is_source = false;
+    if (!netpass_get_backlog(r, &head, errp)) {
+        return false;
+    }
+    n->is_active = n->has_peer = true;
+    n->nonce = head.nonce;
+    for (unsigned i = 0; i < head.netdevs; i++) {
+        if (!load_netdev(n, r, errp)) {
+            return false;
+        }
+    }
+    if (n->unknown_netdevs) {
+        warn_report("netpass: %" PRIu64 " netdevs of the source are not here or cannot be captured; %" PRIu64
+                    " frames for them are left out", n->unknown_netdevs, n->unknown_frames);
+    }
+    return true;
+}
+
+/* ---- start ---- */
+static void let_in(NetpassPort *np)
+{
+    netpass_pump(np, true);
+}
+
+static void gate_starting(HandoffPart *part)
+{
+    each_gated(part->opaque, let_in);
+}
+
+static void send_marker(NetpassPort *np)
+{
+    uint8_t frame[NETPASS_MARKER_SIZE];
+    NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
+
+    if (nic && np->is_started && !np->end_came && np->pass->has_peer) {
+        netpass_marker(frame, nic->mac, np->pass->nonce, np->source_saw ? 2 : 1);
+        /* No room: the timer sends it again. */
+        net_port_send(nic, &(NetFrame){.data = frame, .size = sizeof(frame)});
+    }
+}
+
+static void markers_due(void *opaque)
+{
+    Netpass *n = opaque;
+
+    each_gated(n, send_marker);
+    if (n->has_peer && !n->is_tail_done) {
+        loop_timer_set(n->markers, time_monotonic_ns() + MARKER_NS);
+    }
+}
+
+static void check_tail_done(Netpass *n)
+{
+    for (unsigned i = 0; i < n->ports->len; i++) {
+        NetpassPort *np = n->ports->pdata[i];
+
+        if (np->chain && !np->end_came) {
+            return;
+        }
+    }
+    if (!n->is_tail_done) {
+        n->is_tail_done = true;
+        loop_timer_cancel(n->gate);
+        loop_timer_cancel(n->markers);
+        handoff_tail_done(&n->part);
+    }
+}
+
+/* Nothing can come through a cable that is not plugged, and nobody is there to say END. */
+static void begin(NetpassPort *np)
+{
+    np->is_started = true;
+    np->started_ns = time_monotonic_ns();
+    if (!np->pass->has_peer || np->end_came || !net_port_link_is_up(net_chain_nic(np->chain))) {
+        gate_open(np);
+    }
+}
+
+static void gate_started(HandoffPart *part)
+{
+    Netpass *n = part->opaque;
+    uint64_t gate_ms = handoff_parameter("netpass-gate-ms", GATE_MS_DEFAULT);
+
+    if (!n->is_active) {
+        return;
+    }
+    each_gated(n, begin);
+    loop_timer_set(n->gate, time_monotonic_ns() + gate_ms * NS_PER_MS);
+    markers_due(n);
+    check_tail_done(n);
+}
+
+/* ---- messages ---- */
+static void acknowledge(NetpassPort *np)
+{
+    StateWriter *w;
+
+    if (np->unacked < ACK_BYTES) {
+        return;
+    }
+    w = state_writer_new();
+    netpass_put_message(w, NETPASS_ACK, np->index);
+    state_put_be64(w, np->unacked);
+    netpass_send(np->pass, w);
+    state_writer_free(w);
+    np->unacked = 0;
+}
+
+static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
+{
+    int64_t received = now - (int64_t)MIN(f->age_ns, (uint64_t)INT64_MAX / 2);
+
+    np->forwarded++;
+    np->late += np->is_open;
+    if (!netpass_pairs_source(np->pairs, &f->frame, received)) {
+        np->duplicate++;
+    } else if (!netpass_cache_push(&np->cache, &f->frame, f->seq, now)) {
+        np->refused++;
+    } else {
+        return;
+    }
+    np->unacked += net_queue_cost(f->frame.size);
+}
+
+void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r)
+{
+    int64_t now = time_monotonic_ns();
+    uint64_t refused = np->refused;
+    GError *err = NULL;
+    NetpassFrame f;
+
+    for (uint32_t i = 0; i < m->frames; i++) {
+        if (!netpass_get_frame(r, &f, &err)) {
+            netpass_message_bad(np->pass, err);
+            break;
+        }
+        if (!np->chain || f.frame.size < FRAME_MIN) {
+            np->pass->unknown_frames++;
+            np->refused++;
+            continue;
+        }
+        take_frame(np, &f, now);
+    }
+    if (np->refused && !refused && np->chain) {
+        warn_report("netpass: netdev '%s': frames from the source do not fit (netpass-max-bytes %" PRIu64 ")", np->id,
+                    np->cache.bytes_max);
+    }
+    if (np->chain) {
+        np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
+        netpass_pump(np, false);
+        acknowledge(np);
+    }
+}
+
+void netpass_gate_seen(NetpassPort *np)
+{
+    if (!np->source_saw) {
+        np->source_saw = true;
+        send_marker(np);
+    }
+}
+
+void netpass_gate_end(NetpassPort *np, const NetpassEnd *end)
+{
+    if (np->end_came || !np->chain) {
+        return;
+    }
+    np->end_came = true;
+    np->source_lost = end->lost;
+    if (!np->is_started) {
+        return; /* before our first marker it can only be a deadline of the source; begin() opens */
+    }
+    gate_open(np);
+    check_tail_done(np->pass);
+}
+
+/* ---- other ends ---- */
+static void tail_cut(NetpassPort *np)
+{
+    if (np->is_started && !np->is_open) {
+        np->is_ordered = np->end_came;
+        warn_report("netpass: netdev '%s': the source is gone before it could say that it has all frames", np->id);
+        gate_open(np);
+    }
+    if (np->state == NETPASS_DONE) {
+        netpass_detach(np);
+    }
+}
+
+void netpass_gate_peer_gone(Netpass *n)
+{
+    loop_timer_cancel(n->markers);
+    each_gated(n, tail_cut);
+}
+
+static void give_back(NetpassPort *np)
+{
+    StateWriter *w;
+    NetEntry *e;
+    int64_t now = time_monotonic_ns();
+
+    while ((e = netpass_cache_head(&np->own))) {
+        w = state_writer_new();
+        netpass_put_message(w, NETPASS_HELD, np->index);
+        state_put_be32(w, 1);
+        netpass_put_frame(w, e, now);
+        netpass_send(np->pass, w);
+        state_writer_free(w);
+        netpass_cache_pop(&np->own);
+    }
+}
+
+static void gate_abandon(HandoffPart *part)
+{
+    Netpass *n = part->opaque;
+
+    if (!n->is_source) {
+        netpass_clear(n);
+    }
+}
+
+static void gate_give_back(HandoffPart *part)
+{
+    each_gated(part->opaque, give_back);
+    gate_abandon(part);
+}
+
+void netpass_gate_setup(Netpass *n)
+{
+    HandoffPart *p = &n->part;
+
+    n->gate = loop_timer_new(gate_deadline, n);
+    n->markers = loop_timer_new(markers_due, n);
+    p->load = gate_load;
+    p->give_back = gate_give_back;
+    p->starting = gate_starting;
+    p->started = gate_started;
+    p->abandon = gate_abandon;
+}

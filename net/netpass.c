@@ -1,0 +1,356 @@
+/* net/netpass.c - packets that arrive while nobody runs the guest: both ends' common part.  Guarded by: vm_lock.
+ * Page: docs/netpass.md.  Test: tests/unit/net/netpass-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What always holds: a frame has one owner.  Between freeze and RUN it is the source, which keeps every frame, numbered; the
+ * destination holds copies until it runs.  From VM_STARTED on the source is a pure forwarder.  A frame goes into a guest in
+ * the order of its number, and before any frame that the guest's new netdev received. */
+#include "netpass.h"
+
+#include "util/error.h"
+#include "util/log.h"
+
+#include "netpass-source.h"
+
+#include <string.h>
+
+#define BYTES_MAX_DEFAULT (64ull << 20)
+#define TOTAL_FACTOR 4 /* all netdevs together */
+
+/* ---- ports ---- */
+NetpassPort *netpass_port_of(NetHook *h)
+{
+    return (NetpassPort *)h;
+}
+
+uint64_t netpass_bytes_max(const NetChain *c)
+{
+    uint64_t bytes = handoff_parameter("netpass-max-bytes", BYTES_MAX_DEFAULT), own;
+
+    if (c && netpass_filter_on(c, &own) && own) {
+        return own;
+    }
+    return bytes ? bytes : BYTES_MAX_DEFAULT;
+}
+
+NetpassPort *netpass_port_new(Netpass *n, const char *id, NetChain *c)
+{
+    NetpassPort *np = g_new0(NetpassPort, 1);
+
+    n->total.bytes_max = TOTAL_FACTOR * netpass_bytes_max(NULL);
+    np->pass = n;
+    np->id = g_strdup(id);
+    np->chain = c;
+    np->index = n->ports->len;
+    np->is_ordered = true;
+    np->drops_before = -1;
+    np->source_lost = UINT64_MAX;
+    netpass_cache_init(&np->cache, &n->total, netpass_bytes_max(c));
+    netpass_cache_init(&np->own, &n->total, netpass_bytes_max(c));
+    g_ptr_array_add(n->ports, np);
+    return np;
+}
+
+static void port_free(void *opaque)
+{
+    NetpassPort *np = opaque;
+
+    netpass_detach(np);
+    netpass_cache_clear(&np->cache);
+    netpass_cache_clear(&np->own);
+    netpass_pairs_free(np->pairs);
+    net_defer_free(np->flush);
+    net_defer_free(np->end);
+    g_free(np->id);
+    g_free(np);
+}
+
+/* The cable is as it was before: filters hold again, frames go straight to the NIC. */
+void netpass_detach(NetpassPort *np)
+{
+    NetChain *c = np->chain;
+
+    if (c && c->hook == &np->hook) {
+        net_chain_set_hook(c, NULL);
+        c->is_frozen = false;
+        net_chain_room_soon(c, NET_TO_GUEST);
+    }
+    np->chain = NULL;
+}
+
+static GPtrArray *ports_new(void)
+{
+    return g_ptr_array_new_with_free_func(port_free);
+}
+
+GPtrArray *netpass_take_ports(Netpass *n)
+{
+    GPtrArray *old = n->ports;
+
+    n->ports = ports_new();
+    return old;
+}
+
+void netpass_clear(Netpass *n)
+{
+    if (loop_in_main()) { /* the incoming thread meets a Netpass that never was at work */
+        loop_timer_cancel(n->linger);
+        loop_timer_cancel(n->quiet);
+        loop_timer_cancel(n->gate);
+        loop_timer_cancel(n->markers);
+    }
+    g_ptr_array_unref(n->ports);
+    n->ports = ports_new();
+    n->is_active = n->is_tail_done = false;
+    n->unknown_netdevs = n->unknown_frames = n->bad_messages = 0;
+}
+
+bool netpass_is_echo(const NetpassPort *np, const NetFrame *f)
+{
+    NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
+
+    return nic && !memcmp(f->data + 6, nic->mac, 6);
+}
+
+/* ---- into the guest ---- */
+static bool pump_cache(NetpassPort *np, NetpassCache *cache)
+{
+    NetEntry *e;
+
+    while ((e = netpass_cache_head(cache))) {
+        if (net_chain_deliver(np->chain, NET_TO_GUEST, &e->frame) == NET_NO_ROOM) {
+            return false;
+        }
+        np->injected++;
+        np->unacked += net_queue_cost(e->frame.size);
+        netpass_cache_pop(cache);
+    }
+    return true;
+}
+
+static void drained(NetpassPort *np)
+{
+    if (np->pass->is_source) {
+        np->state = NETPASS_PASS;
+        netpass_detach(np);
+    } else {
+        np->state = NETPASS_DONE; /* the hook stays: stragglers and twins may come while the source is there */
+        np->chain->is_frozen = false;
+        if (!np->pass->has_peer) {
+            netpass_detach(np);
+        }
+    }
+}
+
+void netpass_pump(NetpassPort *np, bool by_force)
+{
+    bool had = np->cache.queue.frames || np->own.queue.frames;
+
+    if (!np->chain || (!by_force && !np->chain->world->is_running)) {
+        return;
+    }
+    if (!pump_cache(np, &np->cache)) {
+        return;
+    }
+    if (np->state == NETPASS_DRAIN && pump_cache(np, &np->own)) {
+        drained(np);
+    }
+    if (had && np->chain) {
+        net_chain_room_soon(np->chain, NET_TO_GUEST); /* a netdev that met the bound */
+    }
+}
+
+/* ---- messages ---- */
+void netpass_send(Netpass *n, StateWriter *w)
+{
+    size_t size;
+    const uint8_t *data = state_writer_data(w, &size);
+
+    if (n->has_peer && !handoff_send(&n->part, data, size)) {
+        n->has_peer = false;
+    }
+}
+
+void netpass_message_bad(Netpass *n, GError *err)
+{
+    if (!n->bad_messages++) {
+        warn_report("netpass: message from the other side: %s", err->message);
+    }
+    g_error_free(err);
+}
+
+/* Row: which side understands the message. */
+static bool may_get(const Netpass *n, NetpassMessageType type)
+{
+    bool from_destination = type == NETPASS_ACK || type == NETPASS_HELD;
+
+    return n->is_source == from_destination;
+}
+
+static void part_message(HandoffPart *p, StateReader *r)
+{
+    Netpass *n = p->opaque;
+    NetpassMessage m;
+    GError *err = NULL;
+    NetpassPort *np;
+
+    if (!n->is_active) {
+        return;
+    }
+    if (!netpass_get_message(r, &m, &err)) {
+        netpass_message_bad(n, err);
+        return;
+    }
+    if (m.index >= n->ports->len || !may_get(n, m.type)) {
+        fail(&err, "type %u for netdev number %u", m.type, m.index);
+        netpass_message_bad(n, err);
+        return;
+    }
+    np = n->ports->pdata[m.index];
+    switch (m.type) {
+    case NETPASS_FRAMES:
+        netpass_gate_frames(np, &m, r);
+        break;
+    case NETPASS_SEEN:
+        netpass_gate_seen(np);
+        break;
+    case NETPASS_END:
+        netpass_gate_end(np, &m.end);
+        break;
+    case NETPASS_HELD:
+        netpass_source_frames(np, &m, r);
+        break;
+    case NETPASS_ACK:
+        np->in_flight -= MIN(np->in_flight, m.bytes);
+        if (np->flush) {
+            net_defer(np->flush);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void part_peer_gone(HandoffPart *p)
+{
+    Netpass *n = p->opaque;
+
+    n->has_peer = false;
+    if (n->is_active && n->is_source) {
+        netpass_source_peer_gone(n);
+    } else if (n->is_active) {
+        netpass_gate_peer_gone(n);
+    }
+}
+
+/* ---- what is said of it ---- */
+static const char *const state_names[NETPASS_STATE__MAX] = {"pass", "hold", "copy", "forward", "gate", "drain", "done"};
+
+static Json *lost_in_kernel(const NetpassPort *np)
+{
+    NetPort *netdev = np->chain ? np->chain->netdev : NULL;
+    int64_t now = netdev && netdev->ops->kernel_drops ? netdev->ops->kernel_drops(netdev) : -1;
+
+    if (np->source_lost != UINT64_MAX) {
+        return json_uint(np->source_lost);
+    }
+    return now >= 0 && np->drops_before >= 0 ? json_uint(MAX(0, now - np->drops_before)) : NULL;
+}
+
+static Json *port_report(const NetpassPort *np)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"captured", np->captured},
+        {"captured-bytes", np->captured_bytes},
+        {"forwarded", np->forwarded},
+        {"injected", np->injected},
+        {"held", np->cache.queue.frames + np->own.queue.frames},
+        {"duplicate", np->duplicate},
+        {"flooded", np->flooded},
+        {"refused", np->refused},
+        {"late", np->late},
+    };
+    Json *j = json_dict(), *lost = lost_in_kernel(np);
+
+    json_set(j, "netdev", json_string(np->id));
+    json_set(j, "state", json_string(state_names[np->state]));
+    json_set(j, "best-effort", json_bool(np->is_best_effort));
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_set(j, rows[i].name, json_uint(rows[i].value));
+    }
+    if (lost) {
+        json_set(j, "lost-in-kernel", lost);
+    }
+    if (np->opened_ns) {
+        json_set(j, "gate-us", json_uint((np->opened_ns - np->started_ns) / NS_PER_US));
+    }
+    json_set(j, "ordered", json_bool(np->is_ordered));
+    return j;
+}
+
+/* {"netdevs": [NetpassInfo ...]} */
+static Json *part_report(HandoffPart *p)
+{
+    Netpass *n = p->opaque;
+    Json *j = json_dict(), *list = json_list();
+
+    for (unsigned i = 0; i < n->ports->len; i++) {
+        json_append(list, port_report(n->ports->pdata[i]));
+    }
+    json_set(j, "netdevs", list);
+    return j;
+}
+
+/* ---- life ---- */
+bool netpass_is_wanted_on(const NetChain *c)
+{
+    uint64_t unused;
+
+    return handoff_capability("netpass") || netpass_filter_on(c, &unused);
+}
+
+static bool part_wanted(HandoffPart *p)
+{
+    Netpass *n = p->opaque;
+
+    return n->is_active || handoff_capability("netpass") || netpass_filter_any();
+}
+
+Netpass *netpass_new(NetWorld *w)
+{
+    Netpass *n = g_new0(Netpass, 1);
+
+    n->world = w;
+    n->ports = ports_new();
+    n->part = (HandoffPart){
+        .name = "netpass",
+        .order = 50,
+        .opaque = n,
+        .wanted = part_wanted,
+        .message = part_message,
+        .peer_gone = part_peer_gone,
+        .report = part_report,
+    };
+    netpass_source_setup(n);
+    netpass_gate_setup(n);
+    return n;
+}
+
+void netpass_free(Netpass *n)
+{
+    netpass_clear(n);
+    loop_timer_free(n->linger);
+    loop_timer_free(n->quiet);
+    loop_timer_free(n->gate);
+    loop_timer_free(n->markers);
+    g_ptr_array_unref(n->ports);
+    g_free(n);
+}
+
+void netpass_init(void)
+{
+    handoff_register(&netpass_new(net_world())->part);
+}

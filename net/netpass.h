@@ -1,0 +1,97 @@
+/* net/netpass.h - packets across a handoff: what the source holds and forwards, what the destination lets in and when.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One Netpass is one end of one handoff; one NetpassPort in it is one netdev.  docs/netpass.md has the story.
+ * Guarded by: vm_lock; timers and messages in the main loop. */
+#pragma once
+
+#include "system/handoff.h"
+
+#include "chain.h"
+#include "netpass-cache.h"
+#include "netpass-pair.h"
+#include "netpass-wire.h"
+
+typedef enum NetpassPortState { /* words of qapi's NetpassState */
+    NETPASS_PASS,
+    NETPASS_HOLD,    /* source: kept */
+    NETPASS_COPY,    /* source: sent, and kept until the other side runs */
+    NETPASS_FORWARD, /* source: sent on */
+    NETPASS_GATE,    /* destination: own frames wait behind the source's */
+    NETPASS_DRAIN,   /* either: what was kept goes into the guest, in order; then PASS or DONE */
+    NETPASS_DONE,
+    NETPASS_STATE__MAX,
+} NetpassPortState;
+
+typedef struct Netpass Netpass;
+
+typedef struct NetpassPort {
+    NetHook hook; /* first */
+    Netpass *pass;
+    NetChain *chain; /* NULL: not here, or gone */
+    char *id;
+    uint16_t index;
+    NetpassPortState state;
+    bool is_best_effort;
+
+    NetpassCache cache; /* source: frames it owns; destination: frames from the source on their way into the guest */
+    uint64_t sent_seq;  /* source: up to here they are with the destination */
+    uint64_t in_flight; /* source, FORWARD: sent and not acknowledged */
+    NetDefer *flush, *end;
+    bool seen, ended; /* source: the first marker came; END was sent */
+    int64_t last_frame_ns;
+
+    NetpassCache own; /* destination: what its netdev received behind the gate */
+    NetpassPairs *pairs;
+    bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw;
+    int64_t started_ns, opened_ns;
+    uint64_t unacked;
+
+    uint64_t captured, captured_bytes, forwarded, injected, duplicate, flooded, refused, late;
+    int64_t drops_before; /* the netdev's kernel_drops() at the start; -1: not known */
+    uint64_t source_lost; /* destination: from END; UINT64_MAX: not known */
+} NetpassPort;
+
+struct Netpass {
+    HandoffPart part;
+    NetWorld *world;
+    GPtrArray *ports; /* of NetpassPort; the index is the number on the wire */
+    NetpassTotal total;
+    uint64_t nonce;
+    bool is_source, is_active, has_peer, is_tail_done;
+    uint64_t unknown_netdevs, unknown_frames, bad_messages;
+    LoopTimer *linger, *quiet;  /* source */
+    LoopTimer *gate, *markers;  /* destination */
+};
+
+Netpass *netpass_new(NetWorld *w); /* one for the machine, more for tests */
+void netpass_free(Netpass *n);
+void netpass_init(void);
+
+/* ---- shared by the two ends ---- */
+NetpassPort *netpass_port_new(Netpass *n, const char *id, NetChain *c);
+void netpass_clear(Netpass *n); /* lets go of all netdevs */
+GPtrArray *netpass_take_ports(Netpass *n); /* those of the handoff before; caller frees */
+NetpassPort *netpass_port_of(NetHook *h);
+/* Into the guest, in order, as far as there is room; ends DRAIN.  `by_force`: also while the guest does not run. */
+void netpass_pump(NetpassPort *np, bool by_force);
+bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
+void netpass_detach(NetpassPort *np);
+void netpass_send(Netpass *n, StateWriter *w);
+void netpass_message_bad(Netpass *n, GError *err);
+uint64_t netpass_bytes_max(const NetChain *c);
+bool netpass_is_wanted_on(const NetChain *c);
+
+/* ---- source: netpass.c ---- */
+void netpass_source_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r); /* HELD */
+
+/* ---- destination: netpass-gate.c ---- */
+void netpass_gate_setup(Netpass *n);
+void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r);
+void netpass_gate_seen(NetpassPort *np);
+void netpass_gate_end(NetpassPort *np, const NetpassEnd *end);
+void netpass_gate_peer_gone(Netpass *n);
+
+/* ---- filter-netpass.c ---- */
+bool netpass_filter_on(const NetChain *c, uint64_t *ret_bytes_max); /* an object stands on this netdev */
+bool netpass_filter_any(void);
