@@ -71,7 +71,7 @@ static bool wants_help(Config *c, const Option *o, const Json *opts)
 
 static bool check_keys(const Option *o, const Json *opts, GError **errp)
 {
-    return !o->keys || opts_check(opts, o->keys, "option", errp);
+    return !o->keys || opts_check(opts, o->keys, NULL, errp);
 }
 
 /* One more dict for the list. */

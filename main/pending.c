@@ -8,7 +8,6 @@
 #define PENDING __attribute__((weak))
 
 PENDING const ObjectType rv64_cpu_type = {.name = "rv64-riscv-cpu", .kind = KIND_CPU};
-PENDING const ObjectType filter_netpass_type = {.name = "filter-netpass", .kind = KIND_OBJECT};
 
 PENDING bool harts_create(const Json *cpu_props, unsigned count, GError **errp)
 {

@@ -240,8 +240,8 @@ bool opts_check(const Json *opts, const char *const *accepted, const char *what,
         if (!g_strv_contains(accepted, json_key_at(opts, i))) {
             g_autofree char *list = g_strjoinv(", ", (char **)accepted);
 
-            return fail(errp, "%s: Invalid parameter '%s'; accepted: %s", what, json_key_at(opts, i),
-                        *list ? list : "none");
+            return fail(errp, "%s%sInvalid parameter '%s'; accepted: %s", what ? what : "", what ? ": " : "",
+                        json_key_at(opts, i), *list ? list : "none");
         }
     }
     return true;

@@ -13,7 +13,7 @@ Json *opts_parse(const char *text, const char *implied, const char *const *lists
 Json *keyval_parse(const char *text, const char *implied, GError **errp);
 
 bool opts_wants_help(const Json *opts);
-/* Each key is in `accepted` (ends with NULL), or the error lists them.  `what` leads: "chardev 'c0'". */
+/* Each key is in `accepted` (ends with NULL), or the error lists them.  `what` leads: "chardev 'c0'"; or NULL. */
 bool opts_check(const Json *opts, const char *const *accepted, const char *what, GError **errp);
 /* Strings, or values of the right JSON type.  An absent key leaves *ret alone and is no error. */
 bool opts_get_bool(const Json *opts, const char *key, bool *ret, GError **errp);
