@@ -3,6 +3,7 @@
  *
  * The order is the table `steps`: each may use what the ones above it made. */
 #include "assemble.h"
+#include "accel/interp.h"
 #include "block/block.h"
 #include "chardev/chardev.h"
 #include "hw/machine.h"
@@ -16,6 +17,7 @@
 #include "system/handoff.h"
 #include "system/reset.h"
 #include "system/runstate.h"
+#include "target/hart.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -558,6 +560,7 @@ static bool create_machine(const Config *c, GError **errp)
         .initrd = c->initrd, .append = c->append, .dtb = c->dtb, .cpu_props = cpu, .machine_props = props,
     };
     memcpy(m.serials, serial_chardevs, sizeof(m.serials));
+    harts_use_accel(accel.has_harts ? &interp_accel : NULL);
     return machine_create(json_get_str(c->machine, "type"), &m, errp);
 }
 

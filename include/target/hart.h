@@ -15,6 +15,9 @@ enum { MIP_SSIP = 1, MIP_MSIP = 3, MIP_STIP = 5, MIP_MTIP = 7, MIP_SEIP = 9, MIP
 /* The type "rv64-riscv-cpu" (kind KIND_CPU) is a row as any other; -cpu rv64,zbb=off sets its properties. */
 extern const ObjectType rv64_cpu_type;
 
+/* What executes them; before harts_create().  NULL: nothing does. */
+struct HartAccel;
+void harts_use_accel(const struct HartAccel *accel);
 /* Makes `count` harts from -cpu's dict ("zbb": false, ...), ids 0..count-1, registers state, reset and HartsOps. */
 bool harts_create(const Json *cpu_props, unsigned count, GError **errp);
 /* The ISA string for the device tree ("rv64imafdc_zicsr_..."), the list of extensions (NULL-ended; for

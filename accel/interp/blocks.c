@@ -1,0 +1,481 @@
+/* accel/interp/blocks.c - making, finding and dropping decoded blocks.
+ * Guarded by: code_mutex (a leaf) for writing; lookups take no lock.  Dropped pages are freed when every hart has been
+ * at a safe point since (Hart.code_acked).  Docs: docs/cpu.md.  Tests: tests/unit/accel/interp-test.c.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "accel/interp/blocks.h"
+
+#include "util/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 64u
+#define ARENA_OPS 240u
+#define PAGES_MAX 32768u /* with decoded code at a time */
+#define CHUNK_BITS 6u    /* a page's code map: a bit per 64 bytes */
+
+typedef struct Block {
+    struct Block *next;
+    uint16_t off;
+    uint8_t mode;
+    Op *ops;
+} Block;
+
+typedef struct Arena {
+    struct Arena *next;
+    unsigned used;
+    Op ops[ARENA_OPS];
+} Arena;
+
+typedef struct CodePage {
+    _Atomic(Block *) buckets[BUCKETS];
+    _Atomic uint64_t chunks; /* that hold decoded bytes */
+    Arena *arenas;
+    const RamBlock *ram;
+    uint64_t page;
+    struct CodePage *next_dead;
+    uint32_t died;
+} CodePage;
+
+static GMutex code_mutex;
+static _Atomic(CodePage *) *page_maps[RAM_BLOCKS_MAX]; /* by RAM block, by page */
+static const RamBlock *map_blocks[RAM_BLOCKS_MAX];
+static CodePage *dead_pages;      /* guarded by code_mutex */
+static unsigned page_count;       /* guarded by code_mutex */
+static _Atomic uint32_t generation;
+static bool one_insn;
+
+uint32_t code_generation(void)
+{
+    return atomic_load(&generation);
+}
+
+void code_set_one_insn(bool on)
+{
+    one_insn = on;
+}
+
+/* ---- pages ---- */
+
+static int map_index(const RamBlock *b)
+{
+    for (unsigned i = 0; i < RAM_BLOCKS_MAX && map_blocks[i]; i++) {
+        if (map_blocks[i] == b) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static _Atomic(CodePage *) *page_slot(const RamBlock *b, uint64_t page)
+{
+    int i = map_index(b);
+
+    return i >= 0 ? &page_maps[i][page] : NULL;
+}
+
+/* Under code_mutex: RAM blocks stay as they are once harts run. */
+static void add_map(const RamBlock *b)
+{
+    for (unsigned i = 0; i < RAM_BLOCKS_MAX; i++) {
+        if (!map_blocks[i]) {
+            page_maps[i] = calloc(b->size >> PAGE_BITS, sizeof(CodePage *)); /* lazily zero: 8 bytes a page of RAM */
+            g_assert(page_maps[i]);
+            map_blocks[i] = b;
+            return;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void page_free(CodePage *p)
+{
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        for (Block *b = atomic_load(&p->buckets[i]), *next; b; b = next) {
+            next = b->next;
+            g_free(b);
+        }
+    }
+    for (Arena *a = p->arenas, *next; a; a = next) {
+        next = a->next;
+        g_free(a);
+    }
+    g_free(p);
+}
+
+static bool everybody_saw(uint32_t died)
+{
+    for (unsigned i = 0; i < hart_total; i++) {
+        if (atomic_load(&harts[i]->where) != WHERE_OUT && (int32_t)(atomic_load(&harts[i]->code_acked) - died) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void free_dead(void)
+{
+    for (CodePage **at = &dead_pages; *at;) {
+        CodePage *p = *at;
+
+        if (everybody_saw(p->died)) {
+            *at = p->next_dead;
+            page_free(p);
+        } else {
+            at = &p->next_dead;
+        }
+    }
+}
+
+/* Under code_mutex.  The bit goes last: until then stores to the page still come here. */
+static void drop_page(_Atomic(CodePage *) *slot)
+{
+    CodePage *p = atomic_exchange(slot, NULL);
+
+    p->died = atomic_fetch_add(&generation, 1) + 1;
+    p->next_dead = dead_pages;
+    dead_pages = p;
+    page_count--;
+    ram_clear_code((RamBlock *)p->ram, p->page);
+}
+
+static void tell_harts(void)
+{
+    for (unsigned i = 0; i < hart_total; i++) {
+        hart_kick(harts[i], EXIT_SYNC);
+    }
+}
+
+static bool drop_if_touched(RamBlock *ram, uint64_t page, uint64_t chunks)
+{
+    _Atomic(CodePage *) *slot = page_slot(ram, page);
+    CodePage *p = slot ? atomic_load(slot) : NULL;
+
+    if (!p || !(atomic_load(&p->chunks) & chunks)) {
+        return false;
+    }
+    drop_page(slot);
+    return true;
+}
+
+static uint64_t chunk_mask(unsigned first, unsigned last)
+{
+    unsigned low = first >> CHUNK_BITS, high = last >> CHUNK_BITS;
+
+    return (high == 63 ? ~0ull : (1ull << (high + 1)) - 1) & ~((1ull << low) - 1);
+}
+
+void code_written(gpa_t gpa, uint64_t size)
+{
+    RamBlock *ram = ram_at(gpa);
+    bool dropped = false;
+
+    g_mutex_lock(&code_mutex);
+    for (gpa_t at = gpa, end = gpa + size, next; ram && at < end; at = next) {
+        unsigned first = (unsigned)(at & PAGE_MASK_LOW);
+
+        next = MIN(end, (at | PAGE_MASK_LOW) + 1);
+        if (ram_has_code(ram, (at - ram->gpa) >> PAGE_BITS)) {
+            dropped |= drop_if_touched(ram, (at - ram->gpa) >> PAGE_BITS,
+                                       chunk_mask(first, first + (unsigned)(next - at) - 1));
+        }
+    }
+    free_dead();
+    g_mutex_unlock(&code_mutex);
+    if (dropped) {
+        tell_harts();
+    }
+}
+
+static void drop_all(void)
+{
+    for (unsigned i = 0; i < RAM_BLOCKS_MAX && map_blocks[i]; i++) {
+        for (uint64_t page = 0; page < map_blocks[i]->size >> PAGE_BITS; page++) {
+            if (atomic_load_explicit(&page_maps[i][page], memory_order_relaxed)) {
+                drop_page(&page_maps[i][page]);
+            }
+        }
+    }
+}
+
+void code_free_all(void)
+{
+    g_mutex_lock(&code_mutex);
+    drop_all();
+    free_dead();
+    for (unsigned i = 0; i < RAM_BLOCKS_MAX && map_blocks[i]; i++) {
+        free(page_maps[i]);
+        map_blocks[i] = NULL;
+    }
+    g_mutex_unlock(&code_mutex);
+}
+
+/* The page's record.  A new one: from its code bit on nobody gets a write tag; who may hold one drops it before
+ * anything is decoded, so that a store through it cannot be missed.  Waiting needs the mutex to be free. */
+static CodePage *page_get(RamBlock *ram, uint64_t page)
+{
+    _Atomic(CodePage *) *slot = page_slot(ram, page);
+    CodePage *p = slot ? atomic_load_explicit(slot, memory_order_acquire) : NULL;
+    uint32_t writers;
+
+    if (p && ram_has_code(ram, page)) {
+        return p;
+    }
+    g_mutex_lock(&code_mutex);
+    if (!page_slot(ram, page)) {
+        add_map(ram);
+    }
+    slot = page_slot(ram, page);
+    p = atomic_load(slot);
+    if (!p) {
+        if (page_count >= PAGES_MAX) {
+            drop_all();
+        }
+        free_dead();
+        p = g_new0(CodePage, 1);
+        p->ram = ram;
+        p->page = page;
+        page_count++;
+        atomic_store(slot, p);
+    }
+    ram_set_code(ram, page);
+    g_mutex_unlock(&code_mutex);
+    writers = tlb_take_writers(ram, page);
+    if (writers) {
+        harts_drop_writes_of(writers);
+    }
+    return p;
+}
+
+/* ---- building ---- */
+
+typedef struct Builder {
+    Hart *h;
+    const uint8_t *code;    /* of the page */
+    unsigned off, mode;
+    unsigned insns, count;
+    bool is_done;
+    Op ops[BLOCK_INSNS_MAX * 2 + 2];
+} Builder;
+
+static Op *emit(Builder *b, unsigned id, unsigned off)
+{
+    Op *op = &b->ops[b->count++];
+
+    *op = (Op){.id = (uint16_t)id, .off = (uint16_t)off};
+    return op;
+}
+
+static uint8_t dest(uint8_t rd)
+{
+    return rd ? rd : 32; /* Hart.x_sink */
+}
+
+/* Simpler operations for common special cases. */
+static void simplify(Op *op, const Insn *d, uint8_t flags)
+{
+    if (flags & INSN_PURE && d->rd == 0) {
+        op->id = OP_NOP;
+    } else if (d->id == OP_ADDI && d->rs1 == 0) {
+        op->id = OP_LI;
+    } else if (d->id == OP_LUI) {
+        op->id = OP_LI;
+    } else if ((d->id == OP_ADDI && d->imm == 0) || (d->id == OP_ADD && d->rs2 == 0)) {
+        op->id = OP_MV;
+    } else if (d->id == OP_ADD && d->rs1 == 0) {
+        op->id = OP_MV;
+        op->rs1 = d->rs2;
+    } else if ((d->id == OP_CSRRS || d->id == OP_CSRRC || d->id == OP_CSRRSI || d->id == OP_CSRRCI) && d->rs1 == 0) {
+        op->id = OP_CSR_READ;
+    }
+}
+
+static void emit_insn(Builder *b, const Insn *d)
+{
+    const InsnRow *row = insn_row(d->id);
+    unsigned frm = b->mode & 7, rm = d->rm == 7 ? frm : d->rm;
+    Op *op = emit(b, d->id, b->off);
+
+    op->rd = row->flags & INSN_FRD ? d->rd : dest(d->rd);
+    op->rs1 = d->rs1;
+    op->rs2 = d->rs2;
+    op->imm = row->flags & INSN_RAW ? d->raw : row->format == FMT_F4 ? d->rs3 : d->imm;
+    op->aux = row->flags & INSN_RM ? (uint8_t)rm : d->len;
+    if (d->id == OP_ILLEGAL || (row->flags & INSN_FP && (b->mode & 8 || (row->flags & INSN_RM && rm > 4)))) {
+        op->id = OP_ILLEGAL;
+        op->imm = d->raw;
+        b->is_done = true;
+        return;
+    }
+    simplify(op, d, row->flags);
+    if (row->flags & INSN_LINK) {
+        emit(b, OP_NOP, b->off)->link = NULL;
+    }
+    b->is_done = row->flags & INSN_ENDS && op->id != OP_CSR_READ;
+}
+
+static void log_insn(const Builder *b, const Insn *d)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    uint64_t pc = (b->h->st.pc & ~(uint64_t)PAGE_MASK_LOW) + b->off;
+
+    insn_print(d, pc, text);
+    log_printf(d->len == 2 ? "0x%08lx:  %04x       %s\n" : "0x%08lx:  %08x   %s\n", (unsigned long)pc, d->raw, text->str);
+}
+
+static uint32_t raw_at(const Builder *b, unsigned off)
+{
+    uint16_t low = 0, high = 0;
+
+    memcpy(&low, b->code + off, 2);
+    if (insn_length(low) == 4 && off + 4 <= PAGE_BYTES) {
+        memcpy(&high, b->code + off + 2, 2);
+    }
+    return low | (uint32_t)high << 16;
+}
+
+static void build(Builder *b)
+{
+    unsigned max = one_insn ? 1 : BLOCK_INSNS_MAX;
+
+    while (!b->is_done && b->insns < max && b->off < PAGE_BYTES) {
+        uint32_t raw = raw_at(b, b->off);
+        Insn d;
+
+        if (insn_length((uint16_t)raw) == 4 && b->off + 4 > PAGE_BYTES) {
+            break; /* crosses the page: on its own, see code_apart() */
+        }
+        d = insn_decode(raw, b->h->extensions);
+        if (log_enabled(LOG_IN_ASM)) {
+            log_insn(b, &d);
+        }
+        emit_insn(b, &d);
+        b->off += d.len;
+        b->insns++;
+    }
+    if (!b->is_done) {
+        emit(b, b->off < PAGE_BYTES ? OP_END : OP_END_PAGE, b->off)->link = NULL;
+    }
+}
+
+/* ---- keeping ---- */
+
+static Block *page_search(CodePage *p, unsigned off, unsigned mode)
+{
+    Block *b = atomic_load_explicit(&p->buckets[off >> 1 & (BUCKETS - 1)], memory_order_acquire);
+
+    while (b && (b->off != off || b->mode != mode)) {
+        b = b->next;
+    }
+    return b;
+}
+
+static Op *arena_take(CodePage *p, unsigned count)
+{
+    if (!p->arenas || p->arenas->used + count > ARENA_OPS) {
+        Arena *a = g_malloc(sizeof(Arena));
+
+        a->used = 0;
+        a->next = p->arenas;
+        p->arenas = a;
+    }
+    p->arenas->used += count;
+    return &p->arenas->ops[p->arenas->used - count];
+}
+
+/* Decoding happens under the mutex too: a store that comes after our read of the bytes finds the chunk marked. */
+static Op *page_add(Hart *h, _Atomic(CodePage *) *slot, CodePage *p, unsigned off)
+{
+    Builder b = {.h = h, .code = p->ram->host + (p->page << PAGE_BITS), .off = off, .mode = h->jump_key & (CODE_MODES - 1)};
+    Block *block;
+
+    g_mutex_lock(&code_mutex);
+    block = atomic_load(slot) == p ? page_search(p, off, b.mode) : NULL;
+    if (atomic_load(slot) == p && !block) {
+        atomic_fetch_or(&p->chunks, chunk_mask(off, MIN(off + BLOCK_INSNS_MAX * 4, PAGE_BYTES) - 1));
+        build(&b);
+        block = g_new(Block, 1);
+        *block = (Block){atomic_load(&p->buckets[off >> 1 & (BUCKETS - 1)]), (uint16_t)off, (uint8_t)b.mode,
+                         arena_take(p, b.count)};
+        memcpy(block->ops, b.ops, b.count * sizeof(Op));
+        atomic_store(&p->buckets[off >> 1 & (BUCKETS - 1)], block);
+    }
+    g_mutex_unlock(&code_mutex);
+    return block ? block->ops : NULL;
+}
+
+/* ---- one instruction that may not be kept: it crosses a page, or a PMP region ends in its page ---- */
+
+typedef struct Scratch {
+    Op ops[4];
+} Scratch;
+
+void *hart_scratch_new(void)
+{
+    return g_new0(Scratch, 1);
+}
+
+static bool fetch_half(Hart *h, gva_t pc, uint16_t *ret)
+{
+    bool whole;
+    gpa_t gpa;
+    RamBlock *ram;
+
+    if (!tlb_fetch(h, pc, 2, &gpa, &whole)) {
+        return false;
+    }
+    ram = ram_at(gpa);
+    memcpy(ret, ram->host + (gpa - ram->gpa), 2);
+    return true;
+}
+
+static Op *code_apart(Hart *h)
+{
+    Builder b = {.h = h, .off = (unsigned)(h->st.pc & PAGE_MASK_LOW), .mode = h->jump_key & (CODE_MODES - 1)};
+    Scratch *scratch = h->accel;
+    uint16_t low, high = 0;
+    Insn d;
+
+    if (!fetch_half(h, h->st.pc, &low) || (insn_length(low) == 4 && !fetch_half(h, h->st.pc + 2, &high))) {
+        hart_trap(h, h->exc_cause, h->exc_tval);
+        return NULL;
+    }
+    d = insn_decode(low | (uint32_t)high << 16, h->extensions);
+    if (log_enabled(LOG_IN_ASM)) {
+        log_insn(&b, &d);
+    }
+    emit_insn(&b, &d);
+    emit(&b, OP_END_PAGE, b.off + d.len);
+    memcpy(scratch->ops, b.ops, b.count * sizeof(Op));
+    return scratch->ops;
+}
+
+Op *code_find(Hart *h, bool *ret_keep)
+{
+    unsigned off = (unsigned)(h->st.pc & PAGE_MASK_LOW);
+    bool whole;
+    gpa_t gpa;
+    RamBlock *ram;
+    uint16_t low;
+    Op *ops = NULL;
+
+    *ret_keep = false;
+    if (!tlb_fetch(h, h->st.pc, 2, &gpa, &whole)) {
+        hart_trap(h, h->exc_cause, h->exc_tval);
+        return NULL;
+    }
+    ram = ram_at(gpa);
+    memcpy(&low, ram->host + (gpa - ram->gpa), 2);
+    if (!whole || (off == PAGE_BYTES - 2 && insn_length(low) == 4)) {
+        return code_apart(h);
+    }
+    while (!ops) { /* again when the page is dropped in between */
+        uint64_t page = (gpa - ram->gpa) >> PAGE_BITS;
+        CodePage *p = page_get(ram, page);
+        Block *b = page_search(p, off, h->jump_key & (CODE_MODES - 1));
+
+        ops = b ? b->ops : page_add(h, page_slot(ram, page), p, off);
+    }
+    *ret_keep = true;
+    return ops;
+}
