@@ -54,6 +54,8 @@ void chardev_front_can_write(Chardev *c);        /* if it was told "no room" bef
 Chardev *chardev_new(const char *id, const ChardevBackend *backend); /* registered */
 void chardev_free(Chardev *c);
 
+bool mux_front_is_focused(Chardev *c);           /* what is typed goes to this handle */
+
 /* ---- chardev/stream.c ---- */
 void stream_start(Chardev *c, int in, int out, bool is_borrowed);
 void stream_stop(Chardev *c);                    /* closes; what waits is forgotten */

@@ -221,7 +221,8 @@ bool chardev_claim(Chardev *c, const ChardevHandlers *handlers, void *opaque, GE
         chardev_release(c);
         return false;
     }
-    if (c->is_open) {
+    /* A handle of a mux that is not in focus is told when it gets there. */
+    if (c->is_open && (c->backend != &backend_mux_front || mux_front_is_focused(c))) {
         chardev_front_event(c, CHARDEV_OPENED);
     }
     chardev_accept_input(c);

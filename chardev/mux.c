@@ -37,10 +37,10 @@ static Chardev *focused(Mux *m)
 
 static void flush_held(Mux *m)
 {
-    Chardev *front = focused(m);
-    size_t n = front ? MIN(chardev_front_room(front), m->held_count) : 0;
+    Chardev *front;
+    size_t n;
 
-    if (n) {
+    while ((front = focused(m)) && (n = MIN(chardev_front_room(front), m->held_count))) {
         uint8_t data[MUX_HELD_MAX];
 
         memcpy(data, m->held, n);
@@ -192,6 +192,11 @@ static bool front_open(Chardev *c, const Json *options, GError **errp)
     m->fronts[m->count++] = c;
     c->is_open = m->base->is_open;
     return true;
+}
+
+bool mux_front_is_focused(Chardev *c)
+{
+    return focused(mux_of(c)) == c;
 }
 
 static void front_close(Chardev *c)

@@ -144,6 +144,18 @@ IOThreadInfoList *qmp_query_iothreads(GError **errp)
     return NULL; /* objects of that type are accepted, but no thread belongs to them */
 }
 
+/* Managers ask every guest; the class tells them that it has none. */
+BalloonInfo *qmp_query_balloon(GError **errp)
+{
+    fail_class(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+    return NULL;
+}
+
+bool qmp_balloon(const BalloonArgs *args, GError **errp)
+{
+    return fail_class(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+}
+
 /* ---- devices ---- */
 
 Json *qmp_device_add(const Json *args, GError **errp)
