@@ -247,6 +247,13 @@ bool opts_check(const Json *opts, const char *const *accepted, const char *what,
     return true;
 }
 
+static bool wrong_value(const char *key, const Json *j, const char *what, GError **errp)
+{
+    g_autofree char *text = json_is(j, JSON_STRING) ? g_strdup(json_get_string(j)) : json_print(j, false);
+
+    return fail(errp, "Parameter '%s' expects %s, not '%s'", key, what, text);
+}
+
 bool opts_get_bool(const Json *opts, const char *key, bool *ret, GError **errp)
 {
     const Json *j = json_get(opts, key);
@@ -256,7 +263,7 @@ bool opts_get_bool(const Json *opts, const char *key, bool *ret, GError **errp)
         *ret = json_get_bool(j);
         return true;
     }
-    return !j || (text && text_to_bool(text, ret)) || fail(errp, "Parameter '%s' expects 'on' or 'off'", key);
+    return !j || (text && text_to_bool(text, ret)) || wrong_value(key, j, "'on' or 'off'", errp);
 }
 
 bool opts_get_u64(const Json *opts, const char *key, uint64_t *ret, GError **errp)
@@ -267,7 +274,7 @@ bool opts_get_u64(const Json *opts, const char *key, uint64_t *ret, GError **err
     if (!j || (text ? text_to_u64(text, ret) : json_to_uint64(j, ret))) {
         return true;
     }
-    return fail(errp, "Parameter '%s' expects a number", key);
+    return wrong_value(key, j, "a number", errp);
 }
 
 bool opts_get_size(const Json *opts, const char *key, uint64_t unit, uint64_t *ret, GError **errp)
@@ -278,5 +285,5 @@ bool opts_get_size(const Json *opts, const char *key, uint64_t unit, uint64_t *r
     if (!j || (text ? text_to_size(text, unit, ret) : json_to_uint64(j, ret))) {
         return true;
     }
-    return fail(errp, "Parameter '%s' expects a size, with an optional suffix k, M, G, T, P or E", key);
+    return wrong_value(key, j, "a size, with an optional suffix k, M, G, T, P or E", errp);
 }
