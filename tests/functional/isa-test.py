@@ -23,7 +23,7 @@ FLAGS = ('-march=rv64gc_zba_zbb_zbs -mabi=lp64d -mcmodel=medany -O1 -ffreestandi
          '-fno-stack-protector -Wall -Wextra -Wno-sign-compare -Werror -Wl,--build-id=none '
          '-Wl,--no-warn-rwx-segments').split()
 QEMU_DIFFERS = {'ctzw'}             # counts the upper half of its operand
-LIMIT = 120
+LIMIT = 60
 SHOW = bool(os.environ.get('ISA_SHOW'))
 
 

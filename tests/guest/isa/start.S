@@ -138,9 +138,12 @@ isa_strap:
     .balign 256
     .globl  isa_svector
 isa_svector:
+    .option push
+    .option norvc                   /* four bytes each */
     .rept   16
     j       1f
     .endr
+    .option pop
     .text
 1:  j       isa_strap
 
