@@ -29,6 +29,28 @@ static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
     }
 }
 
+/* ---- into the guest ---- */
+static void acknowledge(NetpassPort *np)
+{
+    StateWriter *w;
+
+    if (np->unacked < MIN(ACK_BYTES, np->cache.bytes_max / 4)) {
+        return;
+    }
+    w = state_writer_new();
+    netpass_put_message(w, NETPASS_ACK, np->index);
+    state_put_be64(w, np->unacked);
+    netpass_send(np->pass, w);
+    state_writer_free(w);
+    np->unacked = 0;
+}
+
+static void gate_pump(NetpassPort *np)
+{
+    netpass_pump(np, false);
+    acknowledge(np);
+}
+
 /* ---- opening ---- */
 static void gate_open(NetpassPort *np)
 {
@@ -40,7 +62,7 @@ static void gate_open(NetpassPort *np)
     TRACE(netpass_gate_open, "%s: %" PRId64 " us, %" PRIu64 " own frames", np->id,
           (int64_t)((np->opened_ns - np->started_ns) / NS_PER_US), np->own.queue.frames);
     np->state = NETPASS_DRAIN;
-    netpass_pump(np, false);
+    gate_pump(np);
 }
 
 static void gate_expired(NetpassPort *np)
@@ -108,6 +130,7 @@ static void gate_to_host(NetHook *h, const NetFrame *f)
     NetPort *netdev = np->chain->netdev;
 
     if (!np->has_transmitted) {
+        net_chain_room(np->chain, NET_TO_GUEST); /* what was refused before we came into its way */
         netdev->ops->drain(netdev);
         np->has_transmitted = true;
         np->drops_before = netdev->ops->kernel_drops ? netdev->ops->kernel_drops(netdev) : -1;
@@ -116,7 +139,7 @@ static void gate_to_host(NetHook *h, const NetFrame *f)
 
 static bool gate_nic_room(NetHook *h)
 {
-    netpass_pump(netpass_port_of(h), false);
+    gate_pump(netpass_port_of(h));
     return true;
 }
 
@@ -297,21 +320,6 @@ static void gate_started(HandoffPart *part)
 }
 
 /* ---- messages ---- */
-static void acknowledge(NetpassPort *np)
-{
-    StateWriter *w;
-
-    if (np->unacked < ACK_BYTES) {
-        return;
-    }
-    w = state_writer_new();
-    netpass_put_message(w, NETPASS_ACK, np->index);
-    state_put_be64(w, np->unacked);
-    netpass_send(np->pass, w);
-    state_writer_free(w);
-    np->unacked = 0;
-}
-
 static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
 {
     int64_t received = now - (int64_t)MIN(f->age_ns, (uint64_t)INT64_MAX / 2);
@@ -353,8 +361,7 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
     }
     if (np->chain) {
         np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
-        netpass_pump(np, false);
-        acknowledge(np);
+        gate_pump(np);
     }
 }
 

@@ -13,6 +13,7 @@
 
 #define LINGER_MS_DEFAULT 1000
 #define QUIET_NS (20 * NS_PER_MS)
+#define IN_FLIGHT_MIN (256 * 1024) /* the destination acknowledges in steps of 64 KiB */
 #define DRAIN_NS (20 * NS_PER_MS)
 #define DRAIN_STEP_US 100
 
@@ -118,7 +119,7 @@ static void source_flush(void *opaque)
         return;
     }
     e = next_unsent(np, &at);
-    while (e && np->in_flight < np->cache.bytes_max) {
+    while (e && np->in_flight < MAX(np->cache.bytes_max, IN_FLIGHT_MIN)) {
         send_batch(np, &at, &e);
     }
     if (np->state == NETPASS_FORWARD) {

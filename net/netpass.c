@@ -142,21 +142,24 @@ static void drained(NetpassPort *np)
     }
 }
 
-void netpass_pump(NetpassPort *np, bool by_force)
+static void pump_all(NetpassPort *np)
 {
-    bool had = np->cache.queue.frames || np->own.queue.frames;
-
-    if (!np->chain || (!by_force && !np->chain->world->is_running)) {
-        return;
-    }
-    if (!pump_cache(np, &np->cache)) {
-        return;
-    }
-    if (np->state == NETPASS_DRAIN && pump_cache(np, &np->own)) {
+    if (pump_cache(np, &np->cache) && np->state == NETPASS_DRAIN && pump_cache(np, &np->own)) {
         drained(np);
     }
-    if (had && np->chain) {
-        net_chain_room_soon(np->chain, NET_TO_GUEST); /* a netdev that met the bound */
+}
+
+void netpass_pump(NetpassPort *np, bool by_force)
+{
+    NetChain *c = np->chain;
+    uint64_t injected = np->injected;
+
+    if (!c || (!by_force && !c->world->is_running)) {
+        return;
+    }
+    pump_all(np);
+    if (np->injected != injected) {
+        net_chain_room_soon(c, NET_TO_GUEST); /* a netdev that met the bound */
     }
 }
 

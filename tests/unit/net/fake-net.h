@@ -1,0 +1,67 @@
+/* tests/unit/net/fake-net.h - two machines, a client and the network between them, in memory.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The client sends numbered frames to the guest; a Lab notes what the guest got, wherever it runs.  Everything moves only
+ * when the loop turns (lab_settle), so a test decides what happens before what. */
+#pragma once
+
+#include "net/netpass.h"
+
+#define GUEST_MAC "\x52\x54\x00\x12\x34\x56"
+#define LAB_FRAME 64
+
+typedef struct Lab Lab;
+
+typedef struct Side { /* one process: a netdev "n0", a NIC, its end of the handoff */
+    Lab *lab;
+    NetWorld world;
+    NetPort netdev, nic;
+    Netpass *pass;
+    GQueue kernel;        /* GBytes: arrived, not read yet */
+    NetDefer *reader;
+    bool is_stopped;      /* the netdev does not read */
+    bool tail_done;
+    unsigned room, ring;  /* free buffers of the guest's ring; ring: as many come back when it turns (0: unlimited) */
+    unsigned kernel_max;  /* 0: no bound */
+    uint64_t kernel_dropped;
+    GQueue messages;      /* GBytes from the other side */
+    NetDefer *inbox;
+} Side;
+
+typedef enum LabMode { LAB_LEARN, LAB_MIRROR, LAB_FLOOD_UNKNOWN } LabMode;
+
+struct Lab {
+    Side side[2];
+    LabMode mode;
+    int learned;              /* side that the switch takes for the guest's; -1: unknown */
+    bool no_markers;          /* the network swallows reverse ARP */
+    unsigned lag;             /* client frames that wait on their way to side 0 until something else goes there */
+    GQueue slow;              /* GBytes */
+    uint32_t sent;            /* numbers given out by the client */
+    GArray *got;              /* uint32_t: what the guest received, in order */
+    unsigned to_client;       /* frames from the guest that left */
+    uint64_t max_bytes, gate_ms, linger_ms, best_effort;
+};
+
+void lab_init(Lab *l, LabMode mode);
+void lab_clear(Lab *l);
+void lab_settle(void);                       /* until nothing moves any more; timers do not count */
+void lab_wait(bool (*done)(Lab *l), Lab *l); /* the same with timers, until done; fails after 10 s */
+
+void lab_client(Lab *l, unsigned count);     /* numbered unicast frames */
+void lab_client_same(Lab *l, unsigned count); /* all of them alike: number 0xffffffff */
+void lab_broadcast(Lab *l, unsigned count);  /* numbered group frames */
+void lab_guest_sends(Lab *l, unsigned side);
+void lab_guest_takes(Lab *l, unsigned side, unsigned buffers);
+void lab_check_all_in_order(Lab *l);
+uint64_t lab_figure(Lab *l, unsigned side, const char *name); /* of the report */
+bool lab_is_ordered(Lab *l, unsigned side);
+
+/* The handoff in the engine's order; each does one step.  from: the source. */
+void lab_freeze(Lab *l, unsigned from);
+void lab_save_and_load(Lab *l, unsigned from);
+void lab_run_sent(Lab *l, unsigned from);
+void lab_start(Lab *l, unsigned to);
+void lab_released(Lab *l, unsigned from);
+void lab_peer_gone(Lab *l);
+bool lab_both_done(Lab *l);

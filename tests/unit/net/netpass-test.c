@@ -1,0 +1,586 @@
+/* tests/unit/net/netpass-test.c - what netpass promises, over a network in memory.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake-net.h"
+
+#include "util/loop.h"
+
+#include <string.h>
+
+/* One handoff from side `from`, with frames at every step. */
+static void hand_over(Lab *l, unsigned from, void (*traffic)(Lab *l))
+{
+    traffic(l);
+    lab_freeze(l, from);
+    traffic(l);
+    lab_settle();
+    traffic(l);
+    lab_save_and_load(l, from);
+    traffic(l);
+    lab_settle();
+    traffic(l);
+    lab_run_sent(l, from);
+    traffic(l);
+    lab_start(l, !from);
+    traffic(l);
+    lab_released(l, from);
+    traffic(l);
+    lab_wait(lab_both_done, l);
+    traffic(l);
+    lab_settle();
+    traffic(l);
+    lab_peer_gone(l);
+    traffic(l);
+    lab_settle();
+}
+
+static void some_unicast(Lab *l)
+{
+    lab_client(l, 3);
+}
+
+static void some_of_both(Lab *l)
+{
+    lab_client(l, 2);
+    lab_broadcast(l, 2);
+    lab_client(l, 1);
+}
+
+static void check_clean(Lab *l, unsigned to)
+{
+    lab_check_all_in_order(l);
+    g_assert_true(lab_is_ordered(l, to));
+    g_assert_cmpuint(lab_figure(l, to, "refused"), ==, 0);
+    g_assert_cmpuint(lab_figure(l, to, "held"), ==, 0);
+}
+
+static void keeps_order_and_loses_nothing(void)
+{
+    static const struct {
+        LabMode mode;
+        void (*traffic)(Lab *l);
+    } rows[] = {{LAB_LEARN, some_unicast}, {LAB_LEARN, some_of_both}, {LAB_MIRROR, some_unicast},
+                {LAB_MIRROR, some_of_both}};
+    Lab l;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        lab_init(&l, rows[i].mode);
+        lab_guest_sends(&l, 0);
+        hand_over(&l, 0, rows[i].traffic);
+        hand_over(&l, 1, rows[i].traffic);
+        check_clean(&l, 0);
+        lab_clear(&l);
+    }
+}
+
+static void frame_looked_up_before_the_cut_comes_in_time(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    lab_guest_sends(&l, 0);
+    lab_client(&l, 2);
+    lab_settle();
+    lab_freeze(&l, 0);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_settle();
+    l.lag = 3;
+    lab_client(&l, 3); /* to side 0, but queued behind the first marker */
+    lab_start(&l, 1);
+    lab_client(&l, 3); /* already to side 1 */
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    check_clean(&l, 1);
+    g_assert_cmpuint(lab_figure(&l, 0, "captured"), ==, 3);
+    lab_clear(&l);
+}
+
+/* Anything at any time: the property that matters, over random orders of what may happen. */
+static void random_traffic_is_whole(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+
+    for (unsigned round = 0; round < 1000; round++) {
+        LabMode mode = g_rand_int_range(rand, 0, 2);
+        bool parked = g_rand_boolean(rand);
+        Lab l;
+
+        lab_init(&l, mode);
+        lab_guest_sends(&l, 0);
+        for (unsigned i = 0; i < 2; i++) {
+            l.side[i].ring = l.side[i].room = g_rand_int_range(rand, 0, 6);
+        }
+        for (unsigned step = 0; step < 9; step++) {
+            for (unsigned n = g_rand_int_range(rand, 0, 5); n; n--) {
+                g_rand_boolean(rand) ? lab_client(&l, g_rand_int_range(rand, 0, 6)) : lab_broadcast(&l, 1);
+                if (g_rand_boolean(rand)) {
+                    lab_settle();
+                }
+                lab_guest_takes(&l, step > 4, g_rand_int_range(rand, 0, 4));
+            }
+            switch (step) {
+            case 0:
+                lab_freeze(&l, 0);
+                break;
+            case 1:
+                lab_save_and_load(&l, 0);
+                l.side[1].room = l.side[0].room;
+                break;
+            case 2:
+                if (parked) {
+                    l.side[0].pass->part.parked(&l.side[0].pass->part);
+                }
+                break;
+            case 3:
+                lab_run_sent(&l, 0);
+                break;
+            case 4:
+                lab_start(&l, 1);
+                if (g_rand_boolean(rand)) {
+                    lab_guest_sends(&l, 1);
+                }
+                break;
+            case 5:
+                lab_released(&l, 0);
+                break;
+            case 6:
+                lab_wait(lab_both_done, &l);
+                break;
+            case 7:
+                lab_peer_gone(&l);
+                break;
+            }
+        }
+        while (l.side[1].ring && l.got->len < l.sent) {
+            unsigned before = l.got->len;
+
+            lab_guest_takes(&l, 1, 50);
+            lab_settle();
+            g_assert_true(l.got->len > before);
+        }
+        lab_check_all_in_order(&l);
+        g_assert_true(lab_is_ordered(&l, 1));
+        lab_clear(&l);
+    }
+}
+
+static void frame_of_a_full_ring_is_number_one(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    lab_guest_sends(&l, 0);
+    l.side[0].ring = 2;
+    l.side[0].room = 2;
+    lab_client(&l, 5); /* two in the ring, one in the netdev's hands, two in the kernel */
+    lab_settle();
+    g_assert_cmpuint(l.got->len, ==, 2);
+    lab_freeze(&l, 0);
+    g_assert_cmpuint(lab_figure(&l, 0, "captured"), ==, 3);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    check_clean(&l, 1);
+    lab_clear(&l);
+}
+
+static void roll_back_gives_all_to_the_local_guest(void)
+{
+    static const bool after_save[] = {false, true};
+    Lab l;
+
+    for (unsigned i = 0; i < 2; i++) {
+        HandoffPart *p;
+
+        lab_init(&l, LAB_LEARN);
+        p = &l.side[0].pass->part;
+        lab_guest_sends(&l, 0);
+        lab_client(&l, 2);
+        lab_freeze(&l, 0);
+        lab_client(&l, 3);
+        lab_settle();
+        if (after_save[i]) {
+            lab_save_and_load(&l, 0);
+            lab_client(&l, 3);
+            lab_settle();
+        }
+        p->thaw(p, false);
+        net_world_set_running(&l.side[0].world, true);
+        lab_client(&l, 3);
+        lab_check_all_in_order(&l);
+        g_assert_null(l.side[0].netdev.chain->hook);
+        lab_clear(&l);
+    }
+}
+
+static void roll_back_into_a_full_ring_keeps_order_and_moves_again(void)
+{
+    HandoffPart *p;
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    p = &l.side[0].pass->part;
+    lab_guest_sends(&l, 0);
+    l.side[0].ring = l.side[0].room = 1;
+    lab_freeze(&l, 0);
+    lab_client(&l, 6);
+    lab_settle();
+    p->thaw(p, false);
+    net_world_set_running(&l.side[0].world, true);
+    lab_client(&l, 2);
+    lab_guest_takes(&l, 0, 2);
+    lab_settle();
+    g_assert_cmpuint(l.got->len, ==, 3);
+    hand_over(&l, 0, some_unicast); /* the rest was still ours */
+    check_clean(&l, 1);
+    lab_clear(&l);
+}
+
+static void give_back_returns_every_frame(void)
+{
+    HandoffPart *source, *destination;
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    source = &l.side[0].pass->part;
+    destination = &l.side[1].pass->part;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 3);
+    lab_settle();
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_client(&l, 3);
+    lab_settle();
+    lab_guest_sends(&l, 1); /* it announced, and then did not run after all */
+    lab_client(&l, 4);      /* these go to side 1 */
+    lab_settle();
+    destination->give_back(destination);
+    lab_settle();
+    source->thaw(source, true);
+    net_world_set_running(&l.side[0].world, true);
+    lab_guest_sends(&l, 0);
+    lab_client(&l, 2);
+    lab_check_all_in_order(&l);
+    lab_clear(&l);
+}
+
+static void parked_copies_stay_with_the_source(void)
+{
+    HandoffPart *p, *q;
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    p = &l.side[0].pass->part;
+    q = &l.side[1].pass->part;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 3);
+    lab_save_and_load(&l, 0);
+    p->parked(p);
+    lab_client(&l, 5);
+    lab_settle();
+    g_assert_cmpuint(lab_figure(&l, 1, "held"), ==, 8);
+    q->abandon(q); /* cancelled: the source takes the guest back */
+    p->thaw(p, false);
+    net_world_set_running(&l.side[0].world, true);
+    lab_check_all_in_order(&l);
+    lab_clear(&l);
+}
+
+static bool gate_is_open(Lab *l)
+{
+    return !lab_is_ordered(l, 1);
+}
+
+static void gate_opens_by_its_deadline_and_says_so(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    l.no_markers = true;
+    l.gate_ms = 5;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 3);
+    lab_settle();
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_guest_sends(&l, 1);
+    lab_client(&l, 4);
+    lab_settle();
+    g_assert_cmpuint(l.got->len, ==, 3);
+    lab_released(&l, 0);
+    lab_wait(gate_is_open, &l);
+    lab_check_all_in_order(&l); /* nothing came late here, and nothing was lost */
+    g_assert_cmpuint(lab_figure(&l, 1, "gate-us"), >=, 5000);
+    lab_clear(&l);
+}
+
+static void linger_ends_by_its_deadline(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    l.no_markers = true;
+    l.linger_ms = 5;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_client(&l, 4); /* the network has not turned: these go to the source */
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    lab_client(&l, 2); /* and these too, behind END */
+    lab_settle();
+    lab_check_all_in_order(&l);
+    g_assert_cmpuint(lab_figure(&l, 1, "late"), ==, 2);
+    lab_clear(&l);
+}
+
+static void bound_stops_the_reading_and_loses_nothing(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    l.max_bytes = 16 * net_queue_cost(LAB_FRAME);
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 40);
+    lab_settle();
+    g_assert_cmpuint(lab_figure(&l, 0, "captured"), ==, 16);
+    g_assert_cmpuint(g_queue_get_length(&l.side[0].kernel), ==, 24);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    check_clean(&l, 1);
+    lab_clear(&l);
+}
+
+static void kernel_drops_are_reported(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    l.max_bytes = 4 * net_queue_cost(LAB_FRAME);
+    l.side[0].kernel_max = 4;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 4);
+    lab_settle();
+    lab_client(&l, 10);
+    lab_settle();
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    g_assert_cmpuint(l.got->len, ==, 8);
+    g_assert_cmpuint(lab_figure(&l, 1, "lost-in-kernel"), >=, 6); /* a marker may be among them, and come again */
+    lab_clear(&l);
+}
+
+/* On a learning switch equal frames on both ports are two frames; on one port they are repeated on purpose. */
+static void repeated_frames_stay(void)
+{
+    static const LabMode modes[] = {LAB_LEARN, LAB_MIRROR};
+    Lab l;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        lab_init(&l, modes[i]);
+        lab_guest_sends(&l, 0);
+        lab_freeze(&l, 0);
+        lab_client_same(&l, 5);
+        lab_settle();
+        lab_save_and_load(&l, 0);
+        lab_client_same(&l, 5);
+        lab_settle();
+        lab_run_sent(&l, 0);
+        lab_start(&l, 1);
+        lab_client_same(&l, 5);
+        lab_released(&l, 0);
+        lab_wait(lab_both_done, &l);
+        lab_client_same(&l, 5);
+        lab_settle();
+        g_assert_cmpuint(l.got->len, ==, 20);
+        lab_clear(&l);
+    }
+}
+
+static void floods_before_the_start_are_left_out(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_MIRROR);
+    lab_freeze(&l, 0);
+    lab_save_and_load(&l, 0);
+    lab_client(&l, 10);
+    lab_settle();
+    g_assert_cmpuint(lab_figure(&l, 1, "flooded"), ==, 10);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    check_clean(&l, 1);
+    lab_clear(&l);
+}
+
+static void own_broadcast_does_not_come_back(void)
+{
+    uint8_t data[LAB_FRAME] = "\xff\xff\xff\xff\xff\xff" GUEST_MAC "\x88\xb5";
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    net_port_send(&l.side[1].nic, &(NetFrame){.data = data, .size = sizeof(data)});
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    check_clean(&l, 1);
+    g_assert_cmpuint(lab_figure(&l, 0, "duplicate"), ==, 1);
+    lab_clear(&l);
+}
+
+static void unknown_netdev_is_skipped(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    lab_guest_sends(&l, 0);
+    g_free(l.side[1].netdev.id);
+    l.side[1].netdev.id = g_strdup("other");
+    lab_freeze(&l, 0);
+    lab_client(&l, 2);
+    lab_settle();
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_client(&l, 2);
+    lab_settle();
+    lab_start(&l, 1);
+    g_assert_cmpuint(lab_figure(&l, 1, "refused"), ==, 4);
+    g_assert_true(l.side[1].tail_done);
+    lab_clear(&l);
+}
+
+static void backlog_over_the_bound_is_refused_before_ready(void)
+{
+    HandoffPart *p, *q;
+    StateWriter *w = state_writer_new();
+    GError *err = NULL;
+    StateReader r;
+    size_t size;
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    p = &l.side[0].pass->part;
+    q = &l.side[1].pass->part;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 20);
+    lab_settle();
+    g_assert_true(p->save(p, w, NULL));
+    l.max_bytes = 4 * net_queue_cost(LAB_FRAME);
+    state_writer_data(w, &size);
+    state_reader_init(&r, state_writer_data(w, &size), size, "netpass");
+    g_assert_false(q->load(q, &r, &err));
+    g_assert_nonnull(strstr(err->message, "netpass-max-bytes"));
+    g_clear_error(&err);
+    q->abandon(q);
+    p->thaw(p, false);
+    net_world_set_running(&l.side[0].world, true);
+    lab_check_all_in_order(&l);
+    state_writer_free(w);
+    lab_clear(&l);
+}
+
+static void channel_lost_in_the_tail_opens_the_gate(void)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    l.no_markers = true;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 2);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_guest_sends(&l, 1);
+    lab_client(&l, 3);
+    lab_released(&l, 0);
+    lab_settle();
+    lab_peer_gone(&l);
+    g_assert_false(lab_is_ordered(&l, 1));
+    lab_check_all_in_order(&l);
+    lab_clear(&l);
+}
+
+static const NetPortOps slirp_like = {.type = "user"};
+
+static void netdev_that_cannot_is_refused_by_name(void)
+{
+    HandoffPart *p;
+    GError *err = NULL;
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    p = &l.side[0].pass->part;
+    l.side[0].netdev.ops = &slirp_like;
+    g_assert_false(p->prepare(p, &err));
+    g_assert_nonnull(strstr(err->message, "'n0'"));
+    g_clear_error(&err);
+    l.best_effort = 1;
+    lab_freeze(&l, 0);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_start(&l, 1);
+    lab_released(&l, 0);
+    g_assert_true(lab_both_done(&l));
+    lab_clear(&l);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*fn)(void);
+    } rows[] = {
+        {"keeps_order_and_loses_nothing", keeps_order_and_loses_nothing},
+        {"frame_looked_up_before_the_cut_comes_in_time", frame_looked_up_before_the_cut_comes_in_time},
+        {"random_traffic_is_whole", random_traffic_is_whole},
+        {"frame_of_a_full_ring_is_number_one", frame_of_a_full_ring_is_number_one},
+        {"roll_back_gives_all_to_the_local_guest", roll_back_gives_all_to_the_local_guest},
+        {"roll_back_into_a_full_ring_keeps_order", roll_back_into_a_full_ring_keeps_order_and_moves_again},
+        {"give_back_returns_every_frame", give_back_returns_every_frame},
+        {"parked_copies_stay_with_the_source", parked_copies_stay_with_the_source},
+        {"gate_opens_by_its_deadline_and_says_so", gate_opens_by_its_deadline_and_says_so},
+        {"linger_ends_by_its_deadline", linger_ends_by_its_deadline},
+        {"bound_stops_the_reading_and_loses_nothing", bound_stops_the_reading_and_loses_nothing},
+        {"kernel_drops_are_reported", kernel_drops_are_reported},
+        {"repeated_frames_stay", repeated_frames_stay},
+        {"floods_before_the_start_are_left_out", floods_before_the_start_are_left_out},
+        {"own_broadcast_does_not_come_back", own_broadcast_does_not_come_back},
+        {"unknown_netdev_is_skipped", unknown_netdev_is_skipped},
+        {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},
+        {"channel_lost_in_the_tail_opens_the_gate", channel_lost_in_the_tail_opens_the_gate},
+        {"netdev_that_cannot_is_refused_by_name", netdev_that_cannot_is_refused_by_name},
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *path = g_strdup_printf("/net/netpass/%s", rows[i].name);
+
+        g_test_add_func(path, rows[i].fn);
+    }
+    return g_test_run();
+}
