@@ -144,7 +144,7 @@ static void start_connecting(Chardev *c)
     int fd = sock_connect(&s->address, c->id, false, &err);
 
     if (fd < 0) {
-        TRACE(chardev_socket, "%s", err->message);
+        TRACE(chardev_refused, "%s", err->message);
         retry_later(c);
         return;
     }

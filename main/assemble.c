@@ -167,7 +167,8 @@ static bool read_count(const Json *smp_opts, const char *key, uint64_t *ret, GEr
         return true;
     }
     if (!opts_get_u64(smp_opts, key, &value, errp) || !value || value > 1024) {
-        return (!errp || *errp) ? false : fail(errp, "-smp %s: accepted: 1 to 1024", key);
+        g_clear_error(errp);
+        return fail(errp, "-smp %s=%s: accepted: 1 to 1024", key, json_get_str(smp_opts, key));
     }
     *ret = value;
     return true;

@@ -27,8 +27,14 @@ static int failed(GError *err)
 
 static void info_registers(GString *out)
 {
+    bool was_running = runstate_is_running();
+
+    harts_pause_all(); /* registers belong to their thread */
     for (unsigned i = 0; harts_ops() && i < harts_count(); i++) {
         hart_dump(i, out);
+    }
+    if (was_running) {
+        harts_resume_all();
     }
 }
 

@@ -109,6 +109,20 @@ MachineInfoList *qmp_query_machines(GError **errp)
     return head;
 }
 
+static char *hart_path(unsigned index)
+{
+    Object *parent = object_container("/machine/unattached");
+
+    for (unsigned i = 0; parent->children && i < parent->children->len; i++) {
+        Object *o = parent->children->pdata[i];
+
+        if (o->type->kind == KIND_CPU && !index--) {
+            return g_strdup(o->path);
+        }
+    }
+    return g_strdup("/machine/unattached");
+}
+
 CpuInfoFastList *qmp_query_cpus_fast(GError **errp)
 {
     CpuInfoFastList *head = NULL, **tail = &head;
@@ -118,7 +132,7 @@ CpuInfoFastList *qmp_query_cpus_fast(GError **errp)
 
         info->cpu_index = i;
         info->thread_id = hart_thread_id(i);
-        info->qom_path = g_strdup_printf("/machine/harts/hart%u", i);
+        info->qom_path = hart_path(i);
         info->target = SYS_EMU_TARGET_RISCV64;
         info->props = g_new0(CpuInstanceProperties, 1);
         info->props->has_core_id = true;
