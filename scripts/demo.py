@@ -42,7 +42,7 @@ class Debian:
 
     @staticmethod
     def traffic(rate):
-        return ['--echo', rate, '--from-guest', rate // 2, '--broadcast', 20, '--request', 2000, '--bulk', 400000]
+        return ['--echo', rate, '--from-guest', rate // 2, '--broadcast', 20, '--request', 2000, '--bulk', 200000]
 
 
 class Bare:
