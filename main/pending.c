@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migration/migration.h"
 #include "net/net.h"
-#include "qapi/qapi-commands.h"
-#include "target/hart.h"
 #include "util/error.h"
 
 #define PENDING __attribute__((weak))
@@ -23,29 +21,4 @@ PENDING bool migration_incoming_start(const char *uri, bool is_parked, GError **
 
 PENDING void migration_shutdown(void)
 {
-}
-
-PENDING bool qmp_migrate(const MigrateArgs *args, GError **errp)
-{
-    return fail(errp, "no migration yet");
-}
-
-PENDING bool qmp_migrate_incoming(const MigrateIncomingArgs *args, GError **errp)
-{
-    return fail(errp, "no migration yet");
-}
-
-PENDING bool qmp_migrate_cancel(GError **errp)
-{
-    return true;
-}
-
-PENDING bool qmp_migrate_continue(const MigrateContinueArgs *args, GError **errp)
-{
-    return fail(errp, "no migration yet");
-}
-
-PENDING MigrationInfo *qmp_query_migrate(GError **errp)
-{
-    return g_new0(MigrationInfo, 1);
 }
