@@ -693,6 +693,13 @@ static bool start_guest(const Config *c, GError **errp)
     return true;
 }
 
+/* Until here a signal ends the process at once: a chardev with wait=on may have kept it from the loop. */
+static bool handle_signals(const Config *c, GError **errp)
+{
+    process_handle_signals();
+    return true;
+}
+
 static bool detach(const Config *c, GError **errp)
 {
     return process_ready(errp);
@@ -702,7 +709,7 @@ static bool (*const steps[])(const Config *c, GError **errp) = {
     set_messages, set_logs,     set_policy,   expect_guest,   check_rtc,      choose_accel, set_smp,     set_memory,
     set_identity, add_globals,  add_fds,      add_early_objects, add_chardevs, add_serials, add_blockdevs,
     add_drives,   add_netdevs,  add_filters,  create_machine, add_nics,     add_drive_devices, add_devices,
-    add_monitors, start_qtest,  write_pidfile, reset_machine, start_guest,  detach,
+    add_monitors, start_qtest,  write_pidfile, reset_machine, handle_signals, start_guest, detach,
 };
 
 bool assemble(const Config *c, GError **errp)

@@ -17,6 +17,7 @@
 #include "util/loop.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 
 static int failed(GError *err)
@@ -72,7 +73,6 @@ static int run(Config *c)
         return failed(err);
     }
     init_all();
-    process_handle_signals();
     if (!assemble(c, &err)) {
         code = failed(err);
     } else {
@@ -92,6 +92,7 @@ int main(int argc, char **argv)
     int code;
 
     setlocale(LC_CTYPE, "C.UTF-8");
+    signal(SIGPIPE, SIG_IGN);
     config_init(&c);
     if (!cmdline_parse(argc, argv, &c, &err)) {
         config_clear(&c);

@@ -130,7 +130,6 @@ void process_handle_signals(void)
 {
     static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
 
-    signal(SIGPIPE, SIG_IGN);
     for (unsigned i = 0; i < G_N_ELEMENTS(ends); i++) {
         g_unix_signal_add(ends[i], on_signal, GINT_TO_POINTER(ends[i]));
     }
