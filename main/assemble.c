@@ -25,199 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static AccelChoice accel;
-static char uuid[37];
 static Chardev *serial_chardevs[MACHINE_SERIALS_MAX];
-static unsigned smp;
-static uint64_t ram_size;
-
-/* ---- settings without objects ---- */
-
-static bool set_messages(const Config *c, GError **errp)
-{
-    bool timestamp = false;
-
-    if (!opts_get_bool(c->msg, "timestamp", &timestamp, errp)) {
-        return false;
-    }
-    report_set_timestamps(timestamp);
-    return true;
-}
-
-static bool set_trace(const char *text, GError **errp)
-{
-    static const char *const keys[] = {"enable", "file", "events", NULL};
-    g_autoptr(Json) opts = opts_parse(text, "enable", NULL, errp);
-    const char *pattern = opts ? json_get_str(opts, "enable") : NULL, *file;
-    bool on;
-
-    if (!opts || !opts_check(opts, keys, "-trace", errp)) {
-        return false;
-    }
-    if (json_get(opts, "events")) {
-        return fail(errp, "-trace events=: not supported; give patterns by enable=");
-    }
-    file = json_get_str(opts, "file");
-    if (file && !log_open(file, errp)) {
-        return false;
-    }
-    on = pattern && *pattern != '-';
-    if (pattern && !trace_enable(pattern + !on, on)) {
-        warn_report("trace event '%s' does not exist", pattern);
-    }
-    return true;
-}
-
-static bool set_logs(const Config *c, GError **errp)
-{
-    unsigned flags;
-    bool help;
-
-    if (c->log_file && !log_open(c->log_file, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < c->log_items->len; i++) {
-        if (!log_parse(c->log_items->pdata[i], &flags, &help, errp)) {
-            return false;
-        }
-        log_flags |= flags;
-    }
-    for (unsigned i = 0; i < c->traces->len; i++) {
-        if (!set_trace(c->traces->pdata[i], errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool set_identity(const Config *c, GError **errp)
-{
-    const char *name = json_get_str(c->name, "guest"), *process = json_get_str(c->name, "process");
-    const char *machine = json_get_str(c->machine, "type");
-
-    if (c->uuid && !uuid_parse(c->uuid, uuid)) {
-        return fail(errp, "-uuid %s: failed to parse UUID string: wrong format", c->uuid);
-    }
-    if (process) {
-        process_set_name(process);
-    }
-    info_set(name, c->uuid ? uuid : NULL);
-    migration_set_identity(machine ? machine : machine_default_name(), name, c->uuid ? uuid : NULL);
-    return true;
-}
-
-static bool set_policy(const Config *c, GError **errp)
-{
-    static const struct {
-        const char *key, *normal, *changed;
-    } actions[] = {{"reboot", "reset", "shutdown"}, {"shutdown", "poweroff", "pause"}};
-    bool changed[2] = {c->no_reboot, c->no_shutdown};
-
-    for (unsigned i = 0; i < 2; i++) {
-        const char *value = json_get_str(c->action, actions[i].key);
-
-        if (value && strcmp(value, actions[i].normal) && strcmp(value, actions[i].changed)) {
-            return fail(errp, "-action %s=%s: accepted: %s, %s", actions[i].key, value, actions[i].normal,
-                        actions[i].changed);
-        }
-        changed[i] = value ? !strcmp(value, actions[i].changed) : changed[i];
-    }
-    vm_set_policy(changed[0], changed[1]);
-    handoff_set_only_migratable(c->only_migratable);
-    return true;
-}
-
-/* Before disks are opened and the board is reset: what belongs to the guest is not ours until it comes. */
-static bool expect_guest(const Config *c, GError **errp)
-{
-    if (c->incoming) {
-        runstate_set(RUN_STATE_INMIGRATE);
-    }
-    return true;
-}
-
-static bool check_rtc(const Config *c, GError **errp)
-{
-    const char *base = json_get_str(c->rtc, "base"), *clock = json_get_str(c->rtc, "clock");
-
-    if (base && strcmp(base, "utc")) {
-        return fail(errp, "-rtc base=%s: the clock follows the host's UTC; accepted: utc", base);
-    }
-    return !clock || !strcmp(clock, "host") || fail(errp, "-rtc clock=%s: accepted: host", clock);
-}
-
-static bool choose_accel(const Config *c, GError **errp)
-{
-    if (!accel_choose(c->accels, &accel, errp)) {
-        return false;
-    }
-    if (accel.has_steps) {
-        clock_use_steps();
-    }
-    return true;
-}
-
-/* ---- sizes ---- */
-
-static bool read_count(const Json *smp_opts, const char *key, uint64_t *ret, GError **errp)
-{
-    uint64_t value = 0;
-
-    if (!json_get(smp_opts, key)) {
-        return true;
-    }
-    if (!opts_get_u64(smp_opts, key, &value, errp) || !value || value > 1024) {
-        g_clear_error(errp);
-        return fail(errp, "-smp %s=%s: accepted: 1 to 1024", key, json_get_str(smp_opts, key));
-    }
-    *ret = value;
-    return true;
-}
-
-static bool set_smp(const Config *c, GError **errp)
-{
-    static const char *const levels[] = {"sockets", "dies", "clusters", "cores", "threads"};
-    uint64_t cpus = 0, max = 0, product = 1, level;
-    bool has_level = false;
-
-    if (!read_count(c->smp, "cpus", &cpus, errp) || !read_count(c->smp, "maxcpus", &max, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS(levels); i++) {
-        level = 1;
-        if (!read_count(c->smp, levels[i], &level, errp)) {
-            return false;
-        }
-        has_level |= json_get(c->smp, levels[i]) != NULL;
-        product *= level;
-    }
-    smp = cpus ? cpus : has_level ? product : max ? max : 1;
-    if (max && max < smp) {
-        return fail(errp, "-smp: maxcpus (%u) must be equal to or greater than cpus (%u)", (unsigned)max, smp);
-    }
-    if (max > smp) {
-        return fail(errp, "-smp: harts cannot be added later; maxcpus must equal cpus (%u)", smp);
-    }
-    return true;
-}
-
-static bool set_memory(const Config *c, GError **errp)
-{
-    uint64_t size = 0, slots = 0;
-
-    if (!opts_get_size(c->memory, "size", 1024 * 1024, &size, errp) || !opts_get_u64(c->memory, "slots", &slots, errp)) {
-        g_prefix_error(errp, "-m: ");
-        return false;
-    }
-    if (json_get(c->memory, "size") && !size) {
-        return fail(errp, "-m: no memory at all");
-    }
-    if (slots) {
-        return fail(errp, "-m: memory cannot be added later; slots must be 0");
-    }
-    ram_size = (size + 4095) & ~4095ull;
-    return true;
-}
 
 /* ---- descriptors, globals ---- */
 
@@ -507,7 +315,7 @@ static bool take_machine_key(const char *key, const Json *value, GError **errp)
             return fail(errp, "-machine memory-backend=%s: there is no such memory backend", id ? id : "");
         }
         size = object_get(backend, "size", errp);
-        return size && json_to_uint64(size, &ram_size);
+        return size && json_to_uint64(size, &settings.ram_size);
     }
     return false;
 }
@@ -557,11 +365,12 @@ static bool create_machine(const Config *c, GError **errp)
         return false;
     }
     m = (MachineConfig){
-        .ram_size = ram_size, .smp = smp, .no_harts = !accel.has_harts, .bios = c->bios, .kernel = c->kernel,
+        .ram_size = settings.ram_size, .smp = settings.smp, .no_harts = !settings.accel.has_harts,
+        .bios = c->bios, .kernel = c->kernel,
         .initrd = c->initrd, .append = c->append, .dtb = c->dtb, .cpu_props = cpu, .machine_props = props,
     };
     memcpy(m.serials, serial_chardevs, sizeof(m.serials));
-    harts_use_accel(accel.has_harts ? &interp_accel : NULL);
+    harts_use_accel(settings.accel.has_harts ? &interp_accel : NULL);
     return machine_create(json_get_str(c->machine, "type"), &m, errp);
 }
 
@@ -666,7 +475,7 @@ static bool start_qtest(const Config *c, GError **errp)
         return true;
     }
     chardev = monitor_chardev("qtest", c->qtest, errp);
-    return chardev && qtest_server_start(chardev, c->qtest_log, accel.has_steps, errp);
+    return chardev && qtest_server_start(chardev, c->qtest_log, settings.accel.has_steps, errp);
 }
 
 /* ---- go ---- */
@@ -706,10 +515,17 @@ static bool detach(const Config *c, GError **errp)
 }
 
 static bool (*const steps[])(const Config *c, GError **errp) = {
-    set_messages, set_logs,     set_policy,   expect_guest,   check_rtc,      choose_accel, set_smp,     set_memory,
-    set_identity, add_globals,  add_fds,      add_early_objects, add_chardevs, add_serials, add_blockdevs,
-    add_drives,   add_netdevs,  add_filters,  create_machine, add_nics,     add_drive_devices, add_devices,
-    add_monitors, start_qtest,  write_pidfile, reset_machine, handle_signals, start_guest, detach,
+    /* settings */
+    set_messages, set_logs, set_policy, expect_guest, check_rtc, choose_accel, set_smp, set_memory, set_identity,
+    add_globals, add_fds,
+    /* what devices will name */
+    add_early_objects, add_chardevs, add_serials, add_blockdevs, add_drives, add_netdevs, add_filters,
+    /* the machine */
+    create_machine, add_nics, add_drive_devices, add_devices,
+    /* who controls it */
+    add_monitors, start_qtest, write_pidfile,
+    /* go */
+    reset_machine, handle_signals, start_guest, detach,
 };
 
 bool assemble(const Config *c, GError **errp)

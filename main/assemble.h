@@ -22,6 +22,24 @@ typedef struct AccelChoice {
 bool accel_choose(const GPtrArray *wanted, AccelChoice *ret, GError **errp);
 void accel_foreach(void (*fn)(const char *name, const char *about, void *opaque), void *opaque);
 
+/* ---- main/settings.c: steps of assemble() ---- */
+typedef struct Settings {
+    AccelChoice accel;
+    char uuid[37];
+    unsigned smp;
+    uint64_t ram_size; /* bytes; 0: the machine's own */
+} Settings;
+extern Settings settings;
+bool set_messages(const Config *c, GError **errp);
+bool set_logs(const Config *c, GError **errp);
+bool set_policy(const Config *c, GError **errp);
+bool expect_guest(const Config *c, GError **errp);
+bool check_rtc(const Config *c, GError **errp);
+bool choose_accel(const Config *c, GError **errp);
+bool set_smp(const Config *c, GError **errp);
+bool set_memory(const Config *c, GError **errp);
+bool set_identity(const Config *c, GError **errp);
+
 /* ---- main/process.c ---- */
 bool process_daemonize(GError **errp);        /* returns in the child; the parent waits for process_ready() */
 bool process_ready(GError **errp);            /* the parent may end with 0 */

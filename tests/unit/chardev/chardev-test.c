@@ -45,6 +45,17 @@ static void front_can_write(void *opaque)
     ((Front *)opaque)->can_write++;
 }
 
+static GPtrArray *fronts;
+
+static void front_free(void *p)
+{
+    Front *f = p;
+
+    g_string_free(f->in, true);
+    g_string_free(f->events, true);
+    g_free(f);
+}
+
 static Front *front_new(Chardev *c)
 {
     static const ChardevHandlers handlers = {front_can_read, front_read, front_event, front_can_write};
@@ -56,6 +67,7 @@ static Front *front_new(Chardev *c)
     f->events = g_string_new(NULL);
     f->room = 100000;
     g_assert_true(chardev_claim(c, &handlers, f, NULL));
+    g_ptr_array_add(fronts, f);
     return f;
 }
 
@@ -340,7 +352,10 @@ static void short_forms(void)
 
 int main(int argc, char **argv)
 {
+    int result;
+
     loop_init();
+    fronts = g_ptr_array_new_with_free_func(front_free);
     folder = g_dir_make_tmp("baton-chardev-XXXXXX", NULL);
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/chardev/server_takes_one_client_after_another", server_takes_one_client_after_another);
@@ -353,5 +368,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/mux_shares_and_switches", mux_shares_and_switches);
     g_test_add_func("/chardev/wrong_options_say_what_is_right", wrong_options_say_what_is_right);
     g_test_add_func("/chardev/short_forms", short_forms);
-    return g_test_run();
+    result = g_test_run();
+    g_ptr_array_unref(fronts);
+    return result;
 }

@@ -68,6 +68,8 @@ typedef struct Client {
     GString *in;
 } Client;
 
+static GPtrArray *clients; /* monitors are for life, and so are their clients */
+
 static Client *client_new(void)
 {
     static int count;
@@ -83,6 +85,7 @@ static Client *client_new(void)
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     c->in = g_string_new(NULL);
     g_assert_true(monitor_add_qmp(c->chardev, false, NULL));
+    g_ptr_array_add(clients, c);
     return c;
 }
 
@@ -354,6 +357,7 @@ static void descriptors_arrive_with_their_command(void)
 int main(int argc, char **argv)
 {
     loop_init();
+    clients = g_ptr_array_new();
     qmp_set_commands(table);
     monitor_init();
     g_test_init(&argc, &argv, NULL);
