@@ -334,6 +334,72 @@ static void delegated(void)
     CSR_WRITE(medeleg, 0);
 }
 
+/* Tables of random entries, random accesses; what happened and what A and D became goes into a digest.
+ * Every word that can be fetched is an ecall, and stores store the same. */
+static uint64_t random_entry(bool is_large)
+{
+    static const uint64_t flags[] = { ALL, ALL | U, ALL & ~D, ALL & ~(A | D), V | R | A, V | R | X,
+                                      V | X | A, V | W, V, ALL & ~V, V | R | W | U, V | X | U | A,
+                                      ALL | G, V | R | W | D };
+    uint64_t r = isa_random();
+    uint64_t f = flags[(r >> 8) % (sizeof(flags) / sizeof(flags[0]))];
+
+    if (!is_large) {
+        return entry(data[r >> 20 & 3], f);
+    }
+    if (r >> 30 & 1) {
+        return entry(leaf, V | (r >> 31 & 7 ? 0 : A));
+    }
+    return entry((void *)(0x87000000 + (r >> 40 & 1) * 0x200000 + (r >> 41 & 15 ? 0 : 0x1000)), f);
+}
+
+static void random_tables(int mode)
+{
+    static const char *const codes[] = { load, store, jump };
+    uint64_t hash = mode, word = 0x0000007300000073;
+
+    __asm__ volatile("csrs 0x30a, %0" : : "r"(ADUE));
+    for (int i = 0; i < 0x400000; i += 8) {
+        *(uint64_t *)(0x87000000 + (uint64_t)i) = word;
+    }
+    for (int i = 0; i < 4 * 512; i++) {
+        data[i / 512][i % 512] = word;
+    }
+    for (int round = 0; round < 3000; round++) {
+        uint64_t r = isa_random(), at = WINDOW + (r >> 8 & 7) * 0x200000 + (r >> 16 & 15) * PAGE;
+        const void *code = codes[(r >> 24) % 3];
+        uint64_t bits = (r >> 32 & 1 ? SUM : 0) | (r >> 33 & 1 ? MXR : 0);
+
+        at += r >> 34 & 0xff8;
+        if (round % 5 == 0) {
+            leaf[r >> 48 & 15] = random_entry(false);
+            middle[1 + (r >> 52) % 7] = random_entry(true);
+            fence();
+        } else if (round % 5 == 1) {
+            leaf[at >> 12 & 15] = random_entry(false);
+            for (int k = 0; k < 8; k++) {
+                uint64_t page = WINDOW + k * 0x200000 + (at & 0xf000);
+
+                __asm__ volatile("sfence.vma %0, zero" : : "r"(page) : "memory");
+            }
+        }
+        CSR_CLEAR(mstatus, SUM | MXR);
+        CSR_SET(mstatus, bits);
+        if (r & 1) {
+            isa_enter(MODE_S, code, at, word);
+        } else {
+            isa_enter(MODE_U, in_user_view(code), at, word);
+        }
+        hash = isa_mix(isa_mix(isa_mix(hash, isa_m.cause), isa_m.tval), isa_m.epc);
+        for (int k = 0; k < 16; k++) {
+            hash = isa_mix(isa_mix(hash, leaf[k]), middle[k & 7]);
+        }
+    }
+    CSR_CLEAR(mstatus, SUM | MXR);
+    isa_digest(mode == 8 ? "tables-Sv39" : "tables-Sv48", hash);
+    __asm__ volatile("csrc 0x30a, %0" : : "r"(ADUE));
+}
+
 void isa_program(void)
 {
     isa_open_pmp();
@@ -350,6 +416,8 @@ void isa_program(void)
         fences(mode);
         with_mprv();
         delegated();
+        build(mode, 0);
+        random_tables(mode);
     }
     CSR_WRITE(satp, 0);
 }
