@@ -5,6 +5,7 @@
 
 #include <fenv.h>
 #include <glib.h>
+#include <string.h>
 
 #include "../../../target/riscv/fpu-soft.h"
 
@@ -236,6 +237,22 @@ static void host_mode_is_left_alone(void)
     }
 }
 
+#ifdef __x86_64__
+/* A host without FMA3 takes the integer code, and never the instruction. */
+static void does_without_fma3(void)
+{
+    bool had = fpu_has_fma3;
+
+    fpu_has_fma3 = false;
+    for (int i = 0; i < G_N_ELEMENTS(operations); i++) {
+        if (strstr(operations[i].name, "_fma")) {
+            operation_agrees(&operations[i]);
+        }
+    }
+    fpu_has_fma3 = had;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -247,5 +264,8 @@ int main(int argc, char **argv)
         g_test_add_data_func(pairs, &operations[i], special_pairs_agree);
     }
     g_test_add_func("/target/fpu/fast/host_mode_is_left_alone", host_mode_is_left_alone);
+#ifdef __x86_64__
+    g_test_add_func("/target/fpu/fast/does_without_fma3", does_without_fma3);
+#endif
     return g_test_run();
 }
