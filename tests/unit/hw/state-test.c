@@ -9,6 +9,7 @@
 #include "net/net.h"
 #include "system/devices.h"
 #include "system/handoff.h"
+#include "system/ram.h"
 #include "system/region.h"
 #include "system/reset.h"
 #include "system/runstate.h"
@@ -171,6 +172,80 @@ static void damaged_states_do_no_harm(void)
     reset_all();
 }
 
+/* As a driver does it, so that what follows is believed. */
+static void start_driver(uint64_t slot, unsigned queues, uint32_t features)
+{
+    const Poke first[] = {{0x70, 4, 0}, {0x70, 4, 1}, {0x70, 4, 3}, {0x24, 4, 1}, {0x20, 4, 1}, {0x24, 4, 0},
+                          {0x20, 4, features}, {0x70, 4, 11}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(first); i++) {
+        region_write(slot + first[i].at, first[i].size, first[i].value);
+    }
+    for (unsigned n = 0; n < queues; n++) {
+        const Poke queue[] = {{0x30, 4, n}, {0x38, 4, 8}, {0x80, 4, 0x80001000}, {0x90, 4, 0x80002000},
+                              {0xa0, 4, 0x80003000}, {0x44, 4, 1}};
+
+        for (unsigned i = 0; i < G_N_ELEMENTS(queue); i++) {
+            region_write(slot + queue[i].at, queue[i].size, queue[i].value);
+        }
+    }
+    region_write(slot + 0x70, 4, 15);
+}
+
+/* A guest that writes anything anywhere, into memory that holds anything. */
+static void registers_take_anything(void)
+{
+    static const struct {
+        uint64_t at, size;
+    } ranges[] = {
+        {0x2000000, 0x20}, {0x2004000, 0x20}, {0x200bff0, 0x10}, {0xc000000, 0x200}, {0xc002000, 0x200},
+        {0xc200000, 0x2000}, {0x10000000, 8}, {0x101000, 0x24}, {0x10008000, 0x110}, {0x10007000, 0x110},
+        {0x10006000, 0x110},
+    };
+    g_autoptr(GRand) rand = g_rand_new_with_seed(11);
+    uint64_t value, *ram = ram_ptr(0x80000000, 0x10000);
+    uint16_t offered = 0;
+    bool is_net = false;
+
+    vm_start();
+    for (unsigned i = 0; i < 200000; i++) {
+        unsigned n = g_rand_int_range(rand, 0, G_N_ELEMENTS(ranges)), size = 1u << g_rand_int_range(rand, 0, 4);
+        uint64_t at = ranges[n].at + (g_rand_int_range(rand, 0, ranges[n].size) & ~(size - 1));
+
+        if (i % 64 == 0) {
+            is_net = i & 64;
+            region_write(is_net ? 0x10008070 : 0x10007070, 4, 0);
+            ram[0x400] = offered = 0;
+            for (unsigned d = 0; d < 8; d++) { /* even ones are readable and lead to the writable one behind them */
+                ram[0x200 + 2 * d] = 0x80010000 + 0x1000 * d;
+                ram[0x201 + 2 * d] = (d & 1 ? 2ull << 32 : 1ull << 32 | (d + 1ull) << 48) | 64;
+            }
+            start_driver(is_net ? 0x10007000 : 0x10008000, is_net ? 3 : 1,
+                         1u << 28 | (i & 128 ? 1u << 29 : 0) | (is_net ? 0xb << 16 | 1u << 15 : 0));
+        }
+        if (i % 16 == 5) {
+            ram[0x200 + g_rand_int_range(rand, 0, 16)] = i % 32 == 5 ? 0x80000000 + (g_rand_int(rand) & 0xfff0) :
+                (uint64_t)(g_rand_int(rand) & 0x7000f) << 32 | (g_rand_int(rand) & 0x7f);
+        }
+        ram[0x2000 + g_rand_int_range(rand, 0, 64)] = g_rand_int(rand) & 0x50f05;
+        if (i % 16) { /* one more chain, anywhere in the table */
+            offered += 1;
+            ram[0x400] = (uint64_t)offered << 16 | (uint64_t)(g_rand_int(rand) & 0x70007) << 32;
+            region_write(is_net ? 0x10007050 : 0x10008050, 4, is_net ? g_rand_int_range(rand, 0, 3) : 0);
+            continue;
+        }
+        value = i % 3 ? (uint64_t)g_rand_int(rand) << 32 | g_rand_int(rand)
+                      : i % 2 ? 0x80000000 + (g_rand_int(rand) & 0xf000) : 1u << g_rand_int_range(rand, 0, 5);
+        if (at % 0x1000 == 0x70 && i % 5) {
+            value = (value & 1) ? 15 : 11; /* mostly on, seldom reset */
+        }
+        region_write(at, size, value);
+        region_read(at, size, &value);
+    }
+    vm_stop(RUN_STATE_PAUSED);
+    reset_all();
+}
+
 static void make_board(void)
 {
     static const char *const devices[] = {"virtio-rng-device", "virtio-net-device"};
@@ -230,6 +305,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/state/the_wire_format_is_the_agreed_one", the_wire_format_is_the_agreed_one);
     g_test_add_func("/hw/state/a_board_comes_back_as_it_was", a_board_comes_back_as_it_was);
     g_test_add_func("/hw/state/damaged_states_do_no_harm", damaged_states_do_no_harm);
+    g_test_add_func("/hw/state/registers_take_anything", registers_take_anything);
     g_test_add_func("/hw/state/wrong_devices_are_refused", wrong_devices_are_refused);
     return g_test_run();
 }
