@@ -67,6 +67,16 @@ void netpass_put_frame(StateWriter *w, const NetEntry *e, int64_t now_ns)
     state_put(w, e->frame.data, e->frame.size);
 }
 
+/* What a receiver may rely on: known flags, and a checksum field inside the frame. */
+static bool check_offload(NetFrame *f, GError **errp)
+{
+    NetOffload *o = &f->offload;
+
+    o->flags &= NET_HDR_NEEDS_CSUM | NET_HDR_DATA_VALID;
+    return !(o->flags & NET_HDR_NEEDS_CSUM) || (uint32_t)o->csum_start + o->csum_offset + 2 <= f->size ||
+           fail(errp, "netpass: frame of %u bytes whose checksum lies outside of it", f->size);
+}
+
 bool netpass_get_frame(StateReader *r, NetpassFrame *ret, GError **errp)
 {
     *ret = (NetpassFrame){0};
@@ -83,7 +93,7 @@ bool netpass_get_frame(StateReader *r, NetpassFrame *ret, GError **errp)
     }
     ret->frame.data = r->at;
     r->at += ret->frame.size;
-    return true;
+    return check_offload(&ret->frame, errp);
 }
 
 /* ---- messages ---- */

@@ -372,6 +372,7 @@ static bool stream_join(Stream *s, GError **errp)
 
     if (s->address.is_fd) {
         s->fd = s->address.fd;
+        getsockname(s->fd, (struct sockaddr *)&s->address.sa, &(socklen_t){sizeof(s->address.sa)}); /* its family */
         if (!fd_set_nonblocking(s->fd, true)) {
             return fail_errno(errp, errno, "netdev '%s': fd %d", s->nd.obj.id, s->fd);
         }

@@ -1,0 +1,184 @@
+/* tests/unit/net/netpass-wire-test.c - bytes and twins of netpass.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "net/netpass-pair.h"
+#include "net/netpass-wire.h"
+#include "net/offload.h"
+#include "util/bytes.h"
+#include "util/loop.h"
+
+#include <string.h>
+
+static const uint8_t mac[6] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
+
+/* ---- bytes ---- */
+static void frame_comes_back_as_it_was(void)
+{
+    uint8_t data[100];
+    NetEntry e = {.seq = 77, .time_ns = 1000,
+                  .frame = {.data = data, .size = sizeof(data), .queue = 5, .offload = {1, 4, 54, 1448, 34, 16}}};
+    StateWriter *w = state_writer_new();
+    NetpassFrame f;
+    StateReader r;
+    size_t size;
+    const uint8_t *bytes;
+
+    memset(data, 9, sizeof(data));
+    netpass_put_frame(w, &e, 4000);
+    e.frame.offload = (NetOffload){0};
+    netpass_put_frame(w, &e, 500); /* clocks never make an age negative */
+    bytes = state_writer_data(w, &size);
+    g_assert_cmpuint(size, ==, 2 * (8 + 2 + 8 + 1 + 4 + 100) + 10);
+    state_reader_init(&r, bytes, size, "x");
+    g_assert_true(netpass_get_frame(&r, &f, NULL));
+    g_assert_cmpuint(f.seq, ==, 77);
+    g_assert_cmpuint(f.age_ns, ==, 3000);
+    g_assert_cmpuint(f.frame.queue, ==, 5);
+    g_assert_cmpmem(f.frame.data, f.frame.size, data, sizeof(data));
+    g_assert_cmpuint(f.frame.offload.gso_size, ==, 1448);
+    g_assert_cmpuint(f.frame.offload.csum_offset, ==, 16);
+    g_assert_true(netpass_get_frame(&r, &f, NULL));
+    g_assert_cmpuint(f.age_ns, ==, 0);
+    g_assert_cmpuint(f.frame.offload.gso_size, ==, 0);
+    g_assert_cmpuint(state_left(&r), ==, 0);
+    state_writer_free(w);
+}
+
+static void every_cut_and_every_limit_is_an_error(void)
+{
+    uint8_t data[60] = {0};
+    NetEntry e = {.frame = {.data = data, .size = sizeof(data), .offload = {1, 4, 54, 1448, 34, 16}}};
+    StateWriter *w = state_writer_new();
+    g_autofree uint8_t *copy = NULL;
+    const uint8_t *bytes;
+    NetpassMessage m;
+    NetpassFrame f;
+    StateReader r;
+    size_t size;
+
+    netpass_put_frame(w, &e, 0);
+    bytes = state_writer_data(w, &size);
+    for (size_t cut = 0; cut < size; cut++) {
+        GError *err = NULL;
+
+        state_reader_init(&r, bytes, cut, "x");
+        g_assert_false(netpass_get_frame(&r, &f, &err));
+        g_assert_nonnull(err);
+        g_error_free(err);
+    }
+    copy = g_memdup2(bytes, size);
+    store_be32(copy + 8 + 2 + 8 + 1 + 10, NET_FRAME_MAX + 1);
+    state_reader_init(&r, copy, size, "x");
+    g_assert_false(netpass_get_frame(&r, &f, NULL));
+    copy[18] = 11; /* length of the offload header */
+    state_reader_init(&r, copy, size, "x");
+    g_assert_false(netpass_get_frame(&r, &f, NULL));
+    state_reader_init(&r, "\x01\0\0\xff\xff\xff\xff", 7, "x"); /* four thousand million frames in no byte */
+    g_assert_false(netpass_get_message(&r, &m, NULL));
+    state_reader_init(&r, "\x09\0\0", 3, "x");
+    g_assert_false(netpass_get_message(&r, &m, NULL));
+    state_writer_free(w);
+}
+
+static void only_our_marker_is_one(void)
+{
+    uint8_t data[NETPASS_MARKER_SIZE];
+    NetFrame f = {.data = data, .size = sizeof(data)};
+
+    netpass_marker(data, mac, 42, 2);
+    g_assert_cmpuint(netpass_marker_number(&f, 42), ==, 2);
+    g_assert_cmpuint(netpass_marker_number(&f, 43), ==, 0); /* of another handoff */
+    memset(data + 42, 0, 18);
+    g_assert_cmpuint(netpass_marker_number(&f, 42), ==, 0); /* a plain announcement */
+    f.size = 59;
+    g_assert_cmpuint(netpass_marker_number(&f, 42), ==, 0);
+}
+
+static void hash_does_not_see_who_finished_the_checksum(void)
+{
+    uint8_t partial[80] = {0}, whole[80];
+    NetFrame a = {.data = partial, .size = 80, .offload = {.flags = NET_HDR_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16}};
+    NetFrame b = {.data = whole, .size = 80};
+
+    for (unsigned i = 0; i < 80; i++) {
+        partial[i] = i * 3;
+    }
+    memcpy(whole, partial, 80);
+    g_assert_true(net_offload_checksum(whole, &a));
+    g_assert_cmphex(netpass_hash(&a, 1), ==, netpass_hash(&b, 1));
+    g_assert_cmphex(netpass_hash(&a, 1), !=, netpass_hash(&b, 2));
+    whole[79] ^= 1;
+    g_assert_cmphex(netpass_hash(&a, 1), !=, netpass_hash(&b, 1));
+}
+
+/* ---- twins ---- a script: letters are frames; S source, L from here, F flooded; the result says what is delivered */
+typedef struct Script {
+    const char *what, *steps, *wanted;
+    bool is_group;
+    int64_t step_ms;
+} Script;
+
+static void twins_follow_the_script(void)
+{
+    static const Script rows[] = {
+        {"a broadcast reaches both ports", "SaLaSbLb", "1010", true, 1},
+        {"whichever comes first", "LaSa", "10", true, 1},
+        {"repeated on one port", "SaSaSa", "111", true, 1},
+        {"repeated, and on both", "SaSaLaLaSaLa", "110010", true, 1},
+        {"more here than there", "SaLaLa", "101", true, 1},
+        {"ARP repeats itself every second", "SaLa", "11", true, 1000},
+        {"a flood's twin is delivered", "FaSaLa", "-11", true, 1},
+        {"a flood of what is in", "SaFaLa", "1-1", true, 1},
+        {"equal frames on a learning switch", "SaSaLaLa", "1111", false, 1},
+        {"single one on both ports: a mirror", "SaLaSbLb", "1010", false, 1},
+        {"too far apart to prove a mirror", "SaLa", "11", false, 10},
+        {"a flood proves a mirror", "FxSaSaLaLa", "-1100", false, 10},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const Script *s = &rows[i];
+        NetpassPairs *p = netpass_pairs_new(3, mac);
+        g_autoptr(GString) got = g_string_new("");
+
+        for (const char *at = s->steps; *at; at += 2) {
+            uint8_t data[60] = {0};
+            NetFrame f = {.data = data, .size = sizeof(data)};
+            int64_t now = 1000 * NS_PER_SEC + (at - s->steps) / 2 * s->step_ms * NS_PER_MS;
+
+            memcpy(data, s->is_group ? (const uint8_t *)"\xff\xff\xff\xff\xff\xff" : mac, 6);
+            data[20] = at[1];
+            if (at[0] == 'F') {
+                netpass_pairs_flooded(p, &f, now);
+                g_string_append_c(got, '-');
+            } else {
+                g_string_append_c(got, '0' + (at[0] == 'S' ? netpass_pairs_source : netpass_pairs_local)(p, &f, now));
+            }
+        }
+        g_test_message("%s", s->what);
+        g_assert_cmpstr(got->str, ==, s->wanted);
+        netpass_pairs_free(p);
+    }
+}
+
+static void pairs_are_bounded(void)
+{
+    NetpassPairs *p = netpass_pairs_new(3, mac);
+    uint8_t data[60] = {0xff};
+
+    for (uint32_t i = 0; i < 200000; i++) {
+        store_be32(data + 20, i);
+        g_assert_true(netpass_pairs_source(p, &(NetFrame){.data = data, .size = 60}, NS_PER_SEC));
+    }
+    netpass_pairs_free(p); /* its table never held more than 65536: what is older is forgotten first */
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/net/netpass-wire/frame_comes_back_as_it_was", frame_comes_back_as_it_was);
+    g_test_add_func("/net/netpass-wire/every_cut_and_every_limit_is_an_error", every_cut_and_every_limit_is_an_error);
+    g_test_add_func("/net/netpass-wire/only_our_marker_is_one", only_our_marker_is_one);
+    g_test_add_func("/net/netpass-wire/hash_does_not_see_who_finished_the_checksum", hash_does_not_see_who_finished_the_checksum);
+    g_test_add_func("/net/netpass-pair/twins_follow_the_script", twins_follow_the_script);
+    g_test_add_func("/net/netpass-pair/pairs_are_bounded", pairs_are_bounded);
+    return g_test_run();
+}
