@@ -14,15 +14,22 @@ def text_of(lines):
 
 
 def paragraphs(lines):
-    return '\n'.join(lines).strip('\n') + '\n\n' if lines else ''
+    text = '\n'.join(lines).strip('\n') if lines else ''
+    return text + '\n\n' if text else ''
 
 
-def member_table(schema, members, doc):
+def member_docs(schema, t):
+    """What is said about the members, a base's too."""
+    docs = member_docs(schema, schema.types[t.base]) if t.base and t.kind in ('struct', 'union') else {}
+    return {**docs, **(t.doc.members if t.doc else {})}
+
+
+def member_table(schema, members, docs):
     if not members:
         return ''
     rows = '| member | type | |\n|---|---|---|\n'
     for m in members:
-        says = text_of(doc.members.get(m.name)) if doc else ''
+        says = text_of(docs.get(m.name))
         if m.features:
             says += f' ({", ".join(m.features)})'
         rows += f'| `{m.name}`{" (optional)" if m.optional else ""} | {shown(schema, m.type)} | {says} |\n'
@@ -34,7 +41,7 @@ def message_text(schema, m):
     if m.data:
         type_ = schema.types[m.data]
         if type_.implicit:
-            text += member_table(schema, schema.all_members(type_), m.doc)
+            text += member_table(schema, schema.all_members(type_), m.doc.members if m.doc else {})
         else:
             text += f'Data: {shown(schema, m.data)}\n\n'
     if m.returns:
@@ -56,7 +63,7 @@ def type_text(schema, t):
         return text + '\n'
     if t.kind == 'alternate':
         return text + 'One of: ' + ', '.join(shown(schema, m.type) for m in t.branches) + '\n\n'
-    text += member_table(schema, schema.all_members(t), t.doc)
+    text += member_table(schema, schema.all_members(t), member_docs(schema, t))
     if t.kind == 'union':
         text += ''.join(f'With `{t.tag}` = `{value}`: {shown(schema, branch)}\n\n' for value, branch in t.branches)
     return text

@@ -149,12 +149,13 @@ static void others_can_add_infos(void)
 
 static int session_fd(void)
 {
-    g_autofree char *text = NULL;
+    static int count;
+    g_autofree char *text = NULL, *id = g_strdup_printf("hmp%d", count++);
     int pair[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
     text = g_strdup_printf("fd:%d", pair[1]);
-    g_assert_true(monitor_add_hmp(chardev_from_short("hmp", text, NULL), NULL));
+    g_assert_true(monitor_add_hmp(chardev_from_short(id, text, NULL), NULL));
     fcntl(pair[0], F_SETFL, O_NONBLOCK);
     return pair[0];
 }
@@ -197,6 +198,25 @@ static void keys_edit_the_line(void)
     }
 }
 
+/* Without -d the session waits, says how it ended, and takes what was typed meanwhile. */
+static void migrate_shows_how_it_goes(void)
+{
+    g_autoptr(GString) seen = g_string_new(NULL);
+    int fd = session_fd();
+    char buf[4096];
+    ssize_t n;
+
+    g_string_truncate(called, 0);
+    g_assert_cmpint(write(fd, "migrate tcp:h:1\nstop\n", 21), ==, 21);
+    while (g_main_context_iteration(NULL, false)) {
+    }
+    while ((n = read(fd, buf, sizeof(buf))) > 0) {
+        g_string_append_len(seen, buf, n);
+    }
+    g_assert_nonnull(strstr(seen->str, "Migration status: failed: no such host"));
+    g_assert_cmpstr(called->str, ==, "migrate {\"uri\": \"tcp:h:1\"};stop {};");
+}
+
 int main(int argc, char **argv)
 {
     loop_init();
@@ -206,5 +226,6 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor/hmp/lines_become_commands", lines_become_commands);
     g_test_add_func("/monitor/hmp/others_can_add_infos", others_can_add_infos);
     g_test_add_func("/monitor/hmp/keys_edit_the_line", keys_edit_the_line);
+    g_test_add_func("/monitor/hmp/migrate_shows_how_it_goes", migrate_shows_how_it_goes);
     return g_test_run();
 }
