@@ -26,6 +26,13 @@ static bool belongs_to_guest(const BlockNode *n)
 }
 
 /* ---- source ---- */
+/* While memory is being sent, so that the guest's pause has less to wait for. */
+static bool part_prepare(HandoffPart *p, GError **errp)
+{
+    block_sync_begin();
+    return true;
+}
+
 static bool part_drain(HandoffPart *p, GError **errp)
 {
     int64_t deadline = g_get_monotonic_time() * 1000 + DRAIN_SECONDS * NS_PER_SEC;
@@ -180,7 +187,7 @@ static void part_give_back(HandoffPart *p)
 
 static HandoffPart block_part = {
     .name = "block", .order = 20,
-    .drain = part_drain, .save = part_save, .thaw = part_thaw,
+    .prepare = part_prepare, .drain = part_drain, .save = part_save, .thaw = part_thaw,
     .load = part_load, .check = part_check, .activate = part_activate, .give_back = part_give_back,
 };
 

@@ -153,28 +153,39 @@ static void sync_run(void *data, void *opaque)
     sync_unref(s);
 }
 
-bool block_sync_all(int64_t deadline_ns, GError **errp)
+/* Hands out the work; the caller has a reference. */
+static Sync *sync_start(void)
 {
     Sync *s = g_new0(Sync, 1);
     GThreadPool *own = g_thread_pool_new(sync_run, s, WORKERS, FALSE, NULL);
-    bool ok;
-    int result;
 
     s->request.op = BLOCK_FLUSH;
     atomic_store(&s->references, 1);
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = nodes->pdata[i];
 
-        if (!n->below && n->is_writable) {
+        if (!n->below && n->is_writable && atomic_load(&n->is_unsynced)) {
             atomic_fetch_add(&s->pending, 1);
             atomic_fetch_add(&s->references, 1);
             atomic_fetch_add(&n->in_worker, 1);
             g_thread_pool_push(own, n, NULL);
         }
     }
-    ok = wait_zero(&s->pending, deadline_ns);
-    result = atomic_load(&s->result);
     g_thread_pool_free(own, FALSE, FALSE); /* workers that still sync end by themselves */
+    return s;
+}
+
+void block_sync_begin(void)
+{
+    sync_unref(sync_start());
+}
+
+bool block_sync_all(int64_t deadline_ns, GError **errp)
+{
+    Sync *s = sync_start();
+    bool ok = wait_zero(&s->pending, deadline_ns);
+    int result = atomic_load(&s->result);
+
     sync_unref(s);
     if (!ok) {
         return fail(errp, "writing the disks' caches back did not end in time");

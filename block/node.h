@@ -21,6 +21,7 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     bool is_direct, no_flush, can_discard, no_locking;
     BlockDeviceIoStatus io_status; /* until the machine goes on */
     ErrorPolicy write_policy, read_policy;
+    atomic_bool is_unsynced;   /* written since the last flush that succeeded */
     atomic_uint in_flight;     /* submitted, not yet completed in the main loop */
     atomic_uint in_worker;     /* submitted, a worker may still touch its memory */
 };
@@ -39,7 +40,7 @@ GPtrArray *block_nodes(void); /* of BlockNode */
 /* Opens for writing (with the lock) if for_write, else for reading; replaces the descriptor only on success. */
 bool raw_open(BlockNode *n, bool for_write, GError **errp);
 void raw_close(BlockNode *n);
-int raw_execute(const BlockNode *n, const BlockRequest *r); /* a worker's thread; 0 or -errno */
+int raw_execute(BlockNode *n, const BlockRequest *r); /* a worker's thread; 0 or -errno */
 
 /* ---- lock.c ---- */
 bool lock_take(int fd, const char *filename, GError **errp); /* the right to write */
@@ -48,6 +49,7 @@ void lock_drop(int fd);
 /* ---- node.c ---- */
 /* Any thread, without vm_lock: waits until nothing is in flight anywhere. */
 bool block_wait_idle(int64_t deadline_ns, GError **errp);
-/* fdatasync() of every node that is writable, by workers. */
+/* fdatasync() of every node that was written, by workers. */
 bool block_sync_all(int64_t deadline_ns, GError **errp);
+void block_sync_begin(void); /* the same without waiting, and without saying how it went: a later one has less to do */
 

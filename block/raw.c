@@ -199,21 +199,49 @@ static int write_zeroes(const BlockNode *n, const BlockRequest *r)
     return result == -EOPNOTSUPP || result == -EINVAL ? write_zeroes_slowly(n, r) : result;
 }
 
-int raw_execute(const BlockNode *n, const BlockRequest *r)
+/* The mark is taken first: what is written meanwhile sets it again. */
+static int flush_file(BlockNode *n)
+{
+    if (n->no_flush || !n->is_writable) {
+        return 0;
+    }
+    atomic_store(&n->is_unsynced, false);
+    if (fdatasync(n->fd) < 0) {
+        int error = errno;
+
+        atomic_store(&n->is_unsynced, true);
+        return -error;
+    }
+    return 0;
+}
+
+static int change(BlockNode *n, const BlockRequest *r)
 {
     int result;
 
     switch (r->op) {
-    case BLOCK_READ:
-    case BLOCK_WRITE:
-        return read_or_write(n, r);
-    case BLOCK_FLUSH:
-        return n->no_flush || !n->is_writable || fdatasync(n->fd) == 0 ? 0 : -errno;
     case BLOCK_DISCARD:
         result = n->can_discard ? punch(n, r, FALLOC_FL_PUNCH_HOLE) : 0; /* only a hint */
-        return result == -EOPNOTSUPP ? 0 : result;
+        result = result == -EOPNOTSUPP ? 0 : result;
+        break;
     case BLOCK_WRITE_ZEROES:
-        return write_zeroes(n, r);
+        result = write_zeroes(n, r);
+        break;
+    default:
+        result = read_or_write(n, r);
     }
-    return -EINVAL;
+    atomic_store(&n->is_unsynced, true); /* also after an error: part of it may be done */
+    return result;
+}
+
+int raw_execute(BlockNode *n, const BlockRequest *r)
+{
+    switch (r->op) {
+    case BLOCK_READ:
+        return read_or_write(n, r);
+    case BLOCK_FLUSH:
+        return flush_file(n);
+    default:
+        return change(n, r);
+    }
 }
