@@ -1,5 +1,5 @@
 /* net/announce.c - telling the switches where a NIC is now.  Main loop, vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/announce-test.c
+ * Page: docs/net.md.  Test: tests/unit/net/user-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A NIC whose driver can announce itself is asked to; for any other we send a reverse ARP request in its name, which every

@@ -1,5 +1,5 @@
 /* net/dgram.c - netdev over datagrams: one frame each.  Guarded by: vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/dgram-test.c
+ * Page: docs/net.md.  Test: tests/unit/net/stream-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netdev.h"
 

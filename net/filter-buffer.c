@@ -1,5 +1,5 @@
 /* net/filter-buffer.c - holds frames back and lets them go in bursts.  Guarded by: vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/filter-test.c
+ * Page: docs/net.md.  Test: tests/unit/net/port-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Nothing is dropped: a burst that finds no room waits, and at the bound the filter refuses, which stops the sender.  A

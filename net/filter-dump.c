@@ -1,5 +1,5 @@
 /* net/filter-dump.c - writes frames to a file, as pcap.  Guarded by: vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/filter-test.c
+ * Page: docs/net.md.  Test: tests/unit/net/port-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "filter.h"
 

@@ -1,5 +1,5 @@
 /* net/filter-netpass.c - asks for netpass on one netdev, whatever the capability says.  Guarded by: vm_lock.
- * Page: docs/netpass.md.  Test: tests/unit/net/filter-test.c
+ * Page: docs/netpass.md.  Test: tests/unit/net/port-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * It is no link of the chain: what it asks for happens next to the NIC, below all filters, whatever is added later. */

@@ -1,5 +1,5 @@
 /* net/filter.c - the base of all netfilters: where they sit, which frames they see.  Guarded by: vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/filter-test.c
+ * Page: docs/net.md.  Test: tests/unit/net/port-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "filter.h"
 

@@ -1,5 +1,5 @@
 /* net/netpass-pair.c - which frame of the destination's netdev is the copy of one the source sent.
- * Page: docs/netpass.md.  Test: tests/unit/net/netpass-pair-test.c
+ * Page: docs/netpass.md.  Test: tests/unit/net/netpass-wire-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netpass-pair.h"
 

@@ -1,5 +1,5 @@
 /* net/nic.c - -nic in two halves, default addresses, and what `info network` says.  Main loop, vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/nic-test.c
+ * Page: docs/net.md.  Test: tests/unit/net/port-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/net.h"
 #include "net/port.h"

@@ -1,4 +1,4 @@
-/* net/queue.c - frames in order, in chunks.  Guarded by: vm_lock.  Test: tests/unit/net/queue-test.c
+/* net/queue.c - frames in order, in chunks.  Guarded by: vm_lock.  Test: tests/unit/net/offload-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "queue.h"
 

@@ -1,5 +1,5 @@
 /* net/tap.c - netdev over a Linux tap interface.  Guarded by: vm_lock.
- * Page: docs/net.md.  Test: tests/unit/net/tap-test.c (over a descriptor), tests/functional
+ * Page: docs/net.md.  Test: tests/unit/net/user-test.c, tests/handoff
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netdev.h"
 
