@@ -1,6 +1,7 @@
 /* main/types.c - every type the program knows, one line each.  What hw/ has is in hw/types.c.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "assemble.h"
+#include "config-host.h"
 #include "net/net.h"
 #include "target/hart.h"
 
@@ -21,7 +22,9 @@ const ObjectType *const program_types[] = {
     &iothread_type,
     &rv64_cpu_type,
     &netdev_type,
+#if CONFIG_SLIRP
     &netdev_user_type,
+#endif
     &netdev_tap_type,
     &netdev_stream_type,
     &netdev_dgram_type,

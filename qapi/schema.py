@@ -277,7 +277,15 @@ class Schema:
         parsed = parse_doc(where, doc[1]) if doc else None
         if parsed and parsed.name != expr[kind]:
             raise SchemaError(where, f"documentation of '{parsed.name}' stands before '{expr[kind]}'")
+        self.leave_out(parsed, expr.get('data'))
         getattr(self, 'define_' + kind)(where, parsed, expr, module)
+
+    def leave_out(self, doc, data):
+        """What is not configured is not documented either."""
+        named = data.items() if isinstance(data, dict) else [(i['name'], i) for i in data or [] if isinstance(i, dict)]
+        for name, ref in named if doc else []:
+            if isinstance(ref, dict) and not self.enabled(ref.get('if')):
+                doc.members.pop(name.lstrip('*'), None)
 
     def add_type(self, where, type_):
         if type_.name in self.types and self.types[type_.name].kind != 'list':
