@@ -12,6 +12,8 @@
 #include "util/error.h"
 #include "util/loop.h"
 
+#include "chain.h"
+
 #include <string.h>
 
 #define TIMERS_MAX 64
@@ -50,7 +52,8 @@ static void announce_nic(NetPort *p, void *opaque)
     for (size_t i = 0; r->nics && i < json_size(r->nics); i++) {
         wanted |= !g_strcmp0(json_get_string(json_at(r->nics, i)), p->id);
     }
-    if (!p->is_nic || !p->peer || !wanted) {
+    /* A guest that stands still may be about to run elsewhere: it is not here for anybody. */
+    if (!p->is_nic || !p->peer || !wanted || !net_world()->is_running) {
         return;
     }
     if (p->ops->announce && r->done == 0) {
@@ -168,9 +171,18 @@ static void announce_thaw(HandoffPart *p, bool was_after_run)
     }
 }
 
+/* A round that came after the guest has left would turn the network back to us. */
+static void announce_freeze(HandoffPart *p)
+{
+    while (running && running->len) {
+        rounds_free(g_ptr_array_remove_index(running, running->len - 1));
+    }
+}
+
 static HandoffPart announce_part = {
     .name = "announce",
     .order = 80,
+    .freeze = announce_freeze,
     .started = announce_started,
     .thaw = announce_thaw,
 };

@@ -92,10 +92,13 @@ static void info_end(GString *out, NetPort *p)
         g_string_append_printf(out, ",model=%s,macaddr=%02x:%02x:%02x:%02x:%02x:%02x", p->ops->type, p->mac[0], p->mac[1],
                                p->mac[2], p->mac[3], p->mac[4], p->mac[5]);
     }
+    if (p->link_down) {
+        g_string_append(out, ",link=down");
+    }
     if (p->ops->info) {
         p->ops->info(p, out);
     }
-    g_string_append(out, p->link_down ? ",link=down\n" : "\n");
+    g_string_append_c(out, '\n');
 }
 
 static void info_filters(GString *out, NetChain *c)

@@ -206,11 +206,11 @@ static NetResult user_receive(NetPort *p, const NetFrame *f)
 static void user_info(NetPort *p, GString *out)
 {
     User *u = user_of(p);
-    g_autofree char *connections = slirp_connection_info(u->slirp);
+    g_autofree char *connections = g_strchomp(slirp_connection_info(u->slirp));
 
     g_string_append_printf(out, ",net=%s,restrict=%s,dropped=%" PRIu64, u->net ? u->net : "10.0.2.0/24",
                            u->restricted ? "on" : "off", u->dropped);
-    g_string_append_printf(out, "\n%s", connections ? connections : "");
+    g_string_append_printf(out, "\n%s", connections);
 }
 
 static const NetPortOps user_ops = {

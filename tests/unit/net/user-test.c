@@ -237,6 +237,35 @@ static void rounds_are_sent_and_bounded(void)
     guest_clear(&g);
 }
 
+static void freeze_ends_the_rounds(void)
+{
+    NetAnnounce a = {.initial_ms = 0, .max_ms = 0, .rounds = 1000};
+    HandoffPart *p = handoff_find("announce");
+    g_autofree char *text = NULL;
+    uint8_t data[100];
+    int fds[2];
+    Guest g;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), ==, 0);
+    fd_set_nonblocking(fds[1], true);
+    text = g_strdup_printf("{'type': 'tap', 'id': 'n0', 'fd': '%d'}", fds[0]);
+    g_assert_true(add(text, NULL));
+    guest_init(&g);
+    g_assert_true(net_announce_start(&a, NULL, NULL, NULL));
+    p->freeze(p);
+    while (read(fds[1], data, sizeof(data)) > 0) {
+    }
+    settle();
+    g_assert_cmpint(read(fds[1], data, sizeof(data)), ==, -1);
+    net_world_set_running(net_world(), false); /* nor does a guest that stands still */
+    g_assert_true(net_announce_start(&a, NULL, NULL, NULL));
+    settle();
+    g_assert_cmpint(read(fds[1], data, sizeof(data)), ==, -1);
+    p->freeze(p);
+    close(fds[1]);
+    guest_clear(&g);
+}
+
 static void tap_keeps_the_frame_that_finds_no_room(void)
 {
     g_autofree char *text = NULL;
@@ -291,6 +320,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/user/leases_travel", leases_travel);
 #endif
     g_test_add_func("/net/announce/rounds_are_sent_and_bounded", rounds_are_sent_and_bounded);
+    net_announce_init();
+    g_test_add_func("/net/announce/freeze_ends_the_rounds", freeze_ends_the_rounds);
     g_test_add_func("/net/tap/keeps_the_frame_that_finds_no_room", tap_keeps_the_frame_that_finds_no_room);
     return g_test_run();
 }
