@@ -31,7 +31,7 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) Any64;
 #define SET_X(v) do { uint64_t v_ = (uint64_t)(int64_t)(v); RD = v_; h->fs_dirty = 1; } while (0)
 
 /* ---- control ---- */
-#define DISPATCH() goto *labels[op->id]
+#define DISPATCH() goto *table[op->id]
 #define JUMP_TO(target_) do { pc = (target_); goto jump; } while (0)
 #define TAKE_LINK()                                                                                \
     do {                                                                                           \
@@ -254,6 +254,9 @@ void interp_run(Hart *h)
     uint64_t base, pc;
     JumpEntry *entry;
     Op *op, *slot = NULL;
+    const void *const *table = labels;
+
+    __asm__("" : "+r"(table)); /* keeps the table's address in a register */
 
 enter: /* at st.pc, after something that may have changed the context */
     tlb = h->dtlb;
