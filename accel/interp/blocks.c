@@ -323,6 +323,60 @@ static void log_insn(const Builder *b, const Insn *d)
     log_printf(d->len == 2 ? "0x%08lx:  %04x       %s\n" : "0x%08lx:  %08x   %s\n", (unsigned long)pc, d->raw, text->str);
 }
 
+/* ---- pairs ---- */
+
+#define PAIRS_EACH 24u
+static struct {
+    uint16_t second, pair;
+} pairs[OP_COUNT][PAIRS_EACH]; /* by first; ends with pair 0 */
+
+static void add_pair(unsigned first, unsigned second, unsigned pair)
+{
+    unsigned i = 0;
+
+    while (pairs[first][i].pair) {
+        i++;
+    }
+    g_assert(i < PAIRS_EACH - 1);
+    pairs[first][i].second = (uint16_t)second;
+    pairs[first][i].pair = (uint16_t)pair;
+}
+
+static void __attribute__((constructor)) pairs_init(void)
+{
+#define PAIR(a, b, ...) add_pair(OP_##a, OP_##b, OP_##a##_##b);
+#include "target/insn.def"
+}
+
+static unsigned pair_of(unsigned first, unsigned second)
+{
+    for (unsigned i = 0; pairs[first][i].pair; i++) {
+        if (pairs[first][i].second == second) {
+            return pairs[first][i].pair;
+        }
+    }
+    return 0;
+}
+
+static unsigned op_slots(const Op *op)
+{
+    return insn_row(op->id)->flags & INSN_LINK ? 2 : 1;
+}
+
+static void join_pairs(Builder *b)
+{
+    for (unsigned i = 0; i + 1 < b->count;) {
+        unsigned next = i + op_slots(&b->ops[i]);
+        unsigned pair = next == i + 1 ? pair_of(b->ops[i].id, b->ops[next].id) : 0;
+
+        if (pair) {
+            next += op_slots(&b->ops[next]);
+            b->ops[i].id = (uint16_t)pair;
+        }
+        i = next;
+    }
+}
+
 static uint32_t raw_at(const Builder *b, unsigned off)
 {
     uint16_t low = 0, high = 0;
@@ -355,6 +409,9 @@ static void build(Builder *b)
     }
     if (!b->is_done) {
         emit(b, b->off < PAGE_BYTES ? OP_END : OP_END_PAGE, b->off)->link = NULL;
+    }
+    if (!one_insn) {
+        join_pairs(b);
     }
 }
 

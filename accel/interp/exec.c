@@ -244,9 +244,10 @@ static Op *find(Hart *h, Op *slot)
 __attribute__((optimize("no-gcse", "no-crossjumping", "no-reorder-blocks-and-partition")))
 void interp_run(Hart *h)
 {
-    static const void *const labels[OP_COUNT] = {
+    static const void *const labels[OP_ALL_COUNT] = {
 #define INSN(id, ...) [OP_##id] = &&L_##id,
 #define PSEUDO(id, ...) [OP_##id] = &&L_##id,
+#define PAIR(a, b, ...) [OP_##a##_##b] = &&L_##a##_##b,
 #include "target/insn.def"
     };
     uint64_t *const x = h->st.x;
@@ -304,6 +305,17 @@ L_##id:                                                                         
     DISPATCH();
 #define PSEUDO(id, name, ...)                                                                      \
 L_##id:                                                                                            \
+    {                                                                                              \
+        __VA_ARGS__;                                                                               \
+    }                                                                                              \
+    op++;                                                                                          \
+    DISPATCH();
+#define PAIR(a, b, first, ...)                                                                     \
+L_##a##_##b:                                                                                       \
+    {                                                                                              \
+        first;                                                                                     \
+    }                                                                                              \
+    op++;                                                                                          \
     {                                                                                              \
         __VA_ARGS__;                                                                               \
     }                                                                                              \

@@ -34,6 +34,10 @@ typedef enum InsnId {
 #define PSEUDO(id, ...) OP_##id,
 #include "target/insn.def"
     OP_COUNT,
+    OP_PAIRS_ = OP_COUNT - 1, /* the pairs go on from OP_COUNT; only interpreters know them */
+#define PAIR(a, b, ...) OP_##a##_##b,
+#include "target/insn.def"
+    OP_ALL_COUNT,
 } InsnId;
 
 typedef struct InsnRow {
