@@ -103,7 +103,8 @@ static void rng_serve(void *opaque)
     if (!r->v.is_running || !virtio_is_live(&r->v)) {
         return;
     }
-    for (unsigned i = 0; i < VIRTQUEUE_SIZE_MAX && serve_chain(r, q); i++) {
+    /* Asked for before each look: with the event index a driver is silent until it is asked again. */
+    for (unsigned i = 0; i < VIRTQUEUE_SIZE_MAX && virtqueue_want_notify(q, true) && serve_chain(r, q); i++) {
         virtqueue_interrupt(q);
     }
 }

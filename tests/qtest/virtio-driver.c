@@ -91,6 +91,15 @@ void driver_start(Driver *d, QTest *q, unsigned slot, uint32_t device_id, uint64
     driver_restart(d, wanted, queues);
 }
 
+/* Does the device want to hear of the entry that was just added?  A driver that notifies anyway would hide mistakes. */
+static bool is_asked(Driver *d, const DriverQueue *dq)
+{
+    if (d->features & DRIVER_F(29)) {
+        return qtest_readw(d->q, dq->used + 4 + 8 * DRIVER_QUEUE) == (uint16_t)(dq->avail_index - 1);
+    }
+    return !(qtest_readw(d->q, dq->used) & 1);
+}
+
 uint16_t driver_add(Driver *d, unsigned queue, const DriverBuffer *buffers, unsigned count, bool notify)
 {
     DriverQueue *dq = &d->queues[queue];
@@ -110,7 +119,7 @@ uint16_t driver_add(Driver *d, unsigned queue, const DriverBuffer *buffers, unsi
     dq->next_desc += count;
     qtest_writew(d->q, dq->avail + 4 + 2 * (dq->avail_index % DRIVER_QUEUE), head);
     qtest_writew(d->q, dq->avail + 2, ++dq->avail_index);
-    if (notify) {
+    if (notify && is_asked(d, dq)) {
         driver_notify(d, queue);
     }
     return head;

@@ -13,7 +13,7 @@ enum { RX, TX, CTRL, HEADER = 12 };
 enum { F_CTRL_VQ = 17, F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_MRG = 15, F_STATUS = 16, F_ANNOUNCE = 21, F_MAC = 5 };
 #define FEATURES                                                                                   \
     (DRIVER_F(F_CTRL_VQ) | DRIVER_F(F_CTRL_RX) | DRIVER_F(F_CTRL_VLAN) | DRIVER_F(F_MRG) | DRIVER_F(F_STATUS) | \
-     DRIVER_F(F_ANNOUNCE) | DRIVER_F(F_MAC))
+     DRIVER_F(F_ANNOUNCE) | DRIVER_F(F_MAC) | DRIVER_F(29))
 
 typedef struct Net {
     Driver d;

@@ -12,7 +12,7 @@ static void gives_bytes(const void *args)
     DriverBuffer b;
     uint32_t written;
 
-    driver_start(&d, q, 7, 4, 0, 1);
+    driver_start(&d, q, 7, 4, ~UINT64_C(0), 1);
     for (unsigned i = 0; i < 20; i++) { /* more than once around the ring */
         b = (DriverBuffer){driver_alloc(&d, 64), 64, true};
         driver_add(&d, 0, &b, 1, true);
@@ -31,7 +31,7 @@ static void keeps_to_the_rate(void)
     DriverBuffer b[2];
     uint32_t written;
 
-    driver_start(&d, q, 7, 4, 0, 1);
+    driver_start(&d, q, 7, 4, ~UINT64_C(0), 1);
     for (unsigned i = 0; i < 2; i++) {
         b[i] = (DriverBuffer){driver_alloc(&d, 64), 64, true};
         driver_add(&d, 0, &b[i], 1, true);
