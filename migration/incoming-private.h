@@ -1,0 +1,47 @@
+/* migration/incoming-private.h - one guest on its way here.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * `lock` is a leaf: it guards the machine, the answers and what is marked so. */
+#pragma once
+
+#include "migration/hello.h"
+#include "migration/incoming.h"
+#include "migration/machine.h"
+#include "migration/ram.h"
+#include "migration/stream.h"
+#include "migration/wire.h"
+
+typedef struct Incoming {
+    GMutex lock;
+    GCond wake;
+    Machine machine;     /* lock */
+    GQueue answers;      /* lock; of GByteArray */
+    size_t answer_bytes; /* lock */
+    bool has_peer, writer_ends, tail_end_came; /* lock */
+    unsigned tails_left; /* lock */
+    char *error;         /* lock; the first cause */
+
+    bool is_expected, is_parked, exit_on_error;
+    bool is_alone;       /* no source that could be asked: a file, or RELEASE came */
+    bool source_ran;     /* the guest ran when it was stopped */
+    Address *address;
+    char *actual;
+    int listener;
+    Interrupt *interrupt;
+    Channel *channel;
+    GThread *thread, *writer, *prefault;
+    StreamIn *in;
+    RamLoad *ram;
+    Hello source;
+    int64_t began_ns, state_ns, run_ns, started_ns, load_ns;
+} Incoming;
+
+extern Incoming incoming;
+
+void *incoming_thread(void *opaque);  /* incoming-stream.c */
+void incoming_step(int event);        /* any thread: decides, and acts in the calling thread */
+void incoming_error(int event, GError *take);
+void incoming_act(Incoming *n, int action, int before);
+void incoming_start_writer(Incoming *n);
+void incoming_end_writer(Incoming *n);
+void incoming_check_tail(void);

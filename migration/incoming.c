@@ -1,0 +1,560 @@
+/* migration/incoming.c - the receiving side: its machine, its writer, what it does with the guest.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Threads: `incoming` reads the channel (incoming-stream.c) and acts; `incoming-writer` writes what anybody queued, so
+ * that the main loop never waits for a socket; prefault gets the memory ready meanwhile. */
+#include "migration/incoming-private.h"
+
+#include "migration/params.h"
+#include "migration/parts.h"
+#include "migration/states.h"
+#include "qapi/qmp.h"
+#include "system/ram.h"
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "util/bytes.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#define PREFAULT_PIECE (64ull << 20)
+#define QUEUE_BYTES_MAX (512u << 20)
+#define WRITE_WAIT_NS (30 * NS_PER_SEC)
+
+Incoming incoming;
+
+static bool guard(void *opaque, int guard)
+{
+    Incoming *n = opaque;
+
+    switch (guard) {
+    case IG_PARKED:
+        return n->is_parked || !n->source_ran;
+    case IG_ALONE:
+        return n->is_alone;
+    case IG_ALONE_PARKED:
+        return n->is_alone && (n->is_parked || !n->source_ran);
+    }
+    return false;
+}
+
+void incoming_init(void)
+{
+    g_mutex_init(&incoming.lock);
+    g_cond_init(&incoming.wake);
+    g_queue_init(&incoming.answers);
+    incoming.machine = (Machine){&incoming_spec, IN_NONE, 0, guard, &incoming};
+    incoming.listener = -1;
+}
+
+static void emit(const MachineState *before, const MachineState *now)
+{
+    Json *data;
+
+    if (!strcmp(before->status, now->status) || !mig_cap(CAP_EVENTS)) {
+        return;
+    }
+    data = json_dict();
+    json_set(data, "status", json_string(now->status));
+    qapi_emit("MIGRATION", data);
+}
+
+void incoming_step(int event)
+{
+    Incoming *n = &incoming;
+    const MachineRow *row;
+    int before;
+
+    g_mutex_lock(&n->lock);
+    before = n->machine.state;
+    row = machine_step(&n->machine, n->machine.attempt, event, NULL);
+    g_cond_broadcast(&n->wake);
+    g_mutex_unlock(&n->lock);
+    if (!row) {
+        return;
+    }
+    if (row->action == IA_ABANDON) {
+        incoming_act(n, row->action, before);
+    }
+    if (row->next != MACHINE_KEEP) {
+        emit(&incoming_spec.states[before], &incoming_spec.states[row->next]);
+    }
+    if (row->action != IA_ABANDON) {
+        incoming_act(n, row->action, before);
+    }
+}
+
+void incoming_error(int event, GError *take)
+{
+    g_mutex_lock(&incoming.lock);
+    if (!incoming.error) {
+        incoming.error = g_strdup(take->message);
+    }
+    g_mutex_unlock(&incoming.lock);
+    g_error_free(take);
+    incoming_step(event);
+}
+
+/* ---- answers ---- */
+static void push_answer(Incoming *n, GByteArray *take)
+{
+    g_mutex_lock(&n->lock);
+    if (n->has_peer && n->answer_bytes < QUEUE_BYTES_MAX) {
+        n->answer_bytes += take->len;
+        g_queue_push_tail(&n->answers, take);
+        g_cond_broadcast(&n->wake);
+    } else {
+        g_byte_array_unref(take);
+    }
+    g_mutex_unlock(&n->lock);
+}
+
+static GByteArray *new_answer(unsigned number, unsigned size)
+{
+    GByteArray *b = g_byte_array_new();
+    uint8_t head[4];
+
+    store_be16(head, number);
+    store_be16(head + 2, size);
+    g_byte_array_append(b, head, sizeof(head));
+    return b;
+}
+
+static void append_be64(GByteArray *b, uint64_t v)
+{
+    uint8_t raw[8];
+
+    store_be64(raw, v);
+    g_byte_array_append(b, raw, sizeof(raw));
+}
+
+static void answer(Incoming *n, unsigned number)
+{
+    GByteArray *b = new_answer(number, 8);
+
+    append_be64(b, n->machine.attempt);
+    push_answer(n, b);
+}
+
+static void answer_text(Incoming *n, unsigned number)
+{
+    const char *text = n->error ? n->error : "refused";
+    unsigned size = MIN(strlen(text), TEXT_MAX);
+    GByteArray *b = new_answer(number, 8 + size);
+
+    append_be64(b, n->machine.attempt);
+    g_byte_array_append(b, (const uint8_t *)text, size);
+    push_answer(n, b);
+}
+
+static void answer_ready(Incoming *n, uint8_t parked)
+{
+    GByteArray *b = new_answer(RP_READY, 17);
+
+    append_be64(b, n->machine.attempt);
+    g_byte_array_append(b, &parked, 1);
+    append_be64(b, n->load_ns);
+    push_answer(n, b);
+}
+
+static void answer_started(Incoming *n)
+{
+    GByteArray *b = new_answer(RP_VM_STARTED, 26);
+    uint8_t version[2];
+
+    store_be16(version, STARTED_VERSION);
+    g_byte_array_append(b, version, 2);
+    append_be64(b, n->machine.attempt);
+    append_be64(b, n->started_ns - n->run_ns);
+    append_be64(b, n->started_ns - n->state_ns);
+    push_answer(n, b);
+}
+
+static void answer_hello(Incoming *n)
+{
+    StateWriter *w = state_writer_new();
+    const uint8_t *data;
+    size_t size;
+    GByteArray *b;
+
+    if (n->prefault) {
+        g_thread_join(n->prefault);
+        n->prefault = NULL;
+    }
+    hello_answer_put(w, n->machine.attempt);
+    data = state_writer_data(w, &size);
+    b = new_answer(RP_HELLO, size);
+    g_byte_array_append(b, data, size);
+    push_answer(n, b);
+    state_writer_free(w);
+}
+
+static void *writer_thread(void *opaque)
+{
+    Incoming *n = opaque;
+
+    for (;;) {
+        GByteArray *b;
+        bool ok;
+
+        g_mutex_lock(&n->lock);
+        while (!(b = g_queue_pop_head(&n->answers)) && !n->writer_ends) {
+            g_cond_wait(&n->wake, &n->lock);
+        }
+        if (b) {
+            n->answer_bytes -= b->len;
+        }
+        g_mutex_unlock(&n->lock);
+        if (!b) {
+            return NULL;
+        }
+        ok = channel_write(n->channel, b->data, b->len, time_monotonic_ns() + WRITE_WAIT_NS, NULL);
+        g_byte_array_unref(b);
+        if (!ok) { /* the reader sees the same, and decides */
+            g_mutex_lock(&n->lock);
+            n->has_peer = false;
+            g_mutex_unlock(&n->lock);
+        }
+    }
+}
+
+bool incoming_send_message(const char *part, const void *data, size_t size)
+{
+    uint8_t length = strlen(part), raw[4];
+    GByteArray *b = new_answer(RP_MESSAGE, 12);
+    bool ok;
+
+    append_be64(b, incoming.machine.attempt);
+    store_be32(raw, 1 + length + size);
+    g_byte_array_append(b, raw, 4);
+    g_byte_array_append(b, &length, 1);
+    g_byte_array_append(b, (const uint8_t *)part, length);
+    g_byte_array_append(b, data, size);
+    g_mutex_lock(&incoming.lock);
+    ok = incoming.has_peer;
+    g_mutex_unlock(&incoming.lock);
+    push_answer(&incoming, b);
+    return ok;
+}
+
+/* ---- the tail ---- */
+void incoming_check_tail(void)
+{
+    bool now;
+
+    g_mutex_lock(&incoming.lock);
+    now = incoming.tail_end_came && !incoming.tails_left;
+    g_mutex_unlock(&incoming.lock);
+    if (now) {
+        incoming_step(IEV_TAIL_END);
+    }
+}
+
+void incoming_tail_done(void)
+{
+    g_mutex_lock(&incoming.lock);
+    if (incoming.tails_left) {
+        incoming.tails_left--;
+    }
+    g_mutex_unlock(&incoming.lock);
+    incoming_check_tail();
+}
+
+/* ---- running it ---- */
+typedef struct Activation {
+    GError *err;
+    bool ok;
+} Activation;
+
+static void activate(void *opaque)
+{
+    Activation *a = opaque;
+
+    a->ok = parts_activate(&a->err);
+    if (!a->ok) {
+        return;
+    }
+    parts_starting();
+    vm_start();
+    incoming.started_ns = time_monotonic_ns();
+    parts_started();
+}
+
+static void do_activate(Incoming *n)
+{
+    Activation a = {NULL, false};
+
+    loop_call_wait(activate, &a);
+    if (a.ok) {
+        incoming_step(IEV_STARTED);
+    } else {
+        incoming_error(IEV_REFUSED, a.err);
+    }
+}
+
+static void set_stopped(void *opaque)
+{
+    RunState s = RUN_STATE_PAUSED;
+
+    runstate_from_name(states_loaded_run_state(), &s);
+    if (s == RUN_STATE_RUNNING || s == RUN_STATE_FINISH_MIGRATE || s == RUN_STATE_INMIGRATE ||
+        s == RUN_STATE_PRELAUNCH || s == RUN_STATE_POSTMIGRATE) {
+        s = RUN_STATE_PAUSED;
+    }
+    runstate_set(s);
+}
+
+static void give_back(Incoming *n)
+{
+    parts_give_back();
+    answer_text(n, RP_GIVE_BACK);
+    error_report("incoming migration: the guest was given back: %s", n->error ? n->error : "refused");
+}
+
+static void exit_failed(void *opaque)
+{
+    vm_request_shutdown(SHUTDOWN_HOST_QMP_QUIT, 1);
+}
+
+static void abandon(Incoming *n, int before)
+{
+    bool had_loaded = before == IN_READY || before == IN_PARKED || before == IN_ASKED;
+
+    answer_text(n, RP_ERROR);
+    answer_text(n, RP_GIVE_BACK);
+    parts_abandon();
+    error_report("incoming migration: %s", n->error ? n->error : "cancelled by the source");
+    if (n->exit_on_error && !had_loaded) {
+        loop_call(exit_failed, NULL);
+    }
+}
+
+void incoming_act(Incoming *n, int action, int before)
+{
+    TRACE(mig_in_act, "%s", incoming_spec.actions[action].name);
+    switch ((InAction)action) {
+    case IA_NOTHING:
+    case IA_LISTEN:
+    case IA_LOAD:
+        break; /* incoming-stream.c is at it */
+    case IA_ANSWER_HELLO:
+        answer_hello(n);
+        break;
+    case IA_SEND_READY:
+        answer_ready(n, 0);
+        break;
+    case IA_SEND_READY_PARKED:
+        loop_call_wait(set_stopped, NULL);
+        answer_ready(n, 1);
+        break;
+    case IA_SEND_ASK:
+        answer(n, RP_ASK);
+        break;
+    case IA_ACTIVATE:
+        do_activate(n);
+        break;
+    case IA_TAKE:
+        if (runstate_get() == RUN_STATE_INMIGRATE) {
+            loop_call_wait(set_stopped, NULL);
+        }
+        break;
+    case IA_SEND_STARTED:
+        answer_started(n);
+        break;
+    case IA_SEND_GIVE_BACK:
+        give_back(n);
+        break;
+    case IA_REPORT:
+        error_report("the guest cannot start: %s", n->error ? n->error : "refused");
+        break;
+    case IA_SEND_TAIL_DONE:
+        answer(n, RP_TAIL_DONE);
+        break;
+    case IA_END_TAIL:
+        break; /* the reader ends, and tells the parts */
+    case IA_ABANDON:
+        abandon(n, before);
+        break;
+    case IA__MAX:
+        g_assert_not_reached();
+    }
+}
+
+/* ---- memory ---- */
+static void *prefault_thread(void *opaque)
+{
+    for (unsigned i = 0; i < ram_count(); i++) {
+        RamBlock *b = ram_block(i);
+
+        for (uint64_t at = 0; at < b->size && !interrupt_raised(incoming.interrupt); at += PREFAULT_PIECE) {
+            if (madvise(b->host + at, MIN(PREFAULT_PIECE, b->size - at), MADV_POPULATE_WRITE)) {
+                return NULL; /* an older kernel: pages come when they are touched */
+            }
+        }
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+void incoming_expect(bool is_parked)
+{
+    incoming.is_parked = is_parked;
+    incoming.is_expected = true;
+    runstate_set(RUN_STATE_INMIGRATE);
+}
+
+bool incoming_is_expected(void)
+{
+    return incoming.is_expected && incoming.machine.state == IN_NONE;
+}
+
+bool incoming_start(Address *take, bool exit_on_error, GError **errp)
+{
+    Incoming *n = &incoming;
+
+    if (!incoming_is_expected()) {
+        address_free(take);
+        return fail(errp, n->is_expected ? "the incoming migration has already been started"
+                                         : "'-incoming' was not specified on the command line");
+    }
+    if (take->kind == ADDRESS_TCP || take->kind == ADDRESS_UNIX) {
+        n->listener = channel_listen(take, &n->actual, errp);
+        if (n->listener < 0) {
+            address_free(take);
+            return false;
+        }
+    }
+    n->address = take;
+    n->exit_on_error = exit_on_error;
+    n->interrupt = interrupt_new();
+    n->began_ns = time_monotonic_ns();
+    incoming_step(IEV_LISTEN);
+    n->prefault = g_thread_new("prefault", prefault_thread, NULL);
+    n->thread = g_thread_new("incoming", incoming_thread, n);
+    return true;
+}
+
+void incoming_start_writer(Incoming *n)
+{
+    n->has_peer = channel_can_read(n->channel) && channel_is_socket(n->channel) && mig_cap(CAP_RETURN_PATH);
+    n->is_alone = !n->has_peer;
+    if (n->has_peer) {
+        n->writer = g_thread_new("incoming-writer", writer_thread, n);
+    }
+}
+
+/* All answers that are queued go out; then the writer is gone. */
+void incoming_end_writer(Incoming *n)
+{
+    g_mutex_lock(&n->lock);
+    n->has_peer = false;
+    n->writer_ends = true;
+    g_cond_broadcast(&n->wake);
+    g_mutex_unlock(&n->lock);
+    if (n->writer) {
+        g_thread_join(n->writer);
+        n->writer = NULL;
+    }
+}
+
+static const char *refusal(int state)
+{
+    switch (state) {
+    case IN_LISTENING:
+    case IN_ACTIVE:
+    case IN_LOADING:
+        return "the guest's state has not arrived yet";
+    case IN_READY:
+        return "the source still owns the guest";
+    default:
+        return "the guest's state did not arrive, or went back to the source";
+    }
+}
+
+bool incoming_cont(GError **errp, bool *ret_handled)
+{
+    Incoming *n = &incoming;
+    int state = n->machine.state;
+
+    switch (state) {
+    case IN_NONE:
+        return !n->is_expected || fail(errp, "the guest's state has not arrived yet");
+    case IN_RUNNING:
+    case IN_COMPLETED:
+        return true;
+    case IN_PARKED:
+    case IN_ASKED:
+    case IN_STARTING:
+    case IN_OWNED:
+        *ret_handled = true;
+        incoming_step(IEV_CONT);
+        return true;
+    default:
+        return n->error && state == IN_REFUSED ? fail(errp, "%s: %s", refusal(state), n->error)
+                                               : fail(errp, "%s", refusal(state));
+    }
+}
+
+bool incoming_is_live(void)
+{
+    int s = incoming.machine.state;
+
+    return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED;
+}
+
+bool incoming_wait_finished(int64_t deadline_ns, GError **errp)
+{
+    Incoming *n = &incoming;
+    bool ok = true;
+
+    g_mutex_lock(&n->lock);
+    while (ok && n->machine.state == IN_RUNNING && !n->is_alone) {
+        ok = g_cond_wait_until(&n->wake, &n->lock, deadline_ns / NS_PER_US);
+    }
+    if (ok && n->machine.state != IN_NONE && n->machine.state != IN_COMPLETED && n->machine.state != IN_RUNNING) {
+        ok = false;
+    }
+    g_mutex_unlock(&n->lock);
+    return ok || fail(errp, "the guest has not wholly arrived here yet");
+}
+
+void incoming_report(Json *info)
+{
+    Incoming *n = &incoming;
+
+    g_mutex_lock(&n->lock);
+    if (n->machine.state != IN_NONE) {
+        json_set(info, "status", json_string(machine_status(&n->machine)));
+    }
+    if (n->error && n->machine.state == IN_REFUSED) {
+        json_set(info, "error-desc", json_string(n->error));
+    }
+    g_mutex_unlock(&n->lock);
+    if (n->actual) {
+        Json *list = json_list(), *row = json_dict();
+        g_autoptr(Address) a = address_parse(n->actual, NULL);
+
+        json_set(row, "type", json_string(n->address->kind == ADDRESS_TCP ? "inet" : "unix"));
+        if (a && a->kind == ADDRESS_TCP) {
+            json_set(row, "host", json_string(a->host));
+            json_set(row, "port", json_string(a->port));
+        } else if (a) {
+            json_set(row, "path", json_string(a->path));
+        }
+        json_append(list, row);
+        json_set(info, "socket-address", list);
+    }
+}
+
+void incoming_shutdown(void)
+{
+    if (incoming.interrupt) {
+        interrupt_raise(incoming.interrupt);
+    }
+}

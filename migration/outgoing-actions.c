@@ -1,0 +1,534 @@
+/* migration/outgoing-actions.c - what the rows of the sending side do.  Owner: migration thread.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migration/outgoing.h"
+
+#include "migration/incoming.h"
+#include "migration/params.h"
+#include "migration/parts.h"
+#include "migration/states.h"
+#include "qapi/qmp.h"
+#include "system/ram.h"
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "util/bytes.h"
+#include "util/error.h"
+#include "util/loop.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define LIMIT_SLICE_MS 50
+
+static void post_failure(Outgoing *o, GError *err)
+{
+    outgoing_post_error(o->channel && channel_at_end(o->channel) ? EV_LOST : EV_ERROR, err);
+}
+
+static void set_peer(Outgoing *o, bool has)
+{
+    g_mutex_lock(&o->lock);
+    o->has_peer = has;
+    g_mutex_unlock(&o->lock);
+}
+
+/* ---- setup ---- */
+static bool put_header(Outgoing *o, GError **errp)
+{
+    StateWriter *hello;
+    const uint8_t *data;
+    size_t size;
+    bool ok;
+
+    state_put_be32(o->out->small, STREAM_MAGIC);
+    state_put_be32(o->out->small, STREAM_VERSION);
+    states_put_configuration(o->out->small, hello_machine(), hello_uuid(), NULL);
+    if (o->is_one_way) {
+        return stream_flush(o->out, errp);
+    }
+    hello = state_writer_new();
+    hello_put(hello, o->machine.attempt);
+    data = state_writer_data(hello, &size);
+    ok = stream_command(o->out, CMD_HELLO, data, size, errp);
+    state_writer_free(hello);
+    return ok;
+}
+
+static void open_channels(Outgoing *o)
+{
+    GError *err = NULL;
+    int64_t deadline = mig_deadline(PARAM_SETUP_DEADLINE);
+
+    if (!incoming_wait_finished(deadline, &err)) {
+        outgoing_post_error(EV_ERROR, err);
+        return;
+    }
+    o->channel = channel_open(o->address, true, o->interrupt, deadline, &err);
+    if (!o->channel) {
+        outgoing_post_error(EV_ERROR, err);
+        return;
+    }
+    if (!o->is_one_way && !channel_can_read(o->channel)) {
+        fail(&err, "%s: nothing can be read from it; switch capability 'return-path' off for a one-way stream",
+             channel_name(o->channel));
+        outgoing_post_error(EV_ERROR, err);
+        return;
+    }
+    o->out = stream_out_new(o->channel);
+    if (!put_header(o, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    if (o->is_one_way) {
+        outgoing_post(EV_CHANNELS_UP);
+    } else {
+        set_peer(o, true);
+        o->reader = g_thread_new("return-path", return_path_thread, o);
+    }
+}
+
+/* ---- rounds ---- */
+static void publish(Outgoing *o)
+{
+    g_mutex_lock(&o->lock);
+    o->stats.transferred = o->out->bytes;
+    o->stats.remaining = o->ram->pending << PAGE_BITS;
+    o->stats.normal = o->ram->normal;
+    o->stats.zero = o->ram->zero;
+    o->stats.rounds = o->ram->rounds;
+    g_mutex_unlock(&o->lock);
+}
+
+/* Waits until the bytes sent since the last look fit the limit; a changed limit counts at once. */
+static void hold_limit(Outgoing *o)
+{
+    for (;;) {
+        uint64_t limit = mig_param(PARAM_MAX_BANDWIDTH);
+        int64_t due = limit ? o->last_look_ns + (o->out->bytes - o->last_bytes) * NS_PER_SEC / limit : 0;
+        int64_t left = due - time_monotonic_ns();
+        struct pollfd p = {interrupt_fd(o->interrupt), POLLIN, 0};
+
+        if (left <= 0 || interrupt_raised(o->interrupt)) {
+            break;
+        }
+        poll(&p, 1, MIN(left / NS_PER_MS + 1, LIMIT_SLICE_MS));
+    }
+    o->last_look_ns = time_monotonic_ns();
+    o->last_bytes = o->out->bytes;
+}
+
+static bool between(RamSend *s, GError **errp)
+{
+    publish(&outgoing);
+    if (!outgoing.is_frozen) {
+        hold_limit(&outgoing);
+    }
+    return true;
+}
+
+static void emit_pass(Outgoing *o)
+{
+    Json *data;
+
+    if (mig_cap(CAP_EVENTS)) {
+        data = json_dict();
+        json_set(data, "pass", json_uint(o->ram->rounds));
+        qapi_emit("MIGRATION_PASS", data);
+    }
+}
+
+static void round_of_pages(Outgoing *o)
+{
+    int64_t began = time_monotonic_ns(), busy = o->out->busy_ns, took;
+    uint64_t bytes = o->out->bytes;
+    GError *err = NULL;
+
+    emit_pass(o);
+    o->last_look_ns = began;
+    o->last_bytes = bytes;
+    if (!ram_send_list(o->ram, SECTION_PART, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    publish(o);
+    took = o->out->busy_ns - busy;
+    g_mutex_lock(&o->lock);
+    if (o->out->bytes - bytes > 1 << 20 || o->stats.bytes_per_s == 0) {
+        o->stats.bytes_per_s = (o->out->bytes - bytes) * 1e9 / MAX(took, 1);
+    }
+    o->stats.remaining = ram_dirty_pages() << PAGE_BITS;
+    o->stats.dirty_rate = ram_dirty_pages() * NS_PER_SEC / MAX(time_monotonic_ns() - began, 1);
+    g_mutex_unlock(&o->lock);
+    outgoing_post(EV_ROUND_DONE);
+}
+
+static bool send_setup_states(Outgoing *o, GError **errp)
+{
+    StateWriter *w;
+    const uint8_t *data;
+    uint8_t head[4];
+    size_t size;
+
+    if (o->is_one_way || !state_count(VMSTATE_SAVE_SETUP)) {
+        return true;
+    }
+    w = state_writer_new();
+    vm_lock();
+    states_save(VMSTATE_SAVE_SETUP, VMSTATE_SAVE_SETUP, w, NULL);
+    vm_unlock();
+    state_put_u8(w, SECTION_EOF);
+    data = state_writer_data(w, &size);
+    store_be32(head, size);
+    state_put_u8(o->out->small, SECTION_COMMAND);
+    state_put_be16(o->out->small, CMD_SETUP);
+    state_put_be16(o->out->small, 4);
+    state_put(o->out->small, head, 4);
+    state_put(o->out->small, data, size);
+    state_writer_free(w);
+    return stream_flush(o->out, errp);
+}
+
+static void first_round(Outgoing *o)
+{
+    GError *err = NULL;
+
+    g_mutex_lock(&o->lock);
+    o->stats.pages_began_ns = time_monotonic_ns();
+    o->last_rest = UINT64_MAX;
+    g_mutex_unlock(&o->lock);
+    o->ram = ram_send_new(o->out, o->is_one_way);
+    o->ram->between = between;
+    if (!send_setup_states(o, &err) || !ram_send_start(o->ram, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    ram_list_all(o->ram);
+    ram_dirty_round(o->ram, true);
+    round_of_pages(o);
+}
+
+static void next_round(Outgoing *o)
+{
+    ram_dirty_round(o->ram, true);
+    round_of_pages(o);
+}
+
+/* ---- the pause ---- */
+static void stop_guest(void *opaque)
+{
+    Outgoing *o = opaque;
+
+    parts_freeze();
+    o->was_running = runstate_is_running();
+    states_set_run_state(runstate_name(runstate_get()));
+    o->stopped_ns = time_monotonic_ns();
+    if (o->was_running) {
+        vm_stop(RUN_STATE_FINISH_MIGRATE);
+    }
+    g_mutex_lock(&o->lock);
+    o->stats.stop_ns = time_monotonic_ns() - o->stopped_ns;
+    o->tails_left = parts_talking();
+    o->tail_counting = false;
+    g_mutex_unlock(&o->lock);
+    o->is_frozen = true;
+}
+
+static void freeze(Outgoing *o)
+{
+    loop_call_wait(stop_guest, o);
+}
+
+static bool send_last_ram(Outgoing *o, GError **errp)
+{
+    ram_dirty_round(o->ram, false);
+    if (!ram_send_list(o->ram, SECTION_END, errp)) {
+        return false;
+    }
+    publish(o);
+    return true;
+}
+
+static bool save_states(StateWriter *w, GString *description, bool one_way, GError **errp)
+{
+    vm_lock();
+    if (one_way) {
+        states_save(VMSTATE_SAVE_SETUP, VMSTATE_SAVE_SETUP, w, description);
+    }
+    states_save(VMSTATE_SAVE_HARTS, VMSTATE_SAVE_BACKEND, w, description);
+    vm_unlock();
+    if (!states_save_parts(w, description, errp)) {
+        return false;
+    }
+    state_put_u8(w, SECTION_EOF);
+    return true;
+}
+
+static bool send_package(Outgoing *o, GError **errp)
+{
+    StateWriter *w = state_writer_new();
+    bool ok = save_states(w, NULL, false, errp);
+
+    if (ok) {
+        size_t size;
+        const uint8_t *data = state_writer_data(w, &size);
+        struct iovec iov = {(void *)data, size};
+
+        state_put_u8(o->out->small, SECTION_COMMAND);
+        state_put_be16(o->out->small, CMD_PACKAGED);
+        state_put_be16(o->out->small, 4);
+        state_put_be32(o->out->small, size);
+        ok = stream_writev(o->out, &iov, 1, errp);
+    }
+    state_writer_free(w);
+    return ok;
+}
+
+static void put_description(Outgoing *o, GString *devices)
+{
+    StateWriter *unused = state_writer_new();
+    GString *json = g_string_new("{\"configuration\":");
+
+    states_put_configuration(unused, hello_machine(), hello_uuid(), json);
+    g_string_append_printf(json, ",\"page_size\":%u,\"devices\":[%s]}", PAGE_BYTES, devices->str);
+    g_assert(json->len < DESCRIPTION_MAX);
+    state_put_u8(o->out->small, SECTION_VMDESC);
+    state_put_be32(o->out->small, json->len);
+    state_put(o->out->small, json->str, json->len);
+    state_writer_free(unused);
+    g_string_free(json, TRUE);
+}
+
+static bool send_one_way(Outgoing *o, GError **errp)
+{
+    GString *devices = g_string_new(NULL);
+    bool ok = save_states(o->out->small, devices, true, errp);
+
+    if (ok) {
+        put_description(o, devices);
+        ok = stream_flush(o->out, errp) && channel_finish(o->channel, time_monotonic_ns() + STREAM_WAIT_NS, errp);
+    }
+    g_string_free(devices, TRUE);
+    return ok;
+}
+
+static void send_devices(Outgoing *o)
+{
+    int64_t began = time_monotonic_ns(), ram_done;
+    GError *err = NULL;
+
+    if (!parts_drain(&err) || !send_last_ram(o, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    ram_done = time_monotonic_ns();
+    if (!(o->is_one_way ? send_one_way : send_package)(o, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    g_mutex_lock(&o->lock);
+    o->state_sent_ns = time_monotonic_ns();
+    o->stats.last_ram_ns = ram_done - began;
+    o->stats.state_ns = o->state_sent_ns - ram_done;
+    o->stats.transferred = o->out->bytes;
+    g_mutex_unlock(&o->lock);
+    if (o->is_one_way) {
+        outgoing_post(EV_STATE_SENT);
+    }
+}
+
+/* ---- ownership ---- */
+static void send_run(Outgoing *o)
+{
+    GError *err = NULL;
+
+    g_mutex_lock(&o->lock);
+    o->run_sent_ns = time_monotonic_ns();
+    g_mutex_unlock(&o->lock);
+    if (!stream_command_attempt(o->out, CMD_RUN, o->machine.attempt, &err)) {
+        outgoing_post_error(EV_LOST, err); /* some of it may have left */
+        return;
+    }
+    parts_run_sent();
+}
+
+static void set_postmigrate(void *opaque)
+{
+    runstate_set(RUN_STATE_POSTMIGRATE);
+}
+
+static void count_pause(Outgoing *o)
+{
+    int64_t way;
+
+    g_mutex_lock(&o->lock);
+    way = (o->started_at_ns - o->run_sent_ns - (int64_t)o->started_from_run_ns) / 2;
+    o->stats.start_ns = MAX(way, 0) + o->started_from_run_ns;
+    o->stats.load_ns = o->ready_at_ns - o->state_sent_ns;
+    o->stats.downtime_ns = o->run_sent_ns + o->stats.start_ns - o->stopped_ns;
+    o->stats.has_downtime = o->stats.has_pause = o->was_running;
+    o->stats.ended_ns = time_monotonic_ns();
+    g_mutex_unlock(&o->lock);
+}
+
+static void release_source(Outgoing *o)
+{
+    bool now;
+
+    count_pause(o);
+    loop_call_wait(set_postmigrate, NULL);
+    parts_released();
+    g_mutex_lock(&o->lock);
+    o->tail_counting = true;
+    now = !o->tails_left;
+    g_mutex_unlock(&o->lock);
+    if (now) {
+        GError *err = NULL;
+
+        if (!stream_command_attempt(o->out, CMD_TAIL_END, o->machine.attempt, &err)) {
+            outgoing_post_error(EV_LOST, err);
+        }
+    }
+}
+
+/* ---- endings ---- */
+static void hang_up(Outgoing *o)
+{
+    set_peer(o, false);
+    if (!o->channel) {
+        return;
+    }
+    interrupt_raise(o->interrupt);
+    if (o->reader) {
+        g_thread_join(o->reader);
+        o->reader = NULL;
+    }
+    stream_out_free(o->out);
+    o->out = NULL;
+    channel_free(o->channel);
+    o->channel = NULL;
+    parts_peer_gone();
+}
+
+typedef struct Thaw {
+    Outgoing *o;
+    bool was_after_run, start;
+} Thaw;
+
+static void thaw_guest(void *opaque)
+{
+    Thaw *t = opaque;
+    RunState s = RUN_STATE_PAUSED;
+
+    if (t->o->is_frozen) {
+        parts_thaw(t->was_after_run);
+        t->o->is_frozen = false;
+        if (t->start) {
+            vm_start();
+        } else if (!runstate_is_running()) {
+            runstate_from_name(states_loaded_run_state(), &s);
+            runstate_set(s == RUN_STATE_RUNNING ? RUN_STATE_PAUSED : s);
+        }
+    } else if (t->start && !runstate_is_running()) {
+        vm_start();
+    }
+}
+
+static void thaw(Outgoing *o, bool was_after_run, bool start)
+{
+    Thaw t = {o, was_after_run, start};
+
+    hang_up(o);
+    loop_call_wait(thaw_guest, &t);
+}
+
+static void cancel_and_thaw(Outgoing *o)
+{
+    stream_command_attempt(o->out, CMD_CANCEL, o->machine.attempt, NULL); /* if it can; a closed channel says the same */
+    thaw(o, false, true);
+}
+
+static void send_release(Outgoing *o)
+{
+    GError *err = NULL;
+
+    if (!stream_command_attempt(o->out, CMD_RELEASE, o->machine.attempt, &err)) {
+        error_report_free("leaving the guest to the other side", err);
+    }
+    parts_released();
+    loop_call_wait(set_postmigrate, NULL);
+}
+
+static void stay_stopped(Outgoing *o)
+{
+    if (o->machine.state == MIG_KEPT) {
+        hang_up(o);
+    } else {
+        parts_lost(); /* the channel stays: a late answer may still come */
+    }
+}
+
+void outgoing_act(Outgoing *o, int action)
+{
+    switch ((MigAction)action) {
+    case MA_NOTHING:
+        break;
+    case MA_OPEN_CHANNELS:
+        open_channels(o);
+        break;
+    case MA_FIRST_ROUND:
+        first_round(o);
+        break;
+    case MA_NEXT_ROUND:
+        next_round(o);
+        break;
+    case MA_FREEZE:
+        freeze(o);
+        break;
+    case MA_FREEZE_AND_SEND:
+        freeze(o);
+        send_devices(o);
+        break;
+    case MA_SEND_DEVICES:
+        send_devices(o);
+        break;
+    case MA_SEND_RUN:
+        send_run(o);
+        break;
+    case MA_FORWARD_COPIES:
+        parts_parked();
+        break;
+    case MA_CANCEL_AND_THAW:
+        cancel_and_thaw(o);
+        break;
+    case MA_SEND_RELEASE:
+        send_release(o);
+        break;
+    case MA_STAY_STOPPED:
+        stay_stopped(o);
+        break;
+    case MA_RELEASE_SOURCE:
+        release_source(o);
+        break;
+    case MA_TAKE_BACK:
+        thaw(o, true, o->was_running);
+        break;
+    case MA_END_TAIL:
+        hang_up(o);
+        break;
+    case MA_END_ONE_WAY:
+        loop_call_wait(set_postmigrate, NULL);
+        hang_up(o);
+        break;
+    case MA_CLOSE_CHANNELS:
+        hang_up(o);
+        outgoing_post(EV_DRAINED);
+        break;
+    case MA_THAW:
+        thaw(o, false, o->by_cont || (o->was_running && o->is_frozen));
+        break;
+    case MA_THAW_ALONE:
+        thaw(o, true, true);
+        break;
+    case MA__MAX:
+        g_assert_not_reached();
+    }
+}

@@ -1,0 +1,412 @@
+/* migration/outgoing.c - the migration thread: takes what the machine decided, in order, and does it.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migration/outgoing.h"
+
+#include "migration/params.h"
+#include "migration/parts.h"
+#include "qapi/qmp.h"
+#include "system/runstate.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUEUE_BYTES_MAX (512u << 20)
+
+Outgoing outgoing;
+static size_t queued_bytes; /* lock */
+
+static bool proved_dead(int pidfd)
+{
+    struct pollfd p = {pidfd, POLLIN, 0};
+
+    return pidfd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+/* Runs under the lock. */
+static bool guard(void *opaque, int guard)
+{
+    Outgoing *o = opaque;
+    uint64_t rest, limit_ms = mig_param(PARAM_DOWNTIME_LIMIT);
+    double ms;
+
+    switch (guard) {
+    case MG_WANTS_PAUSE:
+        return mig_cap(CAP_PAUSE);
+    case MG_ONE_WAY:
+        return o->is_one_way;
+    case MG_PROOF_OR_FORCE:
+        return o->force || proved_dead(o->peer_pidfd);
+    case MG_STILL_MUCH:
+        rest = o->stats.remaining;
+        ms = o->stats.bytes_per_s > 0 ? rest / o->stats.bytes_per_s * 1000 : 0;
+        o->stats.expected_ms = ms;
+        if (ms <= 4) {
+            return false;
+        }
+        if (rest < o->last_rest - o->last_rest / 8) {
+            o->last_rest = rest;
+            return true;
+        }
+        return ms > limit_ms;
+    }
+    return false;
+}
+
+void outgoing_init(void)
+{
+    outgoing.machine = (Machine){&outgoing_spec, MIG_NONE, 0, guard, &outgoing};
+    outgoing.peer_pidfd = -1;
+    g_mutex_init(&outgoing.lock);
+    g_cond_init(&outgoing.wake);
+    g_queue_init(&outgoing.items);
+}
+
+static void push(ItemKind kind, const MachineRow *row, GBytes *bytes) /* under the lock */
+{
+    Item *i = g_new(Item, 1);
+
+    *i = (Item){kind, row, bytes};
+    g_queue_push_tail(&outgoing.items, i);
+    g_cond_signal(&outgoing.wake);
+}
+
+/* A command that takes the guest back must not wait for a write that is under way. */
+static bool interrupts(int action)
+{
+    return action == MA_CLOSE_CHANNELS;
+}
+
+char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineRow **ret_row)
+{
+    Outgoing *o = &outgoing;
+    const MachineRow *row;
+    char *why = NULL;
+
+    g_mutex_lock(&o->lock);
+    row = machine_step(&o->machine, attempt ? attempt : o->machine.attempt, event, &why);
+    if (row && row->action != MA_NOTHING) {
+        push(ITEM_ROW, row, NULL);
+        if (interrupts(row->action) && o->interrupt) {
+            interrupt_raise(o->interrupt);
+        }
+    }
+    g_mutex_unlock(&o->lock);
+    if (ret_acted) {
+        *ret_acted = row && row->action != MA_NOTHING;
+    }
+    if (ret_row) {
+        *ret_row = row;
+    }
+    return why;
+}
+
+void outgoing_post(int event)
+{
+    g_free(outgoing_step(0, event, NULL, NULL));
+}
+
+void outgoing_post_error(int event, GError *take)
+{
+    g_mutex_lock(&outgoing.lock);
+    TRACE(mig_error, "%s", take->message);
+    if (!outgoing.error) {
+        outgoing.error = g_strdup(take->message);
+    }
+    g_mutex_unlock(&outgoing.lock);
+    g_error_free(take);
+    outgoing_post(event);
+}
+
+/* ---- events to the manager ---- */
+static Json *end_report(void)
+{
+    return parts_report("netpass");
+}
+
+void outgoing_emit(int state)
+{
+    const MachineState *s = &outgoing_spec.states[state];
+    Json *data;
+    bool changed;
+
+    g_mutex_lock(&outgoing.lock);
+    changed = strcmp(outgoing_spec.states[outgoing.published].status, s->status) != 0;
+    outgoing.published = state;
+    g_mutex_unlock(&outgoing.lock);
+    if (!changed || !mig_cap(CAP_EVENTS)) {
+        return;
+    }
+    data = json_dict();
+    json_set(data, "status", json_string(s->status));
+    if (!strcmp(s->status, "completed") && mig_cap(CAP_NETPASS)) {
+        Json *report = end_report();
+
+        if (report) {
+            json_set(data, "netpass", report);
+        }
+    }
+    qapi_emit("MIGRATION", data);
+}
+
+/* ---- the thread ---- */
+static int64_t deadline_of(int state)
+{
+    switch (state) {
+    case MIG_SETUP:
+        return mig_deadline(PARAM_SETUP_DEADLINE);
+    case MIG_DEVICE:
+        return mig_deadline(PARAM_READY_DEADLINE);
+    case MIG_HANDOVER:
+        return mig_deadline(PARAM_RUN_DEADLINE);
+    case MIG_COMPLETED:
+        return mig_deadline(PARAM_TAIL_DEADLINE) + (int64_t)mig_param(PARAM_NETPASS_LINGER) * NS_PER_MS;
+    default:
+        return CHANNEL_FOREVER; /* the manager's time, or nothing to wait for */
+    }
+}
+
+static const char *awaited(int state)
+{
+    switch (state) {
+    case MIG_SETUP:
+        return "has not answered the hello";
+    case MIG_DEVICE:
+        return "has not loaded the device state";
+    case MIG_HANDOVER:
+        return "has not said that the guest runs";
+    default:
+        return "has not confirmed the last packets";
+    }
+}
+
+static bool at_rest(int state)
+{
+    return state == MIG_NONE || state == MIG_FINISHED || state == MIG_SAVED || state == MIG_CANCELLED ||
+           state == MIG_FAILED || state == MIG_RELEASED;
+}
+
+/* NULL: the deadline of the state has passed, or the attempt is over (*ret_over). */
+static Item *next_item(Outgoing *o, bool *ret_over, int *ret_state)
+{
+    Item *i;
+    int waiting_in = -1;
+    int64_t deadline = 0;
+
+    g_mutex_lock(&o->lock);
+    while (!(i = g_queue_pop_head(&o->items)) && !at_rest(o->machine.state)) {
+        if (waiting_in != o->machine.state) {
+            waiting_in = o->machine.state;
+            deadline = deadline_of(waiting_in);
+        }
+        if (deadline == CHANNEL_FOREVER) {
+            g_cond_wait(&o->wake, &o->lock);
+        } else if (!g_cond_wait_until(&o->wake, &o->lock, deadline / NS_PER_US)) {
+            break;
+        }
+    }
+    if (i && i->bytes) {
+        queued_bytes -= g_bytes_get_size(i->bytes);
+    }
+    *ret_over = !i && at_rest(o->machine.state);
+    *ret_state = o->machine.state;
+    g_mutex_unlock(&o->lock);
+    return i;
+}
+
+static void write_message(Outgoing *o, GBytes *bytes)
+{
+    GError *err = NULL;
+    uint8_t head[12];
+    size_t size;
+    const uint8_t *data = g_bytes_get_data(bytes, &size);
+
+    if (!o->out) {
+        return;
+    }
+    memcpy(head, &(uint64_t){GUINT64_TO_BE(o->machine.attempt)}, 8);
+    memcpy(head + 8, &(uint32_t){GUINT32_TO_BE(size)}, 4);
+    state_put_u8(o->out->small, SECTION_COMMAND);
+    state_put_be16(o->out->small, CMD_MESSAGE);
+    state_put_be16(o->out->small, sizeof(head));
+    state_put(o->out->small, head, sizeof(head));
+    state_put(o->out->small, data, size);
+    if (!stream_flush(o->out, &err)) {
+        outgoing_post_error(EV_LOST, err);
+    }
+}
+
+static void write_tail_end(Outgoing *o)
+{
+    GError *err = NULL;
+
+    if (o->out && !stream_command_attempt(o->out, CMD_TAIL_END, o->machine.attempt, &err)) {
+        outgoing_post_error(EV_LOST, err);
+    }
+}
+
+static void check_facts(Outgoing *o)
+{
+    MachineObserved seen = {runstate_is_running(), o->is_frozen, o->channel != NULL};
+
+    g_mutex_lock(&o->lock);
+    if (g_queue_is_empty(&o->items)) { /* else what follows was decided already, but not yet done */
+        machine_assert(&o->machine, &seen);
+    }
+    g_mutex_unlock(&o->lock);
+}
+
+static void do_row(Outgoing *o, const MachineRow *row)
+{
+    int state;
+
+    o->by_cont = row->event == EV_CONT;
+    g_mutex_lock(&o->lock);
+    state = row->next == MACHINE_KEEP ? o->published : row->next;
+    g_mutex_unlock(&o->lock);
+    if (!at_rest(state) && state != MIG_COMPLETED && state != MIG_PARKED && state != MIG_KEPT && state != MIG_UNSURE) {
+        outgoing_emit(state); /* a beginning is told before, an end after */
+        outgoing_act(o, row->action);
+    } else {
+        outgoing_act(o, row->action);
+        outgoing_emit(state);
+    }
+    check_facts(o);
+}
+
+static void thread_end(Outgoing *o)
+{
+    interrupt_raise(o->interrupt);
+    if (o->reader) {
+        g_thread_join(o->reader);
+        o->reader = NULL;
+    }
+    ram_send_free(o->ram);
+    stream_out_free(o->out);
+    channel_free(o->channel);
+    address_free(o->address);
+    o->ram = NULL;
+    o->out = NULL;
+    o->channel = NULL;
+    o->address = NULL;
+    g_mutex_lock(&o->lock);
+    o->stats.ended_ns = o->stats.ended_ns ? o->stats.ended_ns : time_monotonic_ns();
+    interrupt_free(o->interrupt);
+    o->interrupt = NULL;
+    o->is_running = false;
+    g_cond_broadcast(&o->wake);
+    g_mutex_unlock(&o->lock);
+}
+
+static void *migration_thread(void *opaque)
+{
+    Outgoing *o = opaque;
+
+    for (;;) {
+        bool over;
+        int state;
+        Item *i = next_item(o, &over, &state);
+
+        if (over) {
+            break;
+        }
+        if (!i) {
+            GError *err = NULL;
+
+            fail(&err, "%s: the other side %s in time", o->address->text, awaited(state));
+            outgoing_post_error(EV_LOST, err);
+            continue;
+        }
+        if (i->kind == ITEM_ROW) {
+            do_row(o, i->row);
+        } else if (i->kind == ITEM_MESSAGE) {
+            write_message(o, i->bytes);
+        } else {
+            write_tail_end(o);
+        }
+        if (i->bytes) {
+            g_bytes_unref(i->bytes);
+        }
+        g_free(i);
+    }
+    thread_end(o);
+    return NULL;
+}
+
+/* ---- from the main loop ---- */
+bool outgoing_start(Address *take, GError **errp)
+{
+    Outgoing *o = &outgoing;
+    g_autofree char *why = NULL;
+    bool is_running;
+
+    g_mutex_lock(&o->lock);
+    is_running = o->is_running;
+    g_mutex_unlock(&o->lock);
+    if (is_running) {
+        address_free(take);
+        return fail(errp, "a migration is under way");
+    }
+    if (o->thread) {
+        g_thread_join(o->thread);
+        o->thread = NULL;
+    }
+    if (o->machine.state != MIG_NONE && o->machine.state != MIG_SAVED && o->machine.state != MIG_CANCELLED &&
+        o->machine.state != MIG_FAILED) {
+        address_free(take);
+        return fail(errp, "the guest has been handed over");
+    }
+    if (o->is_frozen) {
+        address_free(take);
+        return fail(errp, "the guest is stopped since the last migration: 'cont' has to come first");
+    }
+    g_free(o->error);
+    o->error = NULL;
+    o->stats = (OutStats){.began_ns = time_monotonic_ns()};
+    o->machine.attempt = (uint64_t)g_random_int() << 32 | g_random_int() | 1;
+    o->interrupt = interrupt_new();
+    o->address = take;
+    o->is_one_way = !mig_cap(CAP_RETURN_PATH) || take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
+    o->force = o->tail_counting = false;
+    o->is_running = true;
+    if (o->peer_pidfd >= 0) {
+        close(o->peer_pidfd);
+        o->peer_pidfd = -1;
+    }
+    why = outgoing_step(0, EV_MIGRATE, NULL, NULL);
+    g_assert(!why);
+    o->thread = g_thread_new("migration", migration_thread, o);
+    return true;
+}
+
+bool outgoing_send_message(const char *part, const void *data, size_t size)
+{
+    GByteArray *b;
+    uint8_t length = strlen(part);
+    bool ok;
+
+    g_mutex_lock(&outgoing.lock);
+    ok = outgoing.has_peer && queued_bytes + size < QUEUE_BYTES_MAX;
+    if (ok) {
+        b = g_byte_array_sized_new(size + 256);
+        g_byte_array_append(b, &length, 1);
+        g_byte_array_append(b, (const uint8_t *)part, length);
+        g_byte_array_append(b, data, size);
+        queued_bytes += b->len;
+        push(ITEM_MESSAGE, NULL, g_byte_array_free_to_bytes(b));
+    }
+    g_mutex_unlock(&outgoing.lock);
+    return ok;
+}
+
+void outgoing_tail_done(void)
+{
+    g_mutex_lock(&outgoing.lock);
+    if (outgoing.tails_left && !--outgoing.tails_left && outgoing.tail_counting) {
+        push(ITEM_TAIL_END, NULL, NULL);
+    }
+    g_mutex_unlock(&outgoing.lock);
+}

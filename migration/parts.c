@@ -1,0 +1,176 @@
+/* migration/parts.c - calling the participants, and their messages.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migration/parts.h"
+
+#include "util/error.h"
+#include "util/loop.h"
+
+#include <string.h>
+
+#define WAITING_BYTES_MAX (64u << 20) /* messages that the main loop has not taken yet */
+
+typedef struct Call {
+    HandoffFn *fn;
+    GError **errp;
+    bool ok, flag, backwards;
+} Call;
+
+static void run_call(void *opaque)
+{
+    Call *c = opaque;
+
+    c->ok = c->backwards ? handoff_foreach_reverse(c->fn, c) : handoff_foreach(c->fn, c);
+}
+
+static bool call_all(HandoffFn *fn, bool flag, bool backwards, GError **errp)
+{
+    Call c = {fn, errp, true, flag, backwards};
+
+    loop_call_wait(run_call, &c);
+    return c.ok;
+}
+
+#define SIMPLE(verb)                                                                                                    \
+    static bool one_##verb(HandoffPart *p, void *opaque)                                                                \
+    {                                                                                                                   \
+        if (p->verb) {                                                                                                  \
+            p->verb(p);                                                                                                 \
+        }                                                                                                               \
+        return true;                                                                                                    \
+    }                                                                                                                   \
+    void parts_##verb(void)                                                                                             \
+    {                                                                                                                   \
+        call_all(one_##verb, false, false, NULL);                                                                       \
+    }
+SIMPLE(freeze)
+SIMPLE(parked)
+SIMPLE(run_sent)
+SIMPLE(released)
+SIMPLE(lost)
+SIMPLE(give_back)
+SIMPLE(starting)
+SIMPLE(started)
+SIMPLE(abandon)
+SIMPLE(peer_gone)
+#undef SIMPLE
+
+#define FALLIBLE(verb)                                                                                                  \
+    static bool one_##verb(HandoffPart *p, void *opaque)                                                                \
+    {                                                                                                                   \
+        return !p->verb || p->verb(p, ((Call *)opaque)->errp);                                                          \
+    }                                                                                                                   \
+    bool parts_##verb(GError **errp)                                                                                    \
+    {                                                                                                                   \
+        return call_all(one_##verb, false, false, errp);                                                                \
+    }
+FALLIBLE(prepare)
+FALLIBLE(check)
+FALLIBLE(activate)
+#undef FALLIBLE
+
+static bool one_thaw(HandoffPart *p, void *opaque)
+{
+    if (p->thaw) {
+        p->thaw(p, ((Call *)opaque)->flag);
+    }
+    return true;
+}
+
+void parts_thaw(bool was_after_run)
+{
+    call_all(one_thaw, was_after_run, true, NULL);
+}
+
+/* drain blocks, so it runs here, without the lock; the list is fixed while the VM is frozen. */
+static bool one_drain(HandoffPart *p, void *opaque)
+{
+    Call *c = opaque;
+
+    if (p->drain && !p->drain(p, c->errp)) {
+        g_prefix_error(c->errp, "finishing '%s': ", p->name);
+        return false;
+    }
+    return true;
+}
+
+bool parts_drain(GError **errp)
+{
+    Call c = {one_drain, errp, true};
+
+    return handoff_foreach(one_drain, &c);
+}
+
+static bool one_talking(HandoffPart *p, void *opaque)
+{
+    *(unsigned *)opaque += p->message != NULL;
+    return true;
+}
+
+unsigned parts_talking(void)
+{
+    unsigned n = 0;
+
+    handoff_foreach(one_talking, &n);
+    return n;
+}
+
+/* ---- messages ---- */
+typedef struct Message {
+    HandoffPart *part;
+    size_t size;
+    uint8_t data[];
+} Message;
+
+static GMutex mutex; /* leaf: guards waiting_bytes */
+static GCond room;
+static size_t waiting_bytes;
+
+static void take_message(void *opaque)
+{
+    Message *m = opaque;
+    StateReader r;
+
+    state_reader_init(&r, m->data, m->size, m->part->name);
+    m->part->message(m->part, &r);
+    g_mutex_lock(&mutex);
+    waiting_bytes -= m->size;
+    g_cond_signal(&room);
+    g_mutex_unlock(&mutex);
+    g_free(m);
+}
+
+bool parts_deliver(const uint8_t *data, size_t size, GError **errp)
+{
+    StateReader r;
+    char name[256];
+    HandoffPart *p;
+    Message *m;
+
+    state_reader_init(&r, data, size, "message");
+    if (!state_get_str8(&r, name, errp)) {
+        return false;
+    }
+    p = handoff_find(name);
+    if (!p || !p->message) {
+        return fail(errp, "a message for '%s', which is not here", name);
+    }
+    m = g_malloc(sizeof(*m) + state_left(&r));
+    m->part = p;
+    m->size = state_left(&r);
+    memcpy(m->data, r.at, m->size);
+    g_mutex_lock(&mutex);
+    while (waiting_bytes > WAITING_BYTES_MAX) {
+        g_cond_wait(&room, &mutex);
+    }
+    waiting_bytes += m->size;
+    g_mutex_unlock(&mutex);
+    loop_call(take_message, m);
+    return true;
+}
+
+Json *parts_report(const char *name)
+{
+    HandoffPart *p = handoff_find(name);
+
+    return p && p->report && (!p->wanted || p->wanted(p)) ? p->report(p) : NULL;
+}

@@ -1,0 +1,152 @@
+/* migration/return-path.c - what the destination says.  Owner: its own thread; it only reads, and posts events.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migration/outgoing.h"
+
+#include "migration/parts.h"
+#include "util/bytes.h"
+#include "util/error.h"
+#include "util/loop.h"
+
+#include <string.h>
+
+static bool take_hello(Outgoing *o, StateReader *r, GError **errp)
+{
+    Hello h;
+
+    if (!hello_answer_check(r, &h, errp)) {
+        return false;
+    }
+    if (h.attempt != o->machine.attempt) {
+        return fail(errp, "%s: the answer is to another hello", channel_name(o->channel));
+    }
+    g_mutex_lock(&o->lock);
+    o->peer = h;
+    o->peer_pidfd = hello_pidfd(&h);
+    g_mutex_unlock(&o->lock);
+    outgoing_post(EV_CHANNELS_UP);
+    return true;
+}
+
+static bool take_ready(Outgoing *o, StateReader *r, uint64_t attempt, GError **errp)
+{
+    uint8_t parked;
+    uint64_t load_ns;
+
+    if (!state_get_u8(r, &parked, errp) || !state_get_be64(r, &load_ns, errp)) {
+        return false;
+    }
+    g_mutex_lock(&o->lock);
+    o->ready_load_ns = load_ns;
+    o->ready_at_ns = time_monotonic_ns();
+    g_mutex_unlock(&o->lock);
+    g_free(outgoing_step(attempt, parked ? EV_READY_PARKED : EV_READY, NULL, NULL));
+    return true;
+}
+
+static bool take_started(Outgoing *o, StateReader *r, GError **errp)
+{
+    uint16_t version;
+    uint64_t attempt, since_run, since_state;
+
+    if (!state_get_be16(r, &version, errp) || !state_get_be64(r, &attempt, errp) ||
+        !state_get_be64(r, &since_run, errp) || !state_get_be64(r, &since_state, errp)) {
+        return false;
+    }
+    g_mutex_lock(&o->lock);
+    o->started_at_ns = time_monotonic_ns();
+    o->started_from_run_ns = MIN(since_run, (uint64_t)MAX(o->started_at_ns - o->run_sent_ns, 0));
+    g_mutex_unlock(&o->lock);
+    g_free(outgoing_step(attempt, EV_VM_STARTED, NULL, NULL));
+    return true;
+}
+
+static void take_text(Outgoing *o, StateReader *r, uint64_t attempt, int event)
+{
+    g_autofree char *raw = g_strndup((const char *)r->at, MIN(state_left(r), TEXT_MAX));
+    g_autofree char *text = g_utf8_make_valid(raw, -1);
+    GError *err = NULL;
+
+    if (attempt != o->machine.attempt) {
+        return;
+    }
+    fail(&err, "the destination says: %s", text);
+    outgoing_post_error(event, err);
+}
+
+static bool take_message(Outgoing *o, StreamIn *in, StateReader *r, GError **errp)
+{
+    uint32_t size;
+    g_autofree uint8_t *data = NULL;
+
+    if (!state_get_be32(r, &size, errp)) {
+        return false;
+    }
+    if (size > HANDOFF_MESSAGE_MAX + 256) {
+        return fail(errp, "%s: a message of %u bytes", channel_name(o->channel), size);
+    }
+    data = g_malloc(size + 1);
+    return stream_get(in, data, size, errp) && parts_deliver(data, size, errp);
+}
+
+static bool take_one(Outgoing *o, StreamIn *in, unsigned number, StateReader *r, GError **errp)
+{
+    uint64_t attempt;
+
+    if (number == RP_HELLO) {
+        return take_hello(o, r, errp);
+    }
+    if (number == RP_VM_STARTED) {
+        return take_started(o, r, errp);
+    }
+    if (!state_get_be64(r, &attempt, errp)) {
+        return false;
+    }
+    switch (number) {
+    case RP_READY:
+        return take_ready(o, r, attempt, errp);
+    case RP_ASK:
+        g_free(outgoing_step(attempt, EV_ASK, NULL, NULL));
+        return true;
+    case RP_GIVE_BACK:
+        take_text(o, r, attempt, EV_GIVE_BACK);
+        return true;
+    case RP_ERROR:
+        take_text(o, r, attempt, EV_ERROR);
+        return true;
+    case RP_TAIL_DONE:
+        g_free(outgoing_step(attempt, EV_TAIL_DONE, NULL, NULL));
+        return true;
+    case RP_MESSAGE:
+        return take_message(o, in, r, errp);
+    }
+    return fail(errp, "%s: the destination sent an unknown message %u", channel_name(o->channel), number);
+}
+
+void *return_path_thread(void *opaque)
+{
+    Outgoing *o = opaque;
+    StreamIn *in = stream_in_new(o->channel);
+    GError *err = NULL;
+
+    for (;;) {
+        g_autofree uint8_t *payload = NULL;
+        uint8_t high, low;
+        uint16_t size;
+        StateReader r;
+
+        if (!stream_next(in, &high, &err) || !stream_get_u8(in, &low, &err) || !stream_get_be16(in, &size, &err)) {
+            break;
+        }
+        payload = g_malloc(size + 1);
+        if (!stream_get(in, payload, size, &err)) {
+            break;
+        }
+        state_reader_init(&r, payload, size, "answer");
+        if (!take_one(o, in, high << 8 | low, &r, &err)) {
+            break;
+        }
+    }
+    stream_in_free(in);
+    outgoing_post_error(EV_LOST, err);
+    return NULL;
+}
