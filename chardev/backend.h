@@ -38,6 +38,7 @@ struct Chardev {
     const ChardevHandlers *front;
     void *opaque;
     bool is_open, is_claimed, wants_room, is_internal;
+    int log_fd;                /* logfile=; -1: none */
     Chardev *mux;              /* set: chardev_front() makes handles of this one */
     ChardevStream stream;
 };

@@ -3,11 +3,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "chardev/chardev.h"
 #include "backend.h"
+#include "io/fdset.h"
 #include "object/object.h"
 #include "qapi/opts.h"
 #include "util/error.h"
+#include "util/fd.h"
 #include "util/log.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,7 +66,7 @@ Chardev *chardev_new(const char *id, const ChardevBackend *backend)
 
     c->id = g_strdup(id);
     c->backend = backend;
-    c->stream.in = c->stream.out = -1;
+    c->stream.in = c->stream.out = c->log_fd = -1;
     if (!all) {
         all = g_ptr_array_new();
     }
@@ -78,6 +81,9 @@ void chardev_free(Chardev *c)
         c->backend->close(c);
     }
     stream_stop(c);
+    if (c->log_fd >= 0) {
+        close(c->log_fd);
+    }
     g_free(c->id);
     g_free(c);
 }
@@ -113,10 +119,24 @@ static bool check_options(const ChardevBackend *b, const char *id, const Json *o
         g_ptr_array_add(accepted, (void *)common[i]);
     }
     g_ptr_array_add(accepted, NULL);
-    if (json_get(options, "logfile")) {
-        return fail(errp, "chardev '%s': 'logfile' is not supported", id);
-    }
     return opts_check(options, (const char *const *)accepted->pdata, what, errp);
+}
+
+/* logfile=: what the front end writes goes there too, whether somebody listens or not. */
+static bool open_log(Chardev *c, const Json *options, GError **errp)
+{
+    const char *path = json_get_str(options, "logfile");
+    bool append = false;
+
+    if (!opts_get_bool(options, "logappend", &append, errp)) {
+        return false;
+    }
+    c->log_fd = path ? fd_open(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), 0600, errp) : -1;
+    if (path && c->log_fd < 0) {
+        g_prefix_error(errp, "chardev '%s': logfile: ", c->id);
+        return false;
+    }
+    return true;
 }
 
 /* With mux=on the name belongs to the mux; the backend proper hides behind it. */
@@ -158,7 +178,7 @@ Chardev *chardev_add(const Json *options, GError **errp)
         return NULL;
     }
     c = chardev_new(id, b);
-    if (!b->open(c, options, errp)) {
+    if (!open_log(c, options, errp) || !b->open(c, options, errp)) {
         chardev_free(c);
         return NULL;
     }
@@ -241,14 +261,25 @@ void chardev_release(Chardev *c)
     }
 }
 
+static void log_written(Chardev *c, const void *data, size_t size)
+{
+    if (fd_write_all(c->log_fd, data, size) != (ssize_t)size) {
+        warn_report("chardev '%s': the log file cannot be written any more", c->id);
+        close(c->log_fd);
+        c->log_fd = -1;
+    }
+}
+
 size_t chardev_write(Chardev *c, const void *data, size_t size)
 {
-    size_t done;
+    size_t done = size;
 
-    if (!c->is_open) {
-        return size;
+    if (c->is_open) {
+        done = c->backend->write ? c->backend->write(c, data, size) : stream_write(c, data, size);
     }
-    done = c->backend->write ? c->backend->write(c, data, size) : stream_write(c, data, size);
+    if (c->log_fd >= 0 && done) {
+        log_written(c, data, done);
+    }
     if (done < size) {
         c->wants_room = true;
     }

@@ -146,7 +146,21 @@ static int listen_on(struct addrinfo *list)
     return -1;
 }
 
-static int tcp_listen(const SockAddress *a, const char *who, GError **errp)
+/* Port 0, or one of a range: the one it became. */
+static void note_port(SockAddress *a, int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t size = sizeof(name);
+    char port[NI_MAXSERV];
+
+    if (!getsockname(fd, (struct sockaddr *)&name, &size) &&
+        !getnameinfo((struct sockaddr *)&name, size, NULL, 0, port, sizeof(port), NI_NUMERICSERV)) {
+        g_free(a->port);
+        a->port = g_strdup(port);
+    }
+}
+
+static int tcp_listen(SockAddress *a, const char *who, GError **errp)
 {
     unsigned first = strtoul(a->port, NULL, 10);
     int fd = -1;
@@ -163,7 +177,9 @@ static int tcp_listen(const SockAddress *a, const char *who, GError **errp)
     }
     if (fd < 0) {
         fail_errno(errp, errno, "chardev '%s': cannot listen on tcp:%s:%s", who, a->host, a->port);
+        return -1;
     }
+    note_port(a, fd);
     return fd;
 }
 

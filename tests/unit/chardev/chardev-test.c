@@ -255,6 +255,19 @@ static void file_appends(void)
     }
 }
 
+static void log_file_gets_it_too(void)
+{
+    g_autofree char *path = g_build_filename(folder, "log", NULL), *content = NULL;
+    g_autofree char *text = g_strdup_printf("null,id=g0,logfile=%s,logappend=on", path);
+    Chardev *c = add(text, NULL);
+
+    g_assert_cmpint(chardev_write(c, "said", 4), ==, 4);
+    g_assert_true(chardev_delete("g0", NULL));
+    g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+    g_assert_cmpstr(content, ==, "said");
+    g_assert_null(add("null,id=g0,logfile=/nosuch/log", NULL));
+}
+
 static void pty_without_reader_does_not_stall(void)
 {
     Front *f = front_new(add("pty,id=p0", NULL));
@@ -336,6 +349,7 @@ static void wrong_options_say_what_is_right(void)
 static void short_forms(void)
 {
     g_autoptr(GError) err = NULL;
+    g_autofree char *said = NULL;
 
     g_assert_null(chardev_from_short("n", "none", &err));
     g_assert_no_error(err);
@@ -347,6 +361,9 @@ static void short_forms(void)
     g_assert_nonnull(chardev_from_short("n", "null", NULL));
     g_assert_true(chardev_from_short("m", "chardev:n", NULL) == chardev_find("n"));
     g_assert_nonnull(chardev_from_short("t", "tcp:127.0.0.1:0,server=on,wait=off", NULL));
+    said = chardev_describe(chardev_find("t"));
+    g_assert_true(g_str_has_prefix(said, "disconnected:tcp:127.0.0.1:"));
+    g_assert_null(strstr(said, ":0,")); /* the real port */
     g_assert_true(chardev_delete("t", NULL));
 }
 
@@ -364,6 +381,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/slow_reader_is_bounded_and_loses_nothing", slow_reader_is_bounded_and_loses_nothing);
     g_test_add_func("/chardev/no_room_stops_reading", no_room_stops_reading);
     g_test_add_func("/chardev/file_appends", file_appends);
+    g_test_add_func("/chardev/log_file_gets_it_too", log_file_gets_it_too);
     g_test_add_func("/chardev/pty_without_reader_does_not_stall", pty_without_reader_does_not_stall);
     g_test_add_func("/chardev/mux_shares_and_switches", mux_shares_and_switches);
     g_test_add_func("/chardev/wrong_options_say_what_is_right", wrong_options_say_what_is_right);
