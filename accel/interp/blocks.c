@@ -139,10 +139,13 @@ static void drop_page(_Atomic(CodePage *) *slot)
     ram_clear_code((RamBlock *)p->ram, p->page);
 }
 
+/* A hart that is out looks at the generation before it runs: no need to wake it. */
 static void tell_harts(void)
 {
     for (unsigned i = 0; i < hart_total; i++) {
-        hart_kick(harts[i], EXIT_SYNC);
+        if (atomic_load(&harts[i]->where) != WHERE_OUT) {
+            atomic_fetch_or(&harts[i]->exit, EXIT_SYNC);
+        }
     }
 }
 

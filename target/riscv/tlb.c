@@ -345,8 +345,8 @@ void harts_drop_writes_of(uint32_t mask)
     for (unsigned i = 0; i < hart_total; i++) {
         if (mask >> i & 1) {
             wanted[i] = atomic_fetch_add(&harts[i]->writes_wanted, 1) + 1;
-            if (harts[i] != self) {
-                hart_kick(harts[i], EXIT_SYNC);
+            if (harts[i] != self && atomic_load(&harts[i]->where) == WHERE_GUEST) {
+                atomic_fetch_or(&harts[i]->exit, EXIT_SYNC); /* one that sleeps is not in guest code */
             }
         }
     }
