@@ -131,7 +131,7 @@ def longest_gap(move, flow):
 
 def frames(move):
     report = demo_picture.netpass_sums(move)
-    return f'{report["held"]}/{report["injected"]}' if report else '-'
+    return f'{report["held"]}/{report["given"]}' if report else '-'
 
 
 def number(value, form='.1f'):

@@ -15,14 +15,16 @@ FAR = 10.0                          # seconds: beyond the picture's edges
 
 
 def netpass_sums(move):
-    """Over all netdevs: what the source held and forwarded, what the target injected; None without netpass."""
+    """Over all netdevs: what the source held, what of it the target gave to the guest, and what the target itself had
+    received meanwhile; None without netpass."""
     source, target = move.netpass('source'), move.netpass('target')
     if not source and not target:
         return None
 
     def add(reports, name):
         return sum(r.get(name, 0) or 0 for r in reports)
-    return {'held': add(source, 'captured'), 'forwarded': add(source, 'forwarded'), 'injected': add(target, 'injected')}
+    given = add(target, 'forwarded')
+    return {'held': add(source, 'captured'), 'given': given, 'own': max(add(target, 'injected') - given, 0)}
 
 
 def gap_around(times, stop, resume):
@@ -37,14 +39,15 @@ def parts_of(move):
 
 
 def milestones(move):
-    """When what happened: from the stop of the harts on, by the parts; the start is the other side's own event."""
+    """When what happened: the harts stand still at STOP, the end of the part `stop`; the start is the other side's own event."""
     parts, at = parts_of(move), move.stop
-    times = {'stopped': move.stop, 'running': move.resume}
+    times = {'frozen': move.stop, 'stopped': move.stop, 'running': move.resume}
     if len(parts) == len(PARTS):
-        for name, what in (('stop', 'idle'), ('last-ram', 'ram'), ('state', 'state'), ('load', 'ready')):
+        times['frozen'] = move.stop - parts['stop']
+        for name, what in (('last-ram', 'ram'), ('state', 'state'), ('load', 'ready')):
             at += parts[name]
-            times[what] = at
-        times['started'] = at + parts['start']
+            times[what] = min(at, move.resume)
+        times['started'] = max(at + parts['start'], move.resume)
     return times
 
 
@@ -60,10 +63,10 @@ def events_of(move, times):
 
 def spans_of(move, times):
     stop, resume = times['stopped'], times['running']
-    source = [('run', stop - FAR, stop, 'runs the guest')]
+    source = [('run', stop - FAR, times['frozen'], 'runs the guest')]
     target = [('wait', stop - FAR, times.get('state', resume), 'receives RAM'), ('run', resume, resume + FAR, 'runs the guest')]
     if 'state' in times:
-        source += [('stop', stop, times['idle'], 'stop'), ('ram', times['idle'], times['ram'], 'last RAM'),
+        source += [('stop', times['frozen'], stop, 'stop'), ('ram', stop, times['ram'], 'last RAM'),
                    ('state', times['ram'], times['state'], 'state')]
         target += [('load', times['state'], times['ready'], 'load'), ('start', times['ready'], resume, 'start')]
     if netpass_sums(move):
@@ -79,7 +82,7 @@ def messages_of(times):
         return []
     ready, state = times['ready'], times['state']
     return [
-        {'name': 'RAM and devices', 'from': 'source', 'sent': times['idle'], 'until': state, 'got': times['idle'],
+        {'name': 'RAM and devices', 'from': 'source', 'sent': times['stopped'], 'until': state, 'got': times['stopped'],
          'got_until': state},
         {'name': 'READY', 'from': 'target', 'sent': ready, 'got': ready},
         {'name': 'RUN', 'from': 'source', 'sent': ready, 'got': min(ready + 0.0001, times['running'])},
@@ -105,5 +108,5 @@ def describe(moves, title, memory, network):
         'stop': move.stop, 'resume': move.resume, 'events': events_of(move, times), 'messages': messages_of(times),
         'spans': spans_of(move, times), 'flows': flows_of(move),
         'notes': {'source': f'pid {move.pids[0]}', 'target': f'pid {move.pids[1]}'},
-        'netpass': dict(sums, **{'from': move.stop, 'to': times.get('ready', move.resume)}) if sums else None,
+        'netpass': dict(sums, **{'from': times['frozen'], 'to': times.get('ready', move.resume)}) if sums else None,
     }

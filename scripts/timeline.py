@@ -151,7 +151,8 @@ def draw_netpass(pic, y, netpass):
     inside = right - left > 8 * len(words)
     pic.text((left + right) / 2 if inside else left - 8, y + 17, words, 'strong', 'middle' if inside else 'end',
              '#ffffff' if inside else HELD)
-    after = f'{netpass["injected"]} injected in order' + (f', {netpass["forwarded"]} forwarded' if netpass['forwarded'] else '')
+    after = f'{netpass["given"]} injected in order' + \
+        (f', and behind them {netpass["own"]} that reached the new process itself' if netpass['own'] else '')
     pic.path(f'M{right:.1f},{y} L{right + 10:.1f},{y + 13} L{right:.1f},{y + 26}', TARGET, 2)
     pic.text(right + 18, y + 17, after, 'strong', 'start', TARGET)
 
