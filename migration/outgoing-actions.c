@@ -216,16 +216,18 @@ static void next_round(Outgoing *o)
 static void stop_guest(void *opaque)
 {
     Outgoing *o = opaque;
+    int64_t began;
 
     parts_freeze();
     o->was_running = runstate_is_running();
     states_set_run_state(runstate_name(runstate_get()));
-    o->stopped_ns = time_monotonic_ns();
+    began = time_monotonic_ns();
     if (o->was_running) {
         vm_stop(RUN_STATE_FINISH_MIGRATE);
     }
+    o->stopped_ns = time_monotonic_ns(); /* as STOP says: until then harts ran */
     g_mutex_lock(&o->lock);
-    o->stats.stop_ns = time_monotonic_ns() - o->stopped_ns;
+    o->stats.stop_ns = o->stopped_ns - began;
     o->tails_left = parts_talking();
     o->tail_counting = false;
     g_mutex_unlock(&o->lock);

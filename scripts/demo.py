@@ -143,7 +143,7 @@ COLUMNS = [
     ('lost', lambda n, m: number(m.lost, 'd')),
     ('doubled', lambda n, m: number(m.doubled, 'd')),
     ('reordered', lambda n, m: number(m.reordered, 'd')),
-    ('held/injected', lambda n, m: frames(m)),
+    ('held/given', lambda n, m: frames(m)),
     ('longest gap ms', lambda n, m: number(max((g for g in (longest_gap(m, f) for f in ('echo', 'request')) if g),
                                                default=None))),
     ('pause ms', lambda n, m: number(m.pause_ms)),
