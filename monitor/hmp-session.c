@@ -61,8 +61,8 @@ static void on_line(const char *line, void *opaque)
 
     hmp_line(line, out, &s->is_waiting);
     print(s, out->str);
-    if (s->is_waiting) {
-        show_progress(s);
+    if (s->is_waiting) { /* not at once: the state may still be that of the migration before */
+        loop_timer_set(s->progress, time_monotonic_ns() + PROGRESS_NS);
     } else {
         readline_prompt(s->readline);
     }
