@@ -53,7 +53,10 @@ static void print_double(GString *out, double d)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
 
-    g_ascii_formatd(text, sizeof(text), "%.17g", d);
+    g_ascii_formatd(text, sizeof(text), "%.15g", d);
+    if (g_ascii_strtod(text, NULL) != d) {
+        g_ascii_formatd(text, sizeof(text), "%.17g", d); /* all digits, where the short form is another number */
+    }
     g_string_append(out, text);
 }
 
