@@ -55,3 +55,13 @@ BlockInfoList *qmp_query_block(GError **errp)
     }
     return head;
 }
+
+BlockDeviceInfoList *qmp_query_named_block_nodes(const QueryNamedBlockNodesArgs *args, GError **errp)
+{
+    BlockDeviceInfoList *head = NULL, **tail = &head;
+
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        QAPI_LIST_APPEND(tail, inserted_info(block_nodes()->pdata[i]));
+    }
+    return head;
+}
