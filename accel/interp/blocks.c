@@ -293,12 +293,36 @@ static void simplify(Op *op, const Insn *d, uint8_t flags)
     }
 }
 
+/* lui or auipc and addi(w) on the same register: one constant.  Neither can trap, and who jumps between them gets a
+ * block of its own. */
+static bool fold_constant(Builder *b, const Insn *d)
+{
+    Op *last = b->count ? &b->ops[b->count - 1] : NULL;
+
+    if (!last || !d->rd || d->rs1 != d->rd || last->rd != d->rd || (d->id != OP_ADDI && d->id != OP_ADDIW)) {
+        return false;
+    }
+    if (last->id == OP_LI) {
+        last->imm = d->id == OP_ADDI ? last->imm + d->imm : (int32_t)(last->imm + d->imm);
+        return true;
+    }
+    if (last->id == OP_AUIPC && d->id == OP_ADDI) {
+        last->imm += d->imm;
+        return true;
+    }
+    return false;
+}
+
 static void emit_insn(Builder *b, const Insn *d)
 {
     const InsnRow *row = insn_row(d->id);
     unsigned frm = b->mode & 7, rm = d->rm == 7 ? frm : d->rm;
-    Op *op = emit(b, d->id, b->off);
+    Op *op;
 
+    if (fold_constant(b, d)) {
+        return;
+    }
+    op = emit(b, d->id, b->off);
     op->rd = row->flags & INSN_FRD ? d->rd : dest(d->rd);
     op->rs1 = d->rs1;
     op->rs2 = d->rs2;

@@ -139,7 +139,7 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) Any64;
             atomic_thread_fence(memory_order_acq_rel);                                             \
         }                                                                                          \
     } while (0)
-#define YIELD() sched_yield()
+#define YIELD() do { if (hart_total > 1) { sched_yield(); } } while (0) /* who holds the lock may need our CPU */
 #define EXCEPTION(cause, tval) do { h->st.pc = PC; hart_trap(h, cause, tval); goto enter; } while (0)
 #define ECALL_OP() EXCEPTION(CAUSE_ECALL_U + h->st.priv, 0)
 #define EBREAK_OP() EXCEPTION(CAUSE_BREAKPOINT, PC)

@@ -37,7 +37,8 @@ static void kick(Hart *h)
  * after exit is set, so one of the two sees the other; the futex compares once more. */
 static void sleep_halted(Hart *h)
 {
-    int64_t deadline = hart_timer_deadline(h), left = TIMER_NEVER;
+    bool wants_timer = h->st.mie >> MIP_STIP & 1;
+    int64_t deadline = wants_timer ? hart_timer_deadline(h) : TIMER_NEVER, left = TIMER_NEVER;
 
     if (deadline != TIMER_NEVER && clock_is_running()) {
         left = deadline - clock_virtual_ns();

@@ -4,6 +4,7 @@
 #include "system/handoff.h"
 #include "system/harts.h"
 #include "system/reset.h"
+#include "system/runstate.h"
 #include "target/riscv/isa.h"
 #include "util/error.h"
 
@@ -226,33 +227,53 @@ bool hart_is_halted(unsigned hart)
     return hart < hart_total && harts[hart]->st.is_halted;
 }
 
+static void dump_csrs(Hart *h, GString *out)
+{
+    static const struct {
+        const char *name;
+        uint16_t number;
+    } csrs[] = {
+        {"mstatus", 0x300}, {"mip", 0x344}, {"mie", 0x304}, {"mideleg", 0x303}, {"medeleg", 0x302}, {"mtvec", 0x305},
+        {"mepc", 0x341}, {"mcause", 0x342}, {"mtval", 0x343}, {"stvec", 0x105}, {"sepc", 0x141}, {"scause", 0x142},
+        {"stval", 0x143}, {"satp", 0x180}, {"stimecmp", 0x14d}, {"menvcfg", 0x30a},
+    };
+    uint8_t priv = h->st.priv;
+    uint64_t v;
+
+    h->st.priv = PRIV_M;
+    for (unsigned i = 0; i < G_N_ELEMENTS(csrs); i++) {
+        v = 0;
+        csr_read(h, csrs[i].number, &v);
+        g_string_append_printf(out, " %-8s %016lx%s", csrs[i].name, (unsigned long)v, i % 4 == 3 ? "\n" : "");
+    }
+    h->st.priv = priv;
+}
+
+static void dump_registers(const char *const *names, const uint64_t *values, GString *out)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        g_string_append_printf(out, " %-8s %016lx%s", names[i], (unsigned long)values[i], i % 4 == 3 ? "\n" : "");
+    }
+}
+
+/* Running harts are parked meanwhile: their registers are their own. */
 void hart_dump(unsigned hart, GString *out)
 {
-    static const char *const csrs[] = {"mstatus", "mip", "mie", "mideleg", "medeleg", "mtvec", "mepc", "mcause", "mtval",
-                                       "stvec", "sepc", "scause", "stval", "satp", "stimecmp", "menvcfg"};
-    static const uint16_t numbers[] = {0x300, 0x344, 0x304, 0x303, 0x302, 0x305, 0x341, 0x342, 0x343,
-                                       0x105, 0x141, 0x142, 0x143, 0x180, 0x14d, 0x30a};
     Hart *h = hart < hart_total ? harts[hart] : NULL;
-    uint64_t v;
-    uint8_t priv;
+    bool was_running = runstate_is_running();
 
     if (!h) {
         return;
     }
-    g_string_append_printf(out, "hart %u%s\n pc       %016lx  priv %c\n", h->id, h->st.is_halted ? " (waiting)" : "",
+    if (was_running) {
+        harts_pause_all();
+    }
+    g_string_append_printf(out, "hart %u%s\n pc       %016lx priv %c\n", h->id, h->st.is_halted ? " (waiting)" : "",
                            (unsigned long)h->st.pc, "US?M"[h->st.priv]);
-    priv = h->st.priv;
-    h->st.priv = PRIV_M;
-    for (unsigned i = 0; i < G_N_ELEMENTS(csrs); i++) {
-        if (csr_read(h, numbers[i], &v)) {
-            g_string_append_printf(out, " %-8s %016lx%s", csrs[i], (unsigned long)v, i % 4 == 3 ? "\n" : "");
-        }
-    }
-    h->st.priv = priv;
-    for (unsigned i = 0; i < 32; i++) {
-        g_string_append_printf(out, " x%-2u/%-4s %016lx%s", i, reg_names_x[i], (unsigned long)h->st.x[i], i % 4 == 3 ? "\n" : "");
-    }
-    for (unsigned i = 0; i < 32; i++) {
-        g_string_append_printf(out, " f%-2u/%-4s %016lx%s", i, reg_names_f[i], (unsigned long)h->st.f[i], i % 4 == 3 ? "\n" : "");
+    dump_csrs(h, out);
+    dump_registers(reg_names_x, h->st.x, out);
+    dump_registers(reg_names_f, h->st.f, out);
+    if (was_running) {
+        harts_resume_all();
     }
 }
