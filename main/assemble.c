@@ -322,14 +322,18 @@ static bool take_machine_key(const char *key, const Json *value, GError **errp)
 
 static Json *machine_properties(const Config *c, GError **errp)
 {
+    const char *name = json_get_str(c->machine, "type");
+    g_autofree char *type_name = g_strconcat(name ? name : machine_default_name(), "-machine", NULL);
+    const ObjectType *type = type_find(type_name);
     g_autoptr(Json) props = json_dict();
 
     for (size_t i = 0; i < json_size(c->machine); i++) {
         const char *key = json_key_at(c->machine, i);
         const Json *value = json_value_at(c->machine, i);
         g_autoptr(GError) err = NULL;
+        bool is_the_boards = type && type_property(type, key);
 
-        if (take_machine_key(key, value, &err)) {
+        if (!is_the_boards && take_machine_key(key, value, &err)) {
             continue;
         }
         if (err) {
@@ -343,7 +347,7 @@ static Json *machine_properties(const Config *c, GError **errp)
 
 static Json *cpu_properties(const Config *c, GError **errp)
 {
-    static const char *const models[] = {"rv64", "max", "host", NULL};
+    static const char *const models[] = {"rv64", "max", "rv64-riscv-cpu", NULL};
     const char *model = json_get_str(c->cpu, "model");
     Json *props;
 
