@@ -20,7 +20,7 @@ static const MachineState states[MIG__MAX] = {
     [MIG_COMPLETED] =      {"completed",      "completed",      OWNER_DESTINATION, FACT_NO,  FACT_YES, FACT_YES},
     [MIG_FINISHED] =       {"finished",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_ANY, FACT_NO},
     /* One-way: what was saved has no owner, and the guest here is the manager's to run again. */
-    [MIG_SAVED] =          {"saved",          "completed",      OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_NO},
+    [MIG_SAVED] =          {"saved",          "completed",      OWNER_SOURCE,      FACT_ANY, FACT_ANY, FACT_NO},
     [MIG_RELEASED] =       {"released",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_YES, FACT_ANY},
     /* Parked, and the destination was lost: still the owner, stopped for the manager who parked it. */
     [MIG_KEPT] =           {"kept",           "failed",         OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_NO},
