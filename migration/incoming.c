@@ -165,7 +165,7 @@ static void answer_ready(Incoming *n, uint8_t parked)
 
 static void answer_started(Incoming *n)
 {
-    GByteArray *b = new_answer(RP_VM_STARTED, 26);
+    GByteArray *b = new_answer(RP_VM_STARTED, 34);
     uint8_t version[2];
 
     store_be16(version, STARTED_VERSION);
@@ -173,6 +173,7 @@ static void answer_started(Incoming *n)
     append_be64(b, n->machine.attempt);
     append_be64(b, n->started_ns - n->run_ns);
     append_be64(b, n->started_ns - n->state_ns);
+    append_be64(b, n->started_ns);
     push_answer(n, b);
 }
 
@@ -282,7 +283,7 @@ static void activate(void *opaque)
     }
     parts_starting();
     vm_start();
-    incoming.started_ns = time_monotonic_ns();
+    incoming.started_ns = vm_started_ns();
     parts_started();
 }
 

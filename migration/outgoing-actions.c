@@ -216,18 +216,18 @@ static void next_round(Outgoing *o)
 static void stop_guest(void *opaque)
 {
     Outgoing *o = opaque;
-    int64_t began;
+    int64_t began_ns;
 
     parts_freeze();
     o->was_running = runstate_is_running();
     states_set_run_state(runstate_name(runstate_get()));
-    began = time_monotonic_ns();
+    began_ns = o->stopped_ns = time_monotonic_ns();
     if (o->was_running) {
         vm_stop(RUN_STATE_FINISH_MIGRATE);
+        o->stopped_ns = vm_stopped_ns(); /* the harts ran on until they had all heard of it */
     }
-    o->stopped_ns = time_monotonic_ns(); /* as STOP says: until then harts ran */
     g_mutex_lock(&o->lock);
-    o->stats.stop_ns = o->stopped_ns - began;
+    o->stats.stop_ns = time_monotonic_ns() - began_ns;
     o->tails_left = parts_talking();
     o->tail_counting = false;
     g_mutex_unlock(&o->lock);
@@ -362,8 +362,12 @@ static void count_pause(Outgoing *o)
     int64_t way;
 
     g_mutex_lock(&o->lock);
-    way = (o->started_at_ns - o->run_sent_ns - (int64_t)o->started_from_run_ns) / 2;
-    o->stats.start_ns = MAX(way, 0) + o->started_from_run_ns;
+    if (o->peer_pidfd >= 0 && o->started_there_ns > o->run_sent_ns && o->started_there_ns < o->started_at_ns) {
+        o->stats.start_ns = o->started_there_ns - o->run_sent_ns; /* one host, one monotonic clock */
+    } else {
+        way = (o->started_at_ns - o->run_sent_ns - (int64_t)o->started_from_run_ns) / 2;
+        o->stats.start_ns = MAX(way, 0) + o->started_from_run_ns;
+    }
     o->stats.load_ns = o->ready_at_ns - o->state_sent_ns;
     o->stats.downtime_ns = o->run_sent_ns + o->stats.start_ns - o->stopped_ns;
     o->stats.has_downtime = o->stats.has_pause = o->was_running;

@@ -40,6 +40,7 @@ typedef struct Outgoing {
     bool has_peer;            /* lock: messages can be sent */
     int published;            /* lock: the state that query-migrate shows */
     uint64_t started_from_run_ns; /* lock: VM_STARTED's payload */
+    int64_t started_there_ns;     /* the same, by the destination's monotonic clock */
     uint64_t ready_load_ns;   /* lock */
     int64_t ready_at_ns, started_at_ns; /* lock */
 

@@ -46,14 +46,16 @@ static bool take_ready(Outgoing *o, StateReader *r, uint64_t attempt, GError **e
 static bool take_started(Outgoing *o, StateReader *r, GError **errp)
 {
     uint16_t version;
-    uint64_t attempt, since_run, since_state;
+    uint64_t attempt, since_run, since_state, there;
 
     if (!state_get_be16(r, &version, errp) || !state_get_be64(r, &attempt, errp) ||
-        !state_get_be64(r, &since_run, errp) || !state_get_be64(r, &since_state, errp)) {
+        !state_get_be64(r, &since_run, errp) || !state_get_be64(r, &since_state, errp) ||
+        !state_get_be64(r, &there, errp)) {
         return false;
     }
     g_mutex_lock(&o->lock);
     o->started_at_ns = time_monotonic_ns();
+    o->started_there_ns = (int64_t)(there & INT64_MAX);
     o->started_from_run_ns = MIN(since_run, (uint64_t)MAX(o->started_at_ns - o->run_sent_ns, 0));
     g_mutex_unlock(&o->lock);
     g_free(outgoing_step(attempt, EV_VM_STARTED, NULL, NULL));

@@ -28,7 +28,8 @@ enum { /* source to destination: be16 number, be16 length, payload */
 
 enum { /* destination to source: be16 number, be16 length, payload */
     RP_SHUT = 1,
-    RP_VM_STARTED = 8,        /* be16 version, be64 attempt, be64 ns since RUN, be64 ns since the last byte of state */
+    RP_VM_STARTED = 8,        /* be16 version, be64 attempt, be64 ns since RUN, be64 ns since the last byte of state,
+                                 be64 monotonic time of the start: for a source on the same host */
     RP_HELLO = 32,            /* be16 version, be64 attempt, be32 pid, host id */
     RP_READY,                 /* be64 attempt, u8 parked, be64 ns of loading */
     RP_ASK,

@@ -39,6 +39,7 @@ typedef struct Listener {
 static _Atomic RunState state = RUN_STATE_PRELAUNCH;
 static GArray *listeners; /* of Listener, by order */
 static ContFn *cont_hook;
+static int64_t started_ns, stopped_ns; /* host time of the last start and stop of the guest's clock */
 
 RunState runstate_get(void)
 {
@@ -131,6 +132,7 @@ void vm_start(void)
         return;
     }
     set_state(RUN_STATE_RUNNING);
+    started_ns = time_monotonic_ns();
     clock_enable();
     notify_started();
     runstate_event("RESUME", NULL);
@@ -144,11 +146,22 @@ bool vm_stop(RunState why)
         return false;
     }
     harts_pause_all();
+    stopped_ns = time_monotonic_ns();
     clock_disable();
     notify_stopped(why);
     set_state(why);
     runstate_event("STOP", NULL);
     return true;
+}
+
+int64_t vm_started_ns(void)
+{
+    return started_ns;
+}
+
+int64_t vm_stopped_ns(void)
+{
+    return stopped_ns;
 }
 
 void runstate_set_cont_hook(ContFn *fn)

@@ -6,6 +6,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "qapi/json.h"
 
@@ -26,6 +27,9 @@ void vm_start(void);
 /* Stops them: harts first (drops vm_lock while it waits for them), then notifiers (false), then the state and STOP.
  * Returns true if it was running. */
 bool vm_stop(RunState why);
+/* time_monotonic_ns() when the guest's clock last started and stopped: what a pause is measured by.  Main loop. */
+int64_t vm_started_ns(void);
+int64_t vm_stopped_ns(void);
 
 /* Order: small numbers first at start, last at stop.  STATE_ORDER_* say who sits where. */
 enum { STATE_ORDER_CLOCK = 0, STATE_ORDER_BLOCK = 10, STATE_ORDER_DEVICE = 20, STATE_ORDER_NET = 30, STATE_ORDER_REPORT = 90 };
