@@ -262,10 +262,10 @@ static bool uses_stdio(const GPtrArray *texts)
 /* Without a display the terminal is where the guest speaks, unless somebody said otherwise. */
 static const char *default_serial(const Config *c)
 {
-    bool terminal = c->nographic || (!c->display && !c->nodefaults && !c->daemonize && isatty(0));
+    bool terminal = c->nographic || (!c->display && isatty(0));
     bool taken = uses_stdio(c->qmps) || uses_stdio(c->monitors) || uses_stdio(c->qmps_pretty);
 
-    if (!terminal || c->chardevs->len || taken || c->nodefaults) {
+    if (!terminal || c->chardevs->len || taken || c->nodefaults || c->daemonize) {
         return "none";
     }
     return c->monitors->len || c->qmps->len ? "stdio" : "mon:stdio";

@@ -205,6 +205,28 @@ static void tree_finds(void)
     g_assert_false(type_is(&base_type, "test-thing"));
 }
 
+/* The last test: globals stay. */
+static void globals_are_defaults(void)
+{
+    g_autoptr(GError) err = NULL;
+    Object *o;
+
+    g_assert_false(type_set_global("test-base", "nope", "1", &err));
+    g_clear_error(&err);
+    g_assert_false(type_set_global("test-base", "width", "65", &err));
+    g_clear_error(&err);
+    g_assert_false(type_set_global("nope", "width", "1", &err));
+    g_assert_true(type_set_global("test-base", "width", "17", NULL));
+    g_assert_true(type_set_global("test-thing", "name", "global", NULL));
+    o = make("{'must':'x'}", NULL);
+    check(o, "width", "17");
+    check(o, "name", "\"global\"");
+    object_delete(o);
+    o = make("{'must':'x','width':18}", NULL);
+    check(o, "width", "18");
+    object_delete(o);
+}
+
 int main(int argc, char **argv)
 {
     history = g_string_new(NULL);
@@ -215,5 +237,6 @@ int main(int argc, char **argv)
     g_test_add_func("/object/duplicate_id_is_refused", duplicate_id_is_refused);
     g_test_add_func("/object/rows_run_in_order", rows_run_in_order);
     g_test_add_func("/object/tree_finds", tree_finds);
+    g_test_add_func("/object/globals_are_defaults", globals_are_defaults);
     return g_test_run();
 }
