@@ -335,6 +335,9 @@ static void emit_insn(Builder *b, const Insn *d)
         return;
     }
     simplify(op, d, row->flags);
+    if (d->id == OP_JAL && d->imm & b->h->misaligned_mask) {
+        op->id = OP_BAD_JUMP;
+    }
     if (row->flags & INSN_LINK) {
         emit(b, OP_NOP, b->off)->link = NULL;
     }

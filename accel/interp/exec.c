@@ -32,7 +32,17 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) Any64;
 
 /* ---- control ---- */
 #define DISPATCH() goto *table[op->id]
-#define JUMP_TO(target_) do { pc = (target_); goto jump; } while (0)
+/* Without C a target has to be a multiple of four, and it is the jump that traps.  Targets of branches are looked at when
+ * they have no link yet; jal with such a target becomes BAD_JUMP. */
+#define CHECK(target_)                                                                             \
+    do {                                                                                           \
+        if (G_UNLIKELY((target_) & h->misaligned_mask)) {                                          \
+            h->exc_cause = CAUSE_FETCH_MISALIGNED;                                                 \
+            h->exc_tval = (target_);                                                               \
+            goto fault;                                                                            \
+        }                                                                                          \
+    } while (0)
+#define JUMP_TO(to_) do { pc = (to_); goto jump; } while (0)
 #define TAKE_LINK()                                                                                \
     do {                                                                                           \
         Op *to_ = atomic_load_explicit(&op[1].link, memory_order_acquire);                         \
@@ -45,6 +55,13 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) Any64;
     } while (0)
 #define JUMP_LINK(target_) do { pc = (target_); goto jump_link; } while (0)
 #define JUMP() TAKE_LINK()
+#define JUMP_REGISTER()                                                                            \
+    do {                                                                                           \
+        uint64_t target_ = (RS1 + IMM) & ~1ull;                                                    \
+        CHECK(target_);                                                                            \
+        RD = PC + LEN;                                                                             \
+        JUMP_TO(target_);                                                                          \
+    } while (0)
 #define BRANCH(condition)                                                                          \
     do {                                                                                           \
         if (condition) {                                                                           \
@@ -285,6 +302,7 @@ miss:
     DISPATCH();
 
 jump_link: /* at pc, which `slot` may remember if it is in the same page */
+    CHECK(pc);
     if ((pc ^ base) & ~(uint64_t)PAGE_MASK_LOW || op->off + 4u > PAGE_BYTES ||
         atomic_load_explicit(&h->exit, memory_order_relaxed)) {
         goto jump;

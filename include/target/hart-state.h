@@ -77,6 +77,7 @@ typedef struct Hart {
     bool ext[EXT_COUNT];     /* properties */
     uint32_t extensions;     /* the same as bits */
     uint16_t cbom_bytes, cboz_bytes;
+    uint8_t misaligned_mask; /* bits that no jump target may have: 2 without C */
 
     /* ---- hot: what every few instructions touch ---- */
     _Atomic uint32_t exit;

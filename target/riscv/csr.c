@@ -443,6 +443,9 @@ static const CsrRow *row_for(const Hart *h, unsigned number, bool writes)
 {
     const CsrRow *row = row_of[number] ? &rows[row_of[number] - 1] : NULL;
 
+    if (!row) {
+        guest_unimp("hart", "csr 0x%03x at pc 0x%lx", number, (unsigned long)h->st.pc);
+    }
     if (!row || (number >> 8 & 3) > h->st.priv || (writes && number >> 10 == 3) ||
         (row->guard && !row->guard(h, number))) {
         return NULL;

@@ -133,6 +133,7 @@ static bool cpu_realize(Object *o, GError **errp)
     if (!isa_check(h->extensions, errp)) {
         return false;
     }
+    h->misaligned_mask = h->ext[EXT_C] ? 0 : 2;
     h->cbom_bytes = h->cboz_bytes = CBO_BYTES;
     atomic_init(&h->armed_ns, TIMER_NEVER);
     atomic_init(&h->deadline_ns, TIMER_NEVER);

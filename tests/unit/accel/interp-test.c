@@ -357,6 +357,70 @@ static void test_nothing_is_lost_between_harts(void)
     down();
 }
 
+/* One hart writes a function anew and says so, the other fences and calls it: it never runs the old one. */
+static void test_code_of_another_hart_is_seen(void)
+{
+    enum { ROUNDS = 1000 };
+    const uint32_t writer[] = {
+        enc_s(2, A0, A4, 0), FENCE, ADDI(A3, A3, 1), SD(A3, A1, 0), LD(T0, A2, 0), BNE(T0, A3, -4),
+        0x00100337 /* lui t1, 0x100 */, 0x00670733 /* add a4, a4, t1 */, BNE(A3, A5, -32), SD(A3, S1, 0), J_SELF,
+    };
+    const uint32_t reader[] = {
+        LD(T0, A1, 0), enc_b(0, T0, A3, -4), FENCE, FENCE_I, ADDI(A3, T0, 0), 0x000500e7 /* jalr ra, a0 */,
+        0x40d383b3 /* sub t2, t2, a3 */, 0x007767b3 /* or a5, a4, t2 */, ADDI(A4, A5, 0), SD(A4, S0, 0), SD(A3, A2, 0),
+        enc_b(0, ZERO, ZERO, -44),
+    };
+    const uint32_t callee[] = {ADDI(T2, ZERO, 0), 0x00008067};
+
+    for (unsigned same_page = 0; same_page < 2; same_page++) {
+        gpa_t at = RAM_BASE + (same_page ? 0x1800 : 0x5000);
+
+        up(2, NULL);
+        put_code(RAM_BASE, writer, G_N_ELEMENTS(writer));
+        put_code(RAM_BASE + 0x1000, reader, G_N_ELEMENTS(reader));
+        put_code(at, callee, 2);
+        for (unsigned i = 0; i < 2; i++) {
+            harts[i]->st.pc = RAM_BASE + i * 0x1000;
+            harts[i]->st.x[A0] = at;
+            harts[i]->st.x[A1] = DATA;
+            harts[i]->st.x[A2] = DATA + 64;
+            harts[i]->st.x[S0] = DATA + 128;
+            harts[i]->st.x[S1] = FLAG;
+        }
+        harts[0]->st.x[A4] = ADDI(T2, ZERO, 1);
+        harts[0]->st.x[A5] = ROUNDS;
+        run_until_flag();
+        g_assert_cmphex(get64(DATA + 128), ==, 0);
+        g_assert_cmpuint(get64(DATA + 64), ==, ROUNDS);
+        down();
+    }
+}
+
+/* Without C an instruction begins at a multiple of four: the jump traps, and writes nothing. */
+static void test_misaligned_targets_trap_without_c(void)
+{
+    const uint32_t handler[] = {SD(A2, S1, 0), J_SELF};
+    const uint32_t jumps[] = {0x006000ef /* jal ra, 6 */, 0x002500e7 /* jalr ra, 2(a0) */, enc_b(0, ZERO, ZERO, 6)};
+    const uint64_t targets[] = {RAM_BASE + 6, RAM_BASE + 0x102, RAM_BASE + 6};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(jumps); i++) {
+        up(1, "{'c': false}");
+        put_code(RAM_BASE, &jumps[i], 1);
+        put_code(RAM_BASE + 0x1000, handler, 2);
+        harts[0]->st.mtvec = RAM_BASE + 0x1000;
+        harts[0]->st.x[A0] = RAM_BASE + 0x100;
+        harts[0]->st.x[A2] = 1;
+        harts[0]->st.x[S1] = FLAG;
+        harts[0]->st.x[RA] = 5;
+        run_until_flag();
+        g_assert_cmphex(harts[0]->st.mcause, ==, CAUSE_FETCH_MISALIGNED);
+        g_assert_cmphex(harts[0]->st.mepc, ==, RAM_BASE);
+        g_assert_cmphex(harts[0]->st.mtval, ==, targets[i]);
+        g_assert_cmpuint(harts[0]->st.x[RA], ==, 5);
+        down();
+    }
+}
+
 /* Store buffering with fences, message passing: outcomes that RVWMO forbids never show. */
 static void test_litmus(void)
 {
@@ -412,6 +476,8 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/interp/stimecmp_ends_wfi", test_stimecmp_ends_wfi);
     g_test_add_func("/accel/interp/blocks_are_single_steps", test_blocks_are_single_steps);
     g_test_add_func("/accel/interp/nothing_is_lost_between_harts", test_nothing_is_lost_between_harts);
+    g_test_add_func("/accel/interp/code_of_another_hart_is_seen", test_code_of_another_hart_is_seen);
+    g_test_add_func("/accel/interp/misaligned_targets_trap_without_c", test_misaligned_targets_trap_without_c);
     g_test_add_func("/accel/interp/litmus", test_litmus);
     return g_test_run();
 }
