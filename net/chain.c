@@ -164,21 +164,25 @@ static bool is_sane(NetChain *c, const NetFrame *f)
     return true;
 }
 
-/* False: the hook leaves the frame out.  A frame that comes again after NO_ROOM is not asked about twice. */
-static bool ask_hook(NetChain *c, NetLaneId lane, const NetFrame *f)
+/* A frame that comes again after NO_ROOM is not asked about twice. */
+static NetVerdict ask_hook(NetChain *c, NetLaneId lane, const NetFrame *f)
 {
     NetHook *h = c->hook;
 
     if (lane == NET_TO_HOST && h && h->to_host) {
         h->to_host(h, f);
     }
-    return lane == NET_TO_HOST || !h || !h->arrives || c->lane[lane].has_arrived || h->arrives(h, f);
+    if (lane == NET_TO_HOST || !h || !h->arrives || c->lane[lane].has_arrived) {
+        return NET_PASS;
+    }
+    return h->arrives(h, f);
 }
 
 NetResult net_port_send(NetPort *p, const NetFrame *f)
 {
     NetChain *c = net_chain_of(p);
     NetLaneId lane = p->is_nic ? NET_TO_HOST : NET_TO_GUEST;
+    NetVerdict verdict;
     NetResult result;
 
     if (!c || !is_sane(c, f)) {
@@ -188,8 +192,10 @@ NetResult net_port_send(NetPort *p, const NetFrame *f)
         c->dropped_link++;
         return NET_DONE;
     }
-    if (!ask_hook(c, lane, f)) {
-        return NET_DONE;
+    verdict = ask_hook(c, lane, f);
+    if (verdict != NET_PASS) {
+        c->lane[lane].sender_waits |= verdict == NET_REFUSED;
+        return verdict == NET_REFUSED ? NET_NO_ROOM : NET_DONE;
     }
     result = enter(c, lane, next_filter(c, lane, NULL), f, false);
     c->lane[lane].sender_waits |= result == NET_NO_ROOM;
@@ -204,7 +210,7 @@ NetResult net_chain_pass_on(NetChain *c, NetLaneId lane, const NetFilter *f, con
 }
 
 /* ---- room ---- */
-static bool retry_held(NetChain *c, NetLaneId lane)
+bool net_chain_flush_held(NetChain *c, NetLaneId lane)
 {
     NetLane *l = &c->lane[lane];
     NetEntry *e;
@@ -242,7 +248,7 @@ void net_chain_room(NetChain *c, NetLaneId lane)
     if (lane == NET_TO_GUEST && c->hook && !c->hook->nic_room(c->hook)) {
         return;
     }
-    if (!retry_held(c, lane)) {
+    if (!net_chain_flush_held(c, lane)) {
         return;
     }
     /* Nearest to the receiver first, so that what a filter held goes before what comes later. */
@@ -253,9 +259,13 @@ void net_chain_room(NetChain *c, NetLaneId lane)
             f->ops->room(f, lane);
         }
     }
-    if (!net_queue_head(&c->lane[lane].held)) {
-        tell_sender(c, lane);
+    if (net_queue_head(&c->lane[lane].held)) {
+        return;
     }
+    if (lane == NET_TO_GUEST && c->hook && !c->hook->nic_room(c->hook)) { /* what waits before the filters */
+        return;
+    }
+    tell_sender(c, lane);
 }
 
 static void room_to_guest(void *opaque)

@@ -19,9 +19,15 @@ typedef enum NetLaneId { NET_TO_GUEST, NET_TO_HOST, NET_LANES } NetLaneId;
 typedef struct NetFilter NetFilter;
 typedef struct NetChain NetChain;
 
+typedef enum NetVerdict {
+    NET_PASS,    /* go on */
+    NET_TAKEN,   /* it was copied and goes on later, or was counted as dropped */
+    NET_REFUSED, /* no room: it comes again after net_chain_room() */
+} NetVerdict;
+
 typedef struct NetHook NetHook; /* first member of its owner */
 struct NetHook {
-    bool (*arrives)(NetHook *h, const NetFrame *f);       /* before the filters; false: the frame is left out */
+    NetVerdict (*arrives)(NetHook *h, const NetFrame *f); /* before the filters */
     NetResult (*to_guest)(NetHook *h, const NetFrame *f); /* instead of the NIC */
     void (*to_host)(NetHook *h, const NetFrame *f);       /* sees what the NIC is about to send; may drain the netdev */
     bool (*nic_room)(NetHook *h);                         /* false: the hook still blocks the lane */
@@ -63,11 +69,12 @@ void net_chain_free(NetChain *c);
 
 /* From below the filters to the receiver: offloads converted, link and receiver's room obeyed, run state not. */
 NetResult net_chain_deliver(NetChain *c, NetLaneId lane, const NetFrame *f);
-/* Goes on with a frame behind filter `f` (in the direction of the lane). */
+/* Goes on with a frame behind filter `f` (in the direction of the lane); NULL: before all of them. */
 NetResult net_chain_pass_on(NetChain *c, NetLaneId lane, const NetFilter *f, const NetFrame *frame);
 void net_chain_set_hook(NetChain *c, NetHook *h);
 /* The lane's receiver may have room: what waits, then the filters, then the sender.  Main loop. */
 void net_chain_room(NetChain *c, NetLaneId lane);
+bool net_chain_flush_held(NetChain *c, NetLaneId lane); /* only what the lane keeps; false: it still does */
 void net_chain_room_soon(NetChain *c, NetLaneId lane); /* from the main loop, a little later */
 void net_chain_flush_filters(NetChain *c);             /* held packets go on now */
 bool net_chain_is_busy(NetChain *c);                   /* half frames, or frames to the host that wait */

@@ -7,12 +7,6 @@
 
 #include "chain.h"
 
-typedef enum NetVerdict {
-    NET_PASS,    /* go on */
-    NET_TAKEN,   /* the filter has it: it copied it and passes it on later, or counted it as dropped */
-    NET_REFUSED, /* no room: the lane keeps it and asks again after net_chain_room() */
-} NetVerdict;
-
 typedef struct NetFilterOps {
     bool (*setup)(NetFilter *f, GError **errp);
     void (*cleanup)(NetFilter *f, NetQueue left[NET_LANES]); /* what it still holds goes into `left` */

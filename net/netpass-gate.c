@@ -52,11 +52,39 @@ static void gate_pump(NetpassPort *np)
 }
 
 /* ---- opening ---- */
+/* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
+ * its place among the source's; one behind it was sent after the network had turned, and our own copy stands where it was
+ * sent. */
+static void sort_twins(NetpassPort *np)
+{
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while ((e = net_queue_next(&np->own.queue, &at))) {
+        if (!netpass_pairs_local(np->pairs, &e->frame, e->time_ns)) {
+            e->tag = np;
+            np->duplicate++;
+        }
+    }
+    while ((e = netpass_cache_head(&np->shared))) {
+        if (!netpass_pairs_source(np->pairs, &e->frame, e->time_ns)) {
+            np->duplicate++;
+        } else if (!netpass_cache_push(&np->cache, &e->frame, e->seq, e->time_ns)) {
+            np->refused++;
+        }
+        netpass_cache_pop(&np->shared);
+    }
+}
+
 static void gate_open(NetpassPort *np)
 {
+    NetPort *netdev = np->chain->netdev;
+
     if (np->is_open) {
         return;
     }
+    netdev->ops->drain(netdev);
+    sort_twins(np);
     np->is_open = true;
     np->opened_ns = time_monotonic_ns();
     TRACE(netpass_gate_open, "%s: %" PRId64 " us, %" PRIu64 " own frames", np->id,
@@ -82,7 +110,7 @@ static void gate_deadline(void *opaque)
 }
 
 /* ---- the netdev ---- */
-static bool gate_arrives(NetHook *h, const NetFrame *f)
+static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
     int64_t now = time_monotonic_ns();
@@ -90,37 +118,35 @@ static bool gate_arrives(NetHook *h, const NetFrame *f)
     if (np->state == NETPASS_GATE && !np->has_transmitted) {
         netpass_pairs_flooded(np->pairs, f, now);
         np->flooded++;
-        return false;
+        return NET_TAKEN;
     }
-    if (np->pass->has_peer && (netpass_is_echo(np, f) || !netpass_pairs_local(np->pairs, f, now))) {
+    if (np->state == NETPASS_DONE && !np->pass->has_peer) {
+        return NET_PASS;
+    }
+    if (!netpass_cache_has_room(&np->own, f->size)) {
+        return NET_REFUSED;
+    }
+    if (np->pass->has_peer && (netpass_is_echo(np, f) || (np->is_open && !netpass_pairs_local(np->pairs, f, now)))) {
         np->duplicate++;
-        return false;
+        return NET_TAKEN;
     }
-    return true;
+    netpass_cache_push(&np->own, f, 0, now);
+    if (np->is_open) {
+        np->state = NETPASS_DRAIN;
+        gate_pump(np);
+    }
+    return NET_TAKEN;
 }
 
 static NetResult gate_to_guest(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
 
-    if (np->state == NETPASS_GATE && !np->has_transmitted) {
+    if (np->state == NETPASS_GATE) {
         np->flooded++; /* a filter had it since before the load */
         return NET_DONE;
     }
-    if (np->state == NETPASS_DONE) {
-        if (!np->chain->world->is_running) {
-            return NET_NO_ROOM;
-        }
-        if (net_chain_deliver(np->chain, NET_TO_GUEST, f) == NET_DONE) {
-            return NET_DONE;
-        }
-        np->state = NETPASS_DRAIN;
-    }
-    if (!netpass_cache_push(&np->own, f, 0, time_monotonic_ns())) {
-        return NET_NO_ROOM;
-    }
-    netpass_pump(np, false);
-    return NET_DONE;
+    return np->chain->world->is_running ? net_chain_deliver(np->chain, NET_TO_GUEST, f) : NET_NO_ROOM;
 }
 
 /* Before the first frame leaves: all that waits in the netdev came while the network could not know us. */
@@ -154,6 +180,7 @@ static void gate_gone(NetHook *h)
     }
     netpass_cache_clear(&np->cache);
     netpass_cache_clear(&np->own);
+    netpass_cache_clear(&np->shared);
     np->state = NETPASS_DONE;
     netpass_detach(np);
 }
@@ -313,6 +340,7 @@ static void gate_started(HandoffPart *part)
     if (!n->is_active) {
         return;
     }
+    n->is_started = true;
     each_gated(n, begin);
     loop_timer_set(n->gate, time_monotonic_ns() + gate_ms * NS_PER_MS);
     markers_due(n);
@@ -326,6 +354,11 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
 
     np->forwarded++;
     np->late += np->is_open;
+    if (np->source_saw && !np->is_open && netpass_pairs_is_shared(np->pairs, &f->frame) &&
+        netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
+        np->unacked += net_queue_cost(f->frame.size);
+        return;
+    }
     if (!netpass_pairs_source(np->pairs, &f->frame, received)) {
         np->duplicate++;
     } else if (!netpass_cache_push(&np->cache, &f->frame, f->seq, now)) {
@@ -340,9 +373,13 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
 {
     int64_t now = time_monotonic_ns();
     uint64_t refused = np->refused;
+    NetPort *netdev = np->chain ? np->chain->netdev : NULL;
     GError *err = NULL;
     NetpassFrame f;
 
+    if (np->is_open && netdev) {
+        netdev->ops->drain(netdev); /* our copy of what was sent since the network turned is the one in its place */
+    }
     for (uint32_t i = 0; i < m->frames; i++) {
         if (!netpass_get_frame(r, &f, &err)) {
             netpass_message_bad(np->pass, err);
@@ -404,6 +441,9 @@ void netpass_gate_peer_gone(Netpass *n)
 {
     loop_timer_cancel(n->markers);
     each_gated(n, tail_cut);
+    if (n->is_started) {
+        n->is_active = false;
+    }
 }
 
 static void give_back(NetpassPort *np)

@@ -283,7 +283,7 @@ static void source_gone(NetHook *h)
 
 /* ---- freeze ---- */
 /* What the netdev's lane still had is number 1 and up; then its own frame that found no room, and all that comes. */
-static void harvest(NetpassPort *np)
+static void harvest(NetpassPort *np, NetpassPort *before)
 {
     NetChain *c = np->chain;
     NetQueue *rest = &c->lane[NET_TO_GUEST].segments;
@@ -294,6 +294,13 @@ static void harvest(NetpassPort *np)
         net_queue_pop(rest);
     }
     net_chain_flush_filters(c);
+    net_chain_flush_held(c, NET_TO_GUEST);
+    while (before && (e = netpass_cache_head(&before->own))) {
+        if (!e->tag) {
+            net_chain_pass_on(c, NET_TO_GUEST, NULL, &e->frame); /* through the filters, into our cache */
+        }
+        netpass_cache_pop(&before->own);
+    }
     net_chain_room(c, NET_TO_GUEST);
 }
 
@@ -312,22 +319,24 @@ static void move_frames(NetpassCache *from, NetpassCache *to)
 }
 
 /* The guest moves on before it had room for all that an earlier handoff brought. */
-static void inherit(NetpassPort *np, GPtrArray *old)
+static NetpassPort *inherit(NetpassPort *np, GPtrArray *old)
 {
     for (unsigned i = 0; i < old->len; i++) {
         NetpassPort *before = old->pdata[i];
 
         if (before->chain == np->chain && before->chain) {
             move_frames(&before->cache, &np->cache);
-            move_frames(&before->own, &np->cache);
+            move_frames(&before->shared, &np->cache);
             netpass_detach(before);
+            return before;
         }
     }
+    return NULL;
 }
 
 static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
 {
-    NetpassPort *np;
+    NetpassPort *np, *before;
 
     if (n->ports->len >= NETPASS_NETDEVS_MAX) {
         return;
@@ -344,10 +353,10 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
     np->end = net_defer_new(source_end, np);
     np->drops_before = p->ops->kernel_drops ? p->ops->kernel_drops(p) : -1;
     np->state = NETPASS_HOLD;
-    inherit(np, opaque);
+    before = inherit(np, opaque);
     p->chain->is_frozen = true;
     net_chain_set_hook(p->chain, &np->hook);
-    harvest(np);
+    harvest(np, before);
 }
 
 static void source_freeze(HandoffPart *part)
@@ -491,6 +500,9 @@ static void tail_cut(NetpassPort *np)
 void netpass_source_peer_gone(Netpass *n)
 {
     each_captured(n, tail_cut);
+    if (n->is_tail_done) {
+        n->is_active = false; /* the next handoff is asked anew whether netpass is wanted */
+    }
 }
 
 /* What the destination held and gives back goes behind what we kept, unless we have it too. */

@@ -47,6 +47,7 @@ NetpassPort *netpass_port_new(Netpass *n, const char *id, NetChain *c)
     np->source_lost = UINT64_MAX;
     netpass_cache_init(&np->cache, &n->total, netpass_bytes_max(c));
     netpass_cache_init(&np->own, &n->total, netpass_bytes_max(c));
+    netpass_cache_init(&np->shared, &n->total, netpass_bytes_max(c));
     g_ptr_array_add(n->ports, np);
     return np;
 }
@@ -58,6 +59,7 @@ static void port_free(void *opaque)
     netpass_detach(np);
     netpass_cache_clear(&np->cache);
     netpass_cache_clear(&np->own);
+    netpass_cache_clear(&np->shared);
     netpass_pairs_free(np->pairs);
     net_defer_free(np->flush);
     net_defer_free(np->end);
@@ -101,7 +103,7 @@ void netpass_clear(Netpass *n)
     }
     g_ptr_array_unref(n->ports);
     n->ports = ports_new();
-    n->is_active = n->is_tail_done = false;
+    n->is_active = n->is_tail_done = n->is_started = false;
     n->unknown_netdevs = n->unknown_frames = n->bad_messages = 0;
 }
 
@@ -113,17 +115,32 @@ bool netpass_is_echo(const NetpassPort *np, const NetFrame *f)
 }
 
 /* ---- into the guest ---- */
-static bool pump_cache(NetpassPort *np, NetpassCache *cache)
+static bool pump_cache(NetpassPort *np)
 {
     NetEntry *e;
 
-    while ((e = netpass_cache_head(cache))) {
+    while ((e = netpass_cache_head(&np->cache))) {
         if (net_chain_deliver(np->chain, NET_TO_GUEST, &e->frame) == NET_NO_ROOM) {
             return false;
         }
         np->injected++;
         np->unacked += net_queue_cost(e->frame.size);
-        netpass_cache_pop(cache);
+        netpass_cache_pop(&np->cache);
+    }
+    return true;
+}
+
+/* What came here goes through our filters, which have not seen it yet. */
+static bool pump_own(NetpassPort *np)
+{
+    NetEntry *e;
+
+    while ((e = netpass_cache_head(&np->own))) {
+        if (!e->tag && net_chain_pass_on(np->chain, NET_TO_GUEST, NULL, &e->frame) == NET_NO_ROOM) {
+            return false;
+        }
+        np->injected += !e->tag;
+        netpass_cache_pop(&np->own);
     }
     return true;
 }
@@ -144,7 +161,7 @@ static void drained(NetpassPort *np)
 
 static void pump_all(NetpassPort *np)
 {
-    if (pump_cache(np, &np->cache) && np->state == NETPASS_DRAIN && pump_cache(np, &np->own)) {
+    if (pump_cache(np) && np->state == NETPASS_DRAIN && pump_own(np)) {
         drained(np);
     }
 }
@@ -270,7 +287,7 @@ static Json *port_report(const NetpassPort *np)
         {"captured-bytes", np->captured_bytes},
         {"forwarded", np->forwarded},
         {"injected", np->injected},
-        {"held", np->cache.queue.frames + np->own.queue.frames},
+        {"held", np->cache.queue.frames + np->own.queue.frames + np->shared.queue.frames},
         {"duplicate", np->duplicate},
         {"flooded", np->flooded},
         {"refused", np->refused},

@@ -41,7 +41,8 @@ typedef struct NetpassPort {
     bool seen, ended; /* source: the first marker came; END was sent */
     int64_t last_frame_ns;
 
-    NetpassCache own; /* destination: what its netdev received behind the gate */
+    NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries have a twin */
+    NetpassCache shared; /* destination: frames from the source, behind the first marker, that our netdev should have too */
     NetpassPairs *pairs;
     bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw;
     int64_t started_ns, opened_ns;
@@ -58,7 +59,7 @@ struct Netpass {
     GPtrArray *ports; /* of NetpassPort; the index is the number on the wire */
     NetpassTotal total;
     uint64_t nonce;
-    bool is_source, is_active, has_peer, is_tail_done;
+    bool is_source, is_active, has_peer, is_tail_done, is_started;
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
     LoopTimer *linger, *quiet;  /* source */
     LoopTimer *gate, *markers;  /* destination */

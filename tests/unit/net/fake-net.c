@@ -124,7 +124,7 @@ static void guest_frame(Lab *l, Side *from, const NetFrame *f)
     l->to_client++;
 }
 
-static void number_frame(Lab *l, uint8_t *data, bool is_group, uint32_t number)
+void lab_number_frame(uint8_t *data, bool is_group, uint32_t number)
 {
     memset(data, 0, LAB_FRAME);
     memcpy(data, GUEST_MAC, 6);
@@ -141,7 +141,7 @@ void lab_client(Lab *l, unsigned count)
     uint8_t data[LAB_FRAME];
 
     while (count--) {
-        number_frame(l, data, false, ++l->sent);
+        lab_number_frame(data, false, ++l->sent);
         client_frame(l, data);
     }
 }
@@ -151,7 +151,7 @@ void lab_broadcast(Lab *l, unsigned count)
     uint8_t data[LAB_FRAME];
 
     while (count--) {
-        number_frame(l, data, true, ++l->sent);
+        lab_number_frame(data, true, ++l->sent);
         client_frame(l, data);
     }
 }
@@ -161,7 +161,7 @@ void lab_client_same(Lab *l, unsigned count)
     uint8_t data[LAB_FRAME];
 
     while (count--) {
-        number_frame(l, data, false, UINT32_MAX);
+        lab_number_frame(data, false, UINT32_MAX);
         client_frame(l, data);
         l->sent++;
     }
@@ -177,7 +177,7 @@ static int netdev_read(Side *s)
         gsize size;
         const void *data = g_bytes_get_data(b, &size);
 
-        if (net_port_send(&s->netdev, &(NetFrame){.data = data, .size = size}) == NET_NO_ROOM) {
+        if (net_port_send(&s->fake, &(NetFrame){.data = data, .size = size}) == NET_NO_ROOM) {
             s->is_stopped = true;
             break;
         }
@@ -264,7 +264,12 @@ static void side_init(Lab *l, Side *s)
     s->inbox = net_defer_new(inbox_read, s);
     g_queue_init(&s->kernel);
     g_queue_init(&s->messages);
-    net_port_init(&s->netdev, "n0", &netdev_ops, s);
+    if (l->open) {
+        s->netdev = l->open(l, s - l->side);
+    } else {
+        s->netdev = &s->fake;
+        net_port_init(&s->fake, "n0", &netdev_ops, s);
+    }
     s->nic.is_nic = true;
     memcpy(s->nic.mac, GUEST_MAC, 6);
     net_port_init(&s->nic, "nic0", &nic_ops, s);
@@ -273,9 +278,8 @@ static void side_init(Lab *l, Side *s)
     net_world_use(NULL);
 }
 
-void lab_init(Lab *l, LabMode mode)
+static void lab_begin(Lab *l)
 {
-    *l = (Lab){.mode = mode, .max_bytes = 1 << 20, .gate_ms = 5000, .linger_ms = 5000};
     lab = l;
     handoff_set_engine(&engine);
     l->got = g_array_new(false, false, sizeof(uint32_t));
@@ -284,6 +288,18 @@ void lab_init(Lab *l, LabMode mode)
     side_init(l, &l->side[1]);
     net_world_set_running(&l->side[0].world, true);
     lab_settle();
+}
+
+void lab_init(Lab *l, LabMode mode)
+{
+    *l = (Lab){.mode = mode, .max_bytes = 1 << 20, .gate_ms = 5000, .linger_ms = 5000};
+    lab_begin(l);
+}
+
+void lab_init_over(Lab *l, NetPort *(*open)(Lab *l, unsigned side), void (*close)(Lab *l, unsigned side))
+{
+    *l = (Lab){.open = open, .close = close, .max_bytes = 1 << 20, .gate_ms = 5000, .linger_ms = 5000};
+    lab_begin(l);
 }
 
 static void unref_bytes(gpointer b)
@@ -298,7 +314,11 @@ void lab_clear(Lab *l)
 
         netpass_free(s->pass);
         net_port_destroy(&s->nic);
-        net_port_destroy(&s->netdev);
+        if (l->close) {
+            l->close(l, i);
+        } else {
+            net_port_destroy(&s->fake);
+        }
         net_defer_free(s->reader);
         net_defer_free(s->inbox);
         g_queue_clear_full(&s->kernel, unref_bytes);

@@ -15,7 +15,8 @@ typedef struct Lab Lab;
 typedef struct Side { /* one process: a netdev "n0", a NIC, its end of the handoff */
     Lab *lab;
     NetWorld world;
-    NetPort netdev, nic;
+    NetPort fake, nic;
+    NetPort *netdev;      /* &fake, or what lab->open() gave */
     Netpass *pass;
     GQueue kernel;        /* GBytes: arrived, not read yet */
     NetDefer *reader;
@@ -33,6 +34,8 @@ typedef enum LabMode { LAB_LEARN, LAB_MIRROR, LAB_FLOOD_UNKNOWN } LabMode;
 struct Lab {
     Side side[2];
     LabMode mode;
+    NetPort *(*open)(Lab *l, unsigned side); /* a real netdev instead; lab->close() removes it */
+    void (*close)(Lab *l, unsigned side);
     int learned;              /* side that the switch takes for the guest's; -1: unknown */
     bool no_markers;          /* the network swallows reverse ARP */
     unsigned lag;             /* client frames that wait on their way to side 0 until something else goes there */
@@ -44,6 +47,8 @@ struct Lab {
 };
 
 void lab_init(Lab *l, LabMode mode);
+void lab_init_over(Lab *l, NetPort *(*open)(Lab *l, unsigned side), void (*close)(Lab *l, unsigned side));
+void lab_number_frame(uint8_t *data, bool is_group, uint32_t number);
 void lab_clear(Lab *l);
 void lab_settle(void);                       /* until nothing moves any more; timers do not count */
 void lab_wait(bool (*done)(Lab *l), Lab *l); /* the same with timers, until done; fails after 10 s */
