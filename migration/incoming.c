@@ -443,7 +443,7 @@ bool incoming_start(Address *take, bool exit_on_error, GError **errp)
 
 void incoming_start_writer(Incoming *n)
 {
-    n->has_peer = channel_can_read(n->channel) && channel_is_socket(n->channel) && mig_cap(CAP_RETURN_PATH);
+    n->has_peer = channel_is_socket(n->channel);
     n->is_alone = !n->has_peer;
     if (n->has_peer) {
         n->writer = g_thread_new("incoming-writer", writer_thread, n);

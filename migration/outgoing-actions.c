@@ -68,7 +68,7 @@ static void open_channels(Outgoing *o)
         return;
     }
     if (!o->is_one_way && !channel_can_read(o->channel)) {
-        fail(&err, "%s: nothing can be read from it; switch capability 'return-path' off for a one-way stream",
+        fail(&err, "%s: nothing can be read from it, so nobody could answer; exec: and file: are one-way",
              channel_name(o->channel));
         outgoing_post_error(EV_ERROR, err);
         return;

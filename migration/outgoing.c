@@ -369,7 +369,7 @@ bool outgoing_start(Address *take, GError **errp)
     o->machine.attempt = (uint64_t)g_random_int() << 32 | g_random_int() | 1;
     o->interrupt = interrupt_new();
     o->address = take;
-    o->is_one_way = !mig_cap(CAP_RETURN_PATH) || take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
+    o->is_one_way = take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
     o->force = o->tail_counting = false;
     o->is_running = true;
     if (o->peer_pidfd >= 0) {

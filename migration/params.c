@@ -10,15 +10,14 @@
 
 static const struct {
     const char *name;
-    bool on; /* at first */
     int needs;
     const char *why;
 } caps[CAP__MAX] = {
-    [CAP_EVENTS] = {"events", false, -1, NULL},
-    [CAP_RETURN_PATH] = {"return-path", true, -1, NULL},
-    [CAP_PAUSE] = {"pause-before-switchover", false, -1, NULL},
-    [CAP_VALIDATE_UUID] = {"validate-uuid", false, -1, NULL},
-    [CAP_NETPASS] = {"netpass", false, CAP_RETURN_PATH, "the destination has to say when the guest runs"},
+    [CAP_EVENTS] = {"events", -1, NULL},
+    [CAP_RETURN_PATH] = {"return-path", -1, NULL},
+    [CAP_PAUSE] = {"pause-before-switchover", -1, NULL},
+    [CAP_VALIDATE_UUID] = {"validate-uuid", -1, NULL},
+    [CAP_NETPASS] = {"netpass", CAP_RETURN_PATH, "the destination has to say when the guest runs"},
 };
 
 static const struct {
@@ -41,7 +40,7 @@ static const struct {
     [PARAM_TAIL_DEADLINE] = {"tail-deadline-ms", 5000, 1, 3600000},
 };
 
-static _Atomic uint32_t cap_bits = 1u << CAP_RETURN_PATH;
+static _Atomic uint32_t cap_bits;
 static _Atomic uint64_t values[PARAM__MAX]; /* plus 1; 0: not set */
 
 bool mig_cap(MigCap cap)
