@@ -267,8 +267,10 @@ static void do_row(Outgoing *o, const MachineRow *row)
     g_mutex_lock(&o->lock);
     state = row->next == MACHINE_KEEP ? o->published : row->next;
     g_mutex_unlock(&o->lock);
-    if (!at_rest(state) && state != MIG_COMPLETED && state != MIG_PARKED && state != MIG_KEPT && state != MIG_UNSURE) {
-        outgoing_emit(state); /* a beginning is told before, an end after */
+    /* A beginning is told before, an end after; so is a pause, which says that the guest stands still. */
+    if (!at_rest(state) && state != MIG_COMPLETED && state != MIG_PARKED && state != MIG_KEPT && state != MIG_UNSURE &&
+        state != MIG_PRE_SWITCHOVER) {
+        outgoing_emit(state);
         outgoing_act(o, row->action);
     } else {
         outgoing_act(o, row->action);
