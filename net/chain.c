@@ -178,6 +178,14 @@ static NetVerdict ask_hook(NetChain *c, NetLaneId lane, const NetFrame *f)
     return h->arrives(h, f);
 }
 
+/* Before a guest comes to us nothing is for it: were it kept, a switch would still be busy with old copies at the start. */
+static bool is_early(const NetChain *c)
+{
+    const NetWorld *w = c->world;
+
+    return !c->hook && !w->is_running && w->is_expecting && w->is_expecting();
+}
+
 NetResult net_port_send(NetPort *p, const NetFrame *f)
 {
     NetChain *c = net_chain_of(p);
@@ -190,6 +198,10 @@ NetResult net_port_send(NetPort *p, const NetFrame *f)
     }
     if (!c->netdev->peer || !net_port_link_is_up(p)) {
         c->dropped_link++;
+        return NET_DONE;
+    }
+    if (lane == NET_TO_GUEST && is_early(c)) {
+        c->dropped_early++;
         return NET_DONE;
     }
     verdict = ask_hook(c, lane, f);

@@ -46,6 +46,7 @@ typedef struct NetLane {
 typedef struct NetWorld { /* all ports of a machine; tests make two */
     GPtrArray *ports;
     bool is_running;
+    bool (*is_expecting)(void); /* the guest is still elsewhere: what comes here are copies of what it gets there */
 } NetWorld;
 
 struct NetChain {
@@ -55,7 +56,7 @@ struct NetChain {
     NetHook *hook;
     NetLane lane[NET_LANES];
     bool is_frozen;     /* filters hold nothing back: a handoff is on */
-    uint64_t dropped_link, dropped_malformed, delivered[NET_LANES];
+    uint64_t dropped_link, dropped_malformed, dropped_early, delivered[NET_LANES];
 };
 
 NetWorld *net_world(void);            /* of ports made from now on */

@@ -14,8 +14,14 @@ static void run_state_changed(bool is_running, RunState s, void *opaque)
     net_world_set_running(opaque, is_running);
 }
 
+static bool is_expecting(void)
+{
+    return runstate_get() == RUN_STATE_INMIGRATE;
+}
+
 void net_init(void)
 {
+    net_world()->is_expecting = is_expecting;
     runstate_notify(STATE_ORDER_NET, run_state_changed, net_world());
     netpass_init();
     net_announce_init();

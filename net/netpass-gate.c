@@ -354,8 +354,7 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
 
     np->forwarded++;
     np->late += np->is_open;
-    if (np->source_saw && !np->is_open && netpass_pairs_is_shared(np->pairs, &f->frame) &&
-        netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
+    if (np->source_saw && !np->is_open && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
         np->unacked += net_queue_cost(f->frame.size);
         return;
     }

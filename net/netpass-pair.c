@@ -86,14 +86,9 @@ static bool is_for_us(const NetpassPairs *p, const NetFrame *f)
     return f->size >= 6 && !memcmp(f->data, p->mac, 6);
 }
 
-bool netpass_pairs_is_shared(const NetpassPairs *p, const NetFrame *f)
-{
-    return p->is_mirror || !is_for_us(p, f);
-}
-
 static bool may_have_twin(NetpassPairs *p, const NetFrame *f, const Pair *e, int64_t time_ns)
 {
-    if (netpass_pairs_is_shared(p, f)) {
+    if (p->is_mirror || !is_for_us(p, f)) {
         return true;
     }
     if (e->from_source <= 1 && e->from_here <= 1 && ABS(time_ns - e->time_ns) <= PROOF_NS) {

@@ -13,9 +13,6 @@ typedef struct NetpassPairs NetpassPairs;
 NetpassPairs *netpass_pairs_new(uint64_t key, const uint8_t mac[6]);
 void netpass_pairs_free(NetpassPairs *p);
 
-/* Does the network show such a frame to both ports? */
-bool netpass_pairs_is_shared(const NetpassPairs *p, const NetFrame *f);
-
 /* True: deliver it; false: its twin was delivered.  time_ns: when it was received, on this host's clock. */
 bool netpass_pairs_source(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns);

@@ -42,7 +42,7 @@ typedef struct NetpassPort {
     int64_t last_frame_ns;
 
     NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries have a twin */
-    NetpassCache shared; /* destination: frames from the source, behind the first marker, that our netdev should have too */
+    NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */
     NetpassPairs *pairs;
     bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw;
     int64_t started_ns, opened_ns;

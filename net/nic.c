@@ -122,8 +122,8 @@ static void info_netdev(GString *out, NetPort *netdev)
         info_filters(out, c);
     }
     g_string_append_printf(out, "   frames: to guest=%" PRIu64 ",to host=%" PRIu64 ",without link=%" PRIu64
-                           ",malformed=%" PRIu64 "\n", c->delivered[NET_TO_GUEST], c->delivered[NET_TO_HOST],
-                           c->dropped_link, c->dropped_malformed);
+                           ",malformed=%" PRIu64 ",early=%" PRIu64 "\n", c->delivered[NET_TO_GUEST], c->delivered[NET_TO_HOST],
+                           c->dropped_link, c->dropped_malformed, c->dropped_early);
 }
 
 static void info_nics(NetPort *p, void *opaque)
