@@ -121,13 +121,15 @@ bool hello_answer_check(StateReader *r, Hello *ret, GError **errp)
     return check_version(r, errp) && state_get_be64(r, &ret->attempt, errp) && get_process(r, ret, errp);
 }
 
-int hello_pidfd(const Hello *h)
+bool hello_is_same_host(const Hello *h)
 {
     char host[HOST_ID_SIZE];
 
     host_id(host);
-    if (!host[0] || memcmp(host, h->host, sizeof(host)) || (int)h->pid <= 0) {
-        return -1;
-    }
-    return syscall(SYS_pidfd_open, (int)h->pid, 0);
+    return host[0] && !memcmp(host, h->host, sizeof(host));
+}
+
+int hello_pidfd(const Hello *h)
+{
+    return hello_is_same_host(h) && (int)h->pid > 0 ? syscall(SYS_pidfd_open, (int)h->pid, 0) : -1;
 }

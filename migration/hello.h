@@ -21,5 +21,6 @@ void hello_put(StateWriter *w, uint64_t attempt);
 bool hello_check(StateReader *r, Hello *ret, GError **errp);
 void hello_answer_put(StateWriter *w, uint64_t attempt);
 bool hello_answer_check(StateReader *r, Hello *ret, GError **errp);
+bool hello_is_same_host(const Hello *h); /* then both read the same monotonic clock, too */
 /* A pidfd of the process that said so, or -1: another host, or gone. */
 int hello_pidfd(const Hello *h);
