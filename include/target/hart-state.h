@@ -107,6 +107,7 @@ typedef struct Hart {
     uint64_t x_sink;         /* x[32]: where writes to x0 go */
 
     _Atomic uint32_t lines;
+    bool timer_due;          /* when last looked: time >= stimecmp */
     Timer *timer;            /* kicks a running hart at stimecmp */
     _Atomic int64_t deadline_ns, armed_ns; /* of stimecmp; when the timer fires: never later, maybe earlier */
 
@@ -172,6 +173,16 @@ static inline bool hart_has_interrupt(Hart *h) /* pending and enabled, if not gl
 static inline void hart_recheck(Hart *h)
 {
     atomic_fetch_or_explicit(&h->exit, EXIT_IRQ, memory_order_relaxed);
+}
+/* The same, if one of the interrupts that are known to be pending is enabled.  A line says so itself when it rises, and
+ * stimecmp's timer when it expires (timer_due then remembers it for the day it is unmasked). */
+static inline void hart_recheck_pending(Hart *h)
+{
+    uint64_t known = atomic_load_explicit(&h->lines, memory_order_relaxed) | h->st.mip | (uint64_t)h->timer_due << MIP_STIP;
+
+    if (known & h->st.mie) {
+        hart_recheck(h);
+    }
 }
 /* Virtual time at which stimecmp is reached; TIMER_NEVER: not used. */
 int64_t hart_timer_deadline(const Hart *h);

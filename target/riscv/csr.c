@@ -122,7 +122,7 @@ static void set_status(Hart *h, uint64_t v, uint64_t mask)
     }
     h->st.mstatus = v;
     tlb_update_context(h);
-    hart_recheck(h);
+    hart_recheck_pending(h);
 }
 
 static uint64_t read_mstatus(Hart *h, unsigned number)
@@ -170,13 +170,13 @@ static void write_sip(Hart *h, unsigned number, uint64_t v)
     uint64_t mask = h->st.mideleg & 1ull << MIP_SSIP;
 
     h->st.mip = (h->st.mip & ~mask) | (v & mask);
-    hart_recheck(h);
+    hart_recheck_pending(h);
 }
 
 static void write_mie(Hart *h, unsigned number, uint64_t v)
 {
     h->st.mie = v & (MIP_S | MIP_M);
-    hart_recheck(h);
+    hart_recheck_pending(h);
 }
 
 static uint64_t read_sie(Hart *h, unsigned number)
@@ -187,7 +187,7 @@ static uint64_t read_sie(Hart *h, unsigned number)
 static void write_sie(Hart *h, unsigned number, uint64_t v)
 {
     h->st.mie = (h->st.mie & ~h->st.mideleg) | (v & h->st.mideleg);
-    hart_recheck(h);
+    hart_recheck_pending(h);
 }
 
 static void write_mideleg(Hart *h, unsigned number, uint64_t v)
@@ -218,6 +218,7 @@ static void write_stvec(Hart *h, unsigned number, uint64_t v)
 static void write_stimecmp(Hart *h, unsigned number, uint64_t v)
 {
     h->st.stimecmp = v;
+    h->timer_due = false;
     hart_arm_timer(h);
     hart_recheck(h);
 }

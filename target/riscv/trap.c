@@ -90,7 +90,7 @@ bool hart_mret(Hart *h)
     h->st.priv = (uint8_t)to;
     h->st.pc = h->st.mepc;
     tlb_update_context(h);
-    hart_recheck(h);
+    hart_recheck_pending(h);
     return true;
 }
 
@@ -106,7 +106,7 @@ bool hart_sret(Hart *h)
     h->st.mstatus = s & ~(MSTATUS_SPP | MSTATUS_MPRV);
     h->st.pc = h->st.sepc;
     tlb_update_context(h);
-    hart_recheck(h);
+    hart_recheck_pending(h);
     return true;
 }
 
@@ -130,6 +130,7 @@ uint64_t hart_mip(Hart *h)
     if (has_stimecmp(h)) {
         bool due = h->st.stimecmp != UINT64_MAX && clock_timebase() >= h->st.stimecmp;
 
+        h->timer_due = due;
         mip = (mip & ~(1ull << MIP_STIP)) | (uint64_t)due << MIP_STIP;
     }
     return mip;
@@ -138,7 +139,7 @@ uint64_t hart_mip(Hart *h)
 bool hart_take_interrupt(Hart *h)
 {
     static const uint8_t order[] = {MIP_MEIP, MIP_MSIP, MIP_MTIP, MIP_SEIP, MIP_SSIP, MIP_STIP};
-    uint64_t pending = h->st.mie ? hart_mip(h) & h->st.mie : 0;
+    uint64_t pending = hart_mip(h) & h->st.mie; /* hart_mip() also notes timer_due */
     bool m_on = h->st.priv < PRIV_M || h->st.mstatus & MSTATUS_MIE;
     bool s_on = h->st.priv < PRIV_S || (h->st.priv == PRIV_S && h->st.mstatus & MSTATUS_SIE);
     uint64_t machine = m_on ? pending & ~h->st.mideleg : 0;

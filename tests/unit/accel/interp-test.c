@@ -434,7 +434,7 @@ static void test_litmus(void)
     put_code(RAM_BASE + 0x1000, mp_writer, G_N_ELEMENTS(mp_writer));
     put_code(RAM_BASE + 0x2000, mp_reader, G_N_ELEMENTS(mp_reader));
     clock_enable();
-    for (unsigned round = 0; round < 400; round++) {
+    for (unsigned round = 0; round < 200; round++) {
         bool is_sb = round & 1;
 
         memset(ram_ptr(DATA, 512), 0, 512);
