@@ -27,6 +27,7 @@ from topology import OneBridge, Stream                                          
 
 BOOT_SECONDS, FETCH_SECONDS = 300, 15
 REST_SECONDS = 1.0                  # of traffic between two handoffs
+RETRANSMISSION_MS = 195             # no time-out of TCP is shorter
 SEEN_MS = 4000                      # how far back the client is asked for arrivals
 
 
@@ -160,9 +161,11 @@ def table(moves):
     return '\n'.join([lines[0], '  ' + '-' * (len(lines[0]) - 2), *lines[1:]])
 
 
-def total(report, guest):
+def total(report, guest, moves):
     """One line per flow, over the whole run; and what of it is wrong."""
     lines, wrong = [], []
+    # A segment sent again shows as 200 ms of silence at least; on a busy machine that happens without any handoff too.
+    by_handoff = [m for m in moves if (longest_gap(m, 'request') or 0) > RETRANSMISSION_MS]
     for flow, name in (('echo', 'UDP to the guest and back'), ('from_guest', 'UDP from the guest')):
         counts = report[flow]
         lines.append(f'{name:26} {counts["sent"]} sent, {counts["lost"]} lost, {counts["duplicated"]} doubled, '
@@ -171,12 +174,14 @@ def total(report, guest):
     if not guest.is_bare:
         counts = report['request']
         lines.append(f'{"TCP request/response":26} {counts["done"]} answered, {counts["errors"]} wrong, '
-                     f'{counts["retransmissions"]} sent again')
+                     f'{counts["retransmissions"]} sent again' +
+                     (', none of them in a handoff (the machine was busy)'
+                      if counts['retransmissions'] and not by_handoff else ''))
         moved = (report['bulk_up']['bytes'] + report['bulk_down']['bytes']) / 1e6
         errors = report['bulk_up']['errors'] + report['bulk_down']['errors'] + (report['guest'] or {}).get('bulk_errors', 0)
         lines.append(f'{"TCP bulk, both ways":26} {moved:.1f} MB checked, {errors} bytes wrong')
         wrong += [f'TCP: {n} {w}' for n, w in ((counts['errors'] + errors, 'bytes wrong'),
-                                               (counts['retransmissions'], 'sent again')) if n]
+                                               (len(by_handoff), 'handoffs made it send again')) if n]
         wrong += [f'{flow} was closed: {report[flow]["closed"]}' for flow in ('request', 'bulk_up', 'bulk_down')
                   if report[flow]['closed']]
     return lines, wrong
@@ -219,7 +224,7 @@ def run(args, out):
 
 
 def show(out, guest, pair, report):
-    lines, wrong = total(report, guest)
+    lines, wrong = total(report, guest, pair.moves)
     print('\n' + table(pair.moves) + '\n\n  ' + '\n  '.join(lines))
     print(f'\n  {out}/last-handoff.svg shows the last one; the figures are beside it')
     if wrong:

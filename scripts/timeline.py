@@ -158,8 +158,8 @@ def draw_netpass(pic, y, netpass):
 
 
 def longest_gap(times, data):
-    """(from, to) of the longest silence that touches the pause."""
-    pairs = [(b - a, a, b) for a, b in zip(times, times[1:]) if b >= data['stop'] and a <= data['resume'] + 0.2]
+    """(from, to) of the longest silence that touches the pause or begins right behind it."""
+    pairs = [(b - a, a, b) for a, b in zip(times, times[1:]) if b >= data['stop'] and a <= data['resume'] + 0.02]
     return max(pairs)[1:] if pairs else None
 
 
