@@ -15,6 +15,7 @@
 
 #define GATE_MS_DEFAULT 100
 #define MARKER_NS (20 * NS_PER_MS) /* a marker that got no answer is sent again */
+#define TWIN_NS (50 * NS_PER_MS)   /* how long a frame that both ports get waits for our own copy */
 #define ACK_BYTES (64 * 1024)
 #define FRAME_MIN 14
 
@@ -52,6 +53,49 @@ static void gate_pump(NetpassPort *np)
 }
 
 /* ---- opening ---- */
+/* Frames of the source from behind the first marker, in order: ours was delivered; ours is on the way; there is none. */
+static void sort_shared(NetpassPort *np, bool all)
+{
+    int64_t patience = time_monotonic_ns() - TWIN_NS;
+    NetpassCache waiting;
+    NetEntry *e;
+
+    netpass_cache_init(&waiting, np->shared.total, np->shared.bytes_max);
+    for (; (e = netpass_cache_head(&np->shared)); netpass_cache_pop(&np->shared)) {
+        NetpassCache *to = &np->cache;
+
+        if (netpass_pairs_meet(np->pairs, &e->frame, e->time_ns)) {
+            np->duplicate++;
+            continue;
+        }
+        if (!all && e->time_ns > patience && netpass_pairs_expected(np->pairs, &e->frame)) {
+            to = &waiting;
+        } else {
+            netpass_pairs_source(np->pairs, &e->frame, e->time_ns);
+        }
+        np->refused += !netpass_cache_push(to, &e->frame, e->seq, e->time_ns);
+    }
+    np->shared = waiting;
+    if (waiting.queue.frames && !loop_timer_pending(np->pass->twins)) {
+        loop_timer_set(np->pass->twins, time_monotonic_ns() + TWIN_NS);
+    }
+}
+
+static void sort_in_time(NetpassPort *np)
+{
+    if (np->is_open) {
+        np->chain->netdev->ops->drain(np->chain->netdev); /* we may have slept longer than our copies */
+        sort_shared(np, false);
+        np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
+        gate_pump(np);
+    }
+}
+
+static void twins_due(void *opaque)
+{
+    each_gated(opaque, sort_in_time);
+}
+
 /* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
  * its place among the source's; one behind it was sent after the network had turned, and our own copy stands where it was
  * sent. */
@@ -66,14 +110,7 @@ static void sort_twins(NetpassPort *np)
             np->duplicate++;
         }
     }
-    while ((e = netpass_cache_head(&np->shared))) {
-        if (!netpass_pairs_source(np->pairs, &e->frame, e->time_ns)) {
-            np->duplicate++;
-        } else if (!netpass_cache_push(&np->cache, &e->frame, e->seq, e->time_ns)) {
-            np->refused++;
-        }
-        netpass_cache_pop(&np->shared);
-    }
+    sort_shared(np, false);
 }
 
 static void gate_open(NetpassPort *np)
@@ -354,7 +391,7 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
 
     np->forwarded++;
     np->late += np->is_open;
-    if (np->source_saw && !np->is_open && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
+    if ((np->source_saw || np->is_open) && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
         np->unacked += net_queue_cost(f->frame.size);
         return;
     }
@@ -396,6 +433,9 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
                     np->cache.bytes_max);
     }
     if (np->chain) {
+        if (np->is_open) {
+            sort_shared(np, false);
+        }
         np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
         gate_pump(np);
     }
@@ -431,8 +471,10 @@ static void tail_cut(NetpassPort *np)
         warn_report("netpass: netdev '%s': the source is gone before it could say that it has all frames", np->id);
         gate_open(np);
     }
-    if (np->state == NETPASS_DONE) {
-        netpass_detach(np);
+    if (np->is_open) {
+        sort_shared(np, true);
+        np->state = NETPASS_DRAIN;
+        netpass_pump(np, false);
     }
 }
 
@@ -483,6 +525,7 @@ void netpass_gate_setup(Netpass *n)
 
     n->gate = loop_timer_new(gate_deadline, n);
     n->markers = loop_timer_new(markers_due, n);
+    n->twins = loop_timer_new(twins_due, n);
     p->load = gate_load;
     p->give_back = gate_give_back;
     p->starting = gate_starting;

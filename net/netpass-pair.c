@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define WINDOW_NS (200 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
+#define WINDOW_NS (400 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
 #define PROOF_NS (3 * NS_PER_MS)    /* a single unicast frame on both ports within this proves a mirror */
 #define ENTRIES_MAX 65536
 
@@ -96,6 +96,24 @@ static bool may_have_twin(NetpassPairs *p, const NetFrame *f, const Pair *e, int
         p->is_mirror = true;
         return true;
     }
+    return false;
+}
+
+bool netpass_pairs_expected(const NetpassPairs *p, const NetFrame *f)
+{
+    return p->is_mirror || (f->data[0] & 1);
+}
+
+bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
+{
+    Pair *e = lookup(p, f, time_ns);
+
+    e->from_source++;
+    if (!e->flooded && e->balance < 0 && may_have_twin(p, f, e, time_ns)) {
+        e->balance++;
+        return true;
+    }
+    e->from_source--;
     return false;
 }
 

@@ -100,6 +100,7 @@ void netpass_clear(Netpass *n)
         loop_timer_cancel(n->quiet);
         loop_timer_cancel(n->gate);
         loop_timer_cancel(n->markers);
+        loop_timer_cancel(n->twins);
     }
     g_ptr_array_unref(n->ports);
     n->ports = ports_new();
@@ -366,6 +367,7 @@ void netpass_free(Netpass *n)
     loop_timer_free(n->quiet);
     loop_timer_free(n->gate);
     loop_timer_free(n->markers);
+    loop_timer_free(n->twins);
     g_ptr_array_unref(n->ports);
     g_free(n);
 }

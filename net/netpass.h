@@ -62,7 +62,7 @@ struct Netpass {
     bool is_source, is_active, has_peer, is_tail_done, is_started;
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
     LoopTimer *linger, *quiet;  /* source */
-    LoopTimer *gate, *markers;  /* destination */
+    LoopTimer *gate, *markers, *twins; /* destination */
 };
 
 Netpass *netpass_new(NetWorld *w); /* one for the machine, more for tests */
