@@ -15,6 +15,7 @@
 
 #define GATE_MS_DEFAULT 100
 #define MARKER_NS (20 * NS_PER_MS) /* a marker that got no answer is sent again */
+#define PAIRING_NS (400 * NS_PER_MS) /* after the channel has gone: our copy of what it brought last */
 #define TWIN_NS (50 * NS_PER_MS)   /* how long a frame that both ports get waits for our own copy */
 #define ACK_BYTES (64 * 1024)
 #define FRAME_MIN 14
@@ -91,9 +92,25 @@ static void sort_in_time(NetpassPort *np)
     }
 }
 
+static void stop_pairing(NetpassPort *np)
+{
+    if (np->is_open) {
+        sort_shared(np, true);
+        np->state = NETPASS_DRAIN;
+        gate_pump(np); /* lets go when all is in */
+    }
+}
+
 static void twins_due(void *opaque)
 {
-    each_gated(opaque, sort_in_time);
+    Netpass *n = opaque;
+
+    each_gated(n, sort_in_time);
+    if (!netpass_is_pairing(n)) {
+        each_gated(n, stop_pairing);
+    } else if (!n->has_peer) {
+        loop_timer_set(n->twins, MIN(time_monotonic_ns() + TWIN_NS, n->pairs_until_ns));
+    }
 }
 
 /* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
@@ -157,13 +174,13 @@ static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
         np->flooded++;
         return NET_TAKEN;
     }
-    if (np->state == NETPASS_DONE && !np->pass->has_peer) {
+    if (np->state == NETPASS_DONE && !netpass_is_pairing(np->pass)) {
         return NET_PASS;
     }
     if (!netpass_cache_has_room(&np->own, f->size)) {
         return NET_REFUSED;
     }
-    if (np->pass->has_peer && (netpass_is_echo(np, f) || (np->is_open && !netpass_pairs_local(np->pairs, f, now)))) {
+    if (netpass_is_pairing(np->pass) && (netpass_is_echo(np, f) || (np->is_open && !netpass_pairs_local(np->pairs, f, now)))) {
         np->duplicate++;
         return NET_TAKEN;
     }
@@ -471,19 +488,16 @@ static void tail_cut(NetpassPort *np)
         warn_report("netpass: netdev '%s': the source is gone before it could say that it has all frames", np->id);
         gate_open(np);
     }
-    if (np->is_open) {
-        sort_shared(np, true);
-        np->state = NETPASS_DRAIN;
-        netpass_pump(np, false);
-    }
 }
 
 void netpass_gate_peer_gone(Netpass *n)
 {
+    n->pairs_until_ns = time_monotonic_ns() + PAIRING_NS;
     loop_timer_cancel(n->markers);
     each_gated(n, tail_cut);
     if (n->is_started) {
         n->is_active = false;
+        loop_timer_set(n->twins, time_monotonic_ns() + TWIN_NS);
     }
 }
 

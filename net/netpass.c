@@ -105,7 +105,13 @@ void netpass_clear(Netpass *n)
     g_ptr_array_unref(n->ports);
     n->ports = ports_new();
     n->is_active = n->is_tail_done = n->is_started = false;
+    n->pairs_until_ns = 0;
     n->unknown_netdevs = n->unknown_frames = n->bad_messages = 0;
+}
+
+bool netpass_is_pairing(const Netpass *n)
+{
+    return n->has_peer || time_monotonic_ns() < n->pairs_until_ns;
 }
 
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f)
@@ -154,7 +160,7 @@ static void drained(NetpassPort *np)
     } else {
         np->state = NETPASS_DONE; /* the hook stays: stragglers and twins may come while the source is there */
         np->chain->is_frozen = false;
-        if (!np->pass->has_peer) {
+        if (!netpass_is_pairing(np->pass)) {
             netpass_detach(np);
         }
     }

@@ -60,6 +60,7 @@ struct Netpass {
     NetpassTotal total;
     uint64_t nonce;
     bool is_source, is_active, has_peer, is_tail_done, is_started;
+    int64_t pairs_until_ns; /* destination, without a peer: twins may still come */
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
     LoopTimer *linger, *quiet;  /* source */
     LoopTimer *gate, *markers, *twins; /* destination */
@@ -78,6 +79,7 @@ NetpassPort *netpass_port_of(NetHook *h);
 void netpass_pump(NetpassPort *np, bool by_force);
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
 void netpass_detach(NetpassPort *np);
+bool netpass_is_pairing(const Netpass *n); /* destination: twins may come */
 void netpass_send(Netpass *n, StateWriter *w);
 void netpass_message_bad(Netpass *n, GError *err);
 uint64_t netpass_bytes_max(const NetChain *c);
