@@ -28,6 +28,20 @@ static void test_no_member_is_forgotten(void)
     g_assert_null(missing);
 }
 
+static void test_wire_format_is_the_agreed_one(void)
+{
+    const char *source = g_getenv("BATON_SOURCE");
+    g_autofree char *path = g_build_filename(source ? source : ".", "tests", "data", "vmstate", "cpu.txt", NULL);
+    g_autofree char *now = vmstate_describe_text(rv64_cpu_type.state), *then = NULL;
+
+    if (g_getenv("BATON_REGENERATE")) {
+        g_assert_true(g_file_set_contents(path, now, -1, NULL));
+        return;
+    }
+    g_assert_true(g_file_get_contents(path, &then, NULL, NULL));
+    g_assert_cmpstr(now, ==, then);
+}
+
 static void test_comes_back_as_it_was(void)
 {
     Hart *h = fixture_up(2, NULL);
@@ -224,6 +238,7 @@ int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
     g_test_add_func("/target/hart/no_member_is_forgotten", test_no_member_is_forgotten);
+    g_test_add_func("/target/hart/wire_format_is_the_agreed_one", test_wire_format_is_the_agreed_one);
     g_test_add_func("/target/hart/comes_back_as_it_was", test_comes_back_as_it_was);
     g_test_add_func("/target/hart/impossible_state_is_refused", test_impossible_state_is_refused);
     g_test_add_func("/target/csr/fields_read_back_what_was_kept", test_fields_read_back_what_was_kept);
