@@ -14,12 +14,21 @@
 #include "util/error.h"
 #include "util/loop.h"
 
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
 static bool bad(Incoming *n, GError **errp, const char *what)
 {
     return fail(errp, "%s: %s", channel_name(n->channel), what);
+}
+
+/* Until the device state is here, other work of this host comes first; from then on every moment counts. */
+static void be_patient(bool on)
+{
+    struct sched_param none = {0};
+
+    sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none);
 }
 
 /* ---- state ---- */
@@ -67,6 +76,7 @@ static bool take_package(Incoming *n, unsigned number, const uint8_t *payload, G
     uint32_t size = load_be32(payload);
     g_autofree uint8_t *data = NULL;
 
+    be_patient(false);
     if (size > PACKAGE_MAX) {
         return bad(n, errp, "the device state is too long");
     }
@@ -334,6 +344,7 @@ void *incoming_thread(void *opaque)
     bool over = false;
 
     if (open_channel(n, &err)) {
+        be_patient(true);
         while (!over && n->machine.state != IN_REFUSED && take_element(n, &over, &err)) {
         }
     }

@@ -19,10 +19,13 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#define PREFAULT_NICE 5
 #define PREFAULT_PIECE (64ull << 20)
 #define QUEUE_BYTES_MAX (512u << 20)
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
@@ -390,6 +393,7 @@ void incoming_act(Incoming *n, int action, int before)
 /* ---- memory ---- */
 static void *prefault_thread(void *opaque)
 {
+    setpriority(PRIO_PROCESS, gettid(), PREFAULT_NICE); /* of this thread only; it ends with its work */
     for (unsigned i = 0; i < ram_count(); i++) {
         RamBlock *b = ram_block(i);
 

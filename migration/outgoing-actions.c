@@ -15,9 +15,19 @@
 #include "util/loop.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 
 #define LIMIT_SLICE_MS 50
+
+/* While rounds are sent, the guest comes first: we do not push a hart off its processor when a socket has room.  In the
+ * pause nobody comes before us. */
+static void be_patient(bool on)
+{
+    struct sched_param none = {0};
+
+    sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none);
+}
 
 static void post_failure(Outgoing *o, GError *err)
 {
@@ -197,6 +207,7 @@ static void first_round(Outgoing *o)
     g_mutex_unlock(&o->lock);
     o->ram = ram_send_new(o->out, o->is_one_way);
     o->ram->between = between;
+    be_patient(true);
     if (!send_setup_states(o, &err) || !ram_send_start(o->ram, &err)) {
         post_failure(o, err);
         return;
@@ -236,6 +247,7 @@ static void stop_guest(void *opaque)
 
 static void freeze(Outgoing *o)
 {
+    be_patient(false);
     loop_call_wait(stop_guest, o);
 }
 
