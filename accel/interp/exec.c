@@ -4,12 +4,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "accel/interp/blocks.h"
 #include "target/insn-math.h"
-#include "util/log.h"
 
 #include <sched.h>
 #include <string.h>
-
-typedef uint64_t __attribute__((may_alias, aligned(1))) Any64;
 
 /* ---- operands ---- */
 #define RD x[op->rd]

@@ -318,7 +318,7 @@ static bool has_dropped(Hart *h, uint32_t wanted)
 static void wait_dropped(Hart *h, uint32_t wanted)
 {
     for (unsigned spins = 0; spins < 200 && !has_dropped(h, wanted); spins++) {
-        __builtin_ia32_pause();
+        atomic_signal_fence(memory_order_seq_cst); /* usually over within a microsecond */
     }
     if (has_dropped(h, wanted)) {
         return;
