@@ -506,11 +506,11 @@ bool incoming_cont(GError **errp, bool *ret_handled)
     }
 }
 
-bool incoming_is_live(void)
+bool incoming_has_source(void)
 {
     int s = incoming.machine.state;
 
-    return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED;
+    return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !incoming.is_alone;
 }
 
 bool incoming_wait_finished(int64_t deadline_ns, GError **errp)

@@ -14,7 +14,7 @@ bool incoming_is_expected(void);      /* nothing was started yet */
 bool incoming_cont(GError **errp, bool *ret_handled);
 bool incoming_send_message(const char *part, const void *data, size_t size); /* false: no source */
 void incoming_tail_done(void);
-bool incoming_is_live(void);           /* a guest came and its tail is still on the way */
+bool incoming_has_source(void);        /* a guest is on its way, or its tail */
 /* Until what came in is wholly here (so that it can be handed on). */
 bool incoming_wait_finished(int64_t deadline_ns, GError **errp);
 void incoming_report(Json *info);      /* into query-migrate */

@@ -266,6 +266,9 @@ static void do_row(Outgoing *o, const MachineRow *row)
     o->by_cont = row->event == EV_CONT;
     g_mutex_lock(&o->lock);
     state = row->next == MACHINE_KEEP ? o->published : row->next;
+    if (state == MIG_HANDOVER && o->published == MIG_PARKED) {
+        state = MIG_PARKED; /* the manager has been told "completed" */
+    }
     g_mutex_unlock(&o->lock);
     /* A beginning is told before, an end after; so is a pause, which says that the guest stands still. */
     if (!at_rest(state) && state != MIG_COMPLETED && state != MIG_PARKED && state != MIG_KEPT && state != MIG_UNSURE &&
@@ -339,31 +342,34 @@ static void *migration_thread(void *opaque)
 }
 
 /* ---- from the main loop ---- */
-bool outgoing_start(Address *take, GError **errp)
+bool outgoing_may_start(GError **errp)
 {
     Outgoing *o = &outgoing;
-    g_autofree char *why = NULL;
     bool is_running;
 
     g_mutex_lock(&o->lock);
     is_running = o->is_running;
     g_mutex_unlock(&o->lock);
     if (is_running) {
-        address_free(take);
         return fail(errp, "a migration is under way");
+    }
+    if (o->machine.state == MIG_FINISHED || o->machine.state == MIG_RELEASED) {
+        return fail(errp, "the guest has been handed over");
+    }
+    return !o->is_frozen || fail(errp, "the guest is stopped since the last migration: 'cont' has to come first");
+}
+
+bool outgoing_start(Address *take, GError **errp)
+{
+    Outgoing *o = &outgoing;
+    g_autofree char *why = NULL;
+
+    if (!outgoing_may_start(errp)) {
+        address_free(take);
+        return false;
     }
     if (o->thread) {
         g_thread_join(o->thread);
-        o->thread = NULL;
-    }
-    if (o->machine.state != MIG_NONE && o->machine.state != MIG_SAVED && o->machine.state != MIG_CANCELLED &&
-        o->machine.state != MIG_FAILED) {
-        address_free(take);
-        return fail(errp, "the guest has been handed over");
-    }
-    if (o->is_frozen) {
-        address_free(take);
-        return fail(errp, "the guest is stopped since the last migration: 'cont' has to come first");
     }
     g_free(o->error);
     o->error = NULL;

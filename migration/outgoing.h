@@ -69,6 +69,7 @@ void outgoing_post_error(int event, GError *take); /* keeps the first cause */
 void outgoing_act(Outgoing *o, int action);        /* outgoing-actions.c */
 void *return_path_thread(void *opaque);            /* return-path.c */
 void outgoing_emit(int state);
+bool outgoing_may_start(GError **errp);
 bool outgoing_start(Address *take, GError **errp); /* main loop */
 bool outgoing_send_message(const char *part, const void *data, size_t size);
 void outgoing_tail_done(void);

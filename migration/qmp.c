@@ -110,6 +110,9 @@ static bool may_migrate(const Address *a, GError **errp)
 {
     RunState s = runstate_get();
 
+    if (!outgoing_may_start(errp)) {
+        return false;
+    }
     if (handoff_blocked(0)) {
         return fail(errp, "the guest cannot be migrated: %s", handoff_blocked(0));
     }
@@ -384,9 +387,10 @@ static bool quit_hook(void (*done)(void))
 }
 
 /* ---- what the parts see ---- */
+/* What came in has to be wholly here before it goes out again, so the two never mix. */
 static bool is_source(void)
 {
-    return outgoing.machine.state != MIG_NONE && !(outgoing.machine.state == MIG_FAILED && !outgoing.is_running);
+    return !incoming_has_source();
 }
 
 static bool engine_send(HandoffPart *p, const void *data, size_t size)
