@@ -18,6 +18,10 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#define LINK_WAIT_NS (2 * NS_PER_SEC)
+#define LINK_STEP_US 2000
 
 typedef struct Tap {
     Netdev nd;
@@ -294,6 +298,25 @@ static bool tap_configure(Tap *t, GError **errp)
     return true;
 }
 
+/* Opening a tap plugs it in, and a bridge forwards on the port only when the kernel's link watch has noticed, up to a second
+ * later on a busy host.  A guest that came in between would send into nothing.  So wait here, where nothing runs yet. */
+static void tap_wait_for_link(const Tap *t)
+{
+    g_autofd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int64_t deadline = time_monotonic_ns() + LINK_WAIT_NS;
+    struct ifreq ifr = {0};
+
+    g_strlcpy(ifr.ifr_name, t->name, IFNAMSIZ);
+    while (t->name[0] && !net_world()->is_running && ioctl(sock, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_UP) &&
+           !(ifr.ifr_flags & IFF_RUNNING)) {
+        if (time_monotonic_ns() >= deadline) {
+            warn_report("netdev '%s': tap interface '%s' is up, but does not run", t->nd.obj.id, t->name);
+            return;
+        }
+        usleep(LINK_STEP_US);
+    }
+}
+
 static bool tap_realize(Object *o, GError **errp)
 {
     Tap *t = (Tap *)o;
@@ -303,6 +326,7 @@ static bool tap_realize(Object *o, GError **errp)
         !run_script(t, t->script, errp)) {
         return false;
     }
+    tap_wait_for_link(t);
     t->is_down_pending = true;
     t->drops_at_start = tap_read_drops(t);
     t->update = net_defer_new(tap_update, t);
