@@ -107,6 +107,8 @@ def describe(moves, title, memory, network):
                     '0 ms is where the harts stopped',
         'stop': move.stop, 'resume': move.resume, 'events': events_of(move, times), 'messages': messages_of(times),
         'spans': spans_of(move, times), 'flows': flows_of(move),
+        'parts': ' · '.join(f'{name.replace("-", " ")} {ms * 1000:.2f}' for name, ms in parts_of(move).items()) +
+                 (' ms' if parts_of(move) else ''),
         'notes': {'source': f'pid {move.pids[0]}', 'target': f'pid {move.pids[1]}'},
         'netpass': dict(sums, **{'from': times['frozen'], 'to': times.get('ready', move.resume)}) if sums else None,
     }

@@ -152,7 +152,7 @@ def draw_netpass(pic, y, netpass):
     pic.text((left + right) / 2 if inside else left - 8, y + 17, words, 'strong', 'middle' if inside else 'end',
              '#ffffff' if inside else HELD)
     after = f'{netpass["given"]} injected in order' + \
-        (f', and behind them {netpass["own"]} that reached the new process itself' if netpass['own'] else '')
+        (f', then {netpass["own"]} of its own' if netpass['own'] else '')
     pic.path(f'M{right:.1f},{y} L{right + 10:.1f},{y + 13} L{right:.1f},{y + 26}', TARGET, 2)
     pic.text(right + 18, y + 17, after, 'strong', 'start', TARGET)
 
@@ -218,6 +218,8 @@ def draw(data):
     draw_process(pic, y_source, bar, data['spans']['source'], SOURCE, 'old process', data['notes']['source'])
     draw_process(pic, y_target, bar, data['spans']['target'], TARGET, 'new process', data['notes']['target'])
     draw_events(pic, data['events'], 92, y_source)
+    if data['parts']:
+        pic.text(WIDTH - RIGHT, y_target + bar + 17, data['parts'], 'small', 'end')
     draw_netpass(pic, y_frames, data['netpass'])
     for i, flow in enumerate(data['flows']):
         draw_flow(pic, y_flows + i * flow_height, flow, data)
