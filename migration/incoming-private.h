@@ -22,6 +22,7 @@ typedef struct Incoming {
     char *error;         /* lock; the first cause */
 
     bool is_expected, is_parked, exit_on_error;
+    bool exit_wanted;    /* once the reason has been told */
     bool is_alone;       /* no source that could be asked: a file, or RELEASE came */
     bool source_ran;     /* the guest ran when it was stopped */
     Address *address;

@@ -23,6 +23,8 @@ static bool bad(Incoming *n, GError **errp, const char *what)
     return fail(errp, "%s: %s", channel_name(n->channel), what);
 }
 
+#define GOODBYE_NS (2 * NS_PER_SEC)
+
 /* Until the device state is here, other work of this host comes first; from then on every moment counts. */
 static void be_patient(bool on)
 {
@@ -58,7 +60,7 @@ static bool finish_load(Incoming *n, const uint8_t *data, size_t size, GError **
             return bad(n, errp, "device state comes before the memory");
         }
     }
-    if (!load_bytes(data, size, errp) || !parts_check(errp)) {
+    if (!load_bytes(data, size, errp) || !states_check_all(errp) || !parts_check(errp)) {
         return false;
     }
     n->source_ran = !strcmp(states_loaded_run_state(), "running");
@@ -321,9 +323,30 @@ static bool open_channel(Incoming *n, GError **errp)
     return true;
 }
 
+static void exit_failed(void *opaque)
+{
+    vm_request_shutdown(SHUTDOWN_HOST_QMP_QUIT, 1);
+}
+
+/* A source that is still writing would see a broken connection before it reads why: so its bytes are taken until it has
+ * hung up, for a while. */
+static void say_goodbye(Incoming *n)
+{
+    int64_t deadline = time_monotonic_ns() + GOODBYE_NS;
+    uint8_t sink[4096];
+    size_t got;
+
+    if (n->channel && n->machine.state == IN_REFUSED && channel_is_socket(n->channel)) {
+        channel_hang_up(n->channel);
+        while (channel_read(n->channel, sink, sizeof(sink), deadline, &got, NULL)) {
+        }
+    }
+}
+
 static void close_channel(Incoming *n)
 {
     incoming_end_writer(n);
+    say_goodbye(n);
     if (n->prefault) {
         g_thread_join(n->prefault);
         n->prefault = NULL;
@@ -354,5 +377,8 @@ void *incoming_thread(void *opaque)
         incoming_step(IEV_LOST); /* a one-way stream has ended */
     }
     close_channel(n);
+    if (n->exit_wanted) {
+        loop_call(exit_failed, NULL);
+    }
     return NULL;
 }

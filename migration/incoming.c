@@ -321,11 +321,6 @@ static void give_back(Incoming *n)
     error_report("incoming migration: the guest was given back: %s", n->error ? n->error : "refused");
 }
 
-static void exit_failed(void *opaque)
-{
-    vm_request_shutdown(SHUTDOWN_HOST_QMP_QUIT, 1);
-}
-
 static void abandon(Incoming *n, int before)
 {
     bool had_loaded = before == IN_READY || before == IN_PARKED || before == IN_ASKED;
@@ -334,9 +329,7 @@ static void abandon(Incoming *n, int before)
     answer_text(n, RP_GIVE_BACK);
     parts_abandon();
     error_report("incoming migration: %s", n->error ? n->error : "cancelled by the source");
-    if (n->exit_on_error && !had_loaded) {
-        loop_call(exit_failed, NULL);
-    }
+    n->exit_wanted = n->exit_on_error && !had_loaded;
 }
 
 void incoming_act(Incoming *n, int action, int before)

@@ -194,6 +194,36 @@ void states_put_configuration(StateWriter *w, const char *machine, const char *u
 }
 
 /* ---- loading ---- */
+static GHashTable *loaded; /* of StateEntry */
+
+void states_forget_loaded(void)
+{
+    g_clear_pointer(&loaded, g_hash_table_destroy);
+}
+
+static bool mark_loaded(const StateEntry *e, GError **errp)
+{
+    if (!loaded) {
+        loaded = g_hash_table_new(NULL, NULL);
+    }
+    return g_hash_table_add(loaded, (void *)e) || fail(errp, "device '%s' (instance %u) comes twice", e->id, e->instance);
+}
+
+bool states_check_all(GError **errp)
+{
+    for (unsigned phase = 0; phase < VMSTATE_SAVE_STARTED; phase++) {
+        for (unsigned i = 0; i < state_count(phase); i++) {
+            const StateEntry *e = state_entry(phase, i);
+
+            if (!loaded || !g_hash_table_contains(loaded, e)) {
+                return fail(errp, "device '%s' (instance %u) is configured here but not at the source", e->id,
+                            e->instance);
+            }
+        }
+    }
+    return true;
+}
+
 static bool load_part(HandoffPart *p, StateReader *r, GError **errp)
 {
     StateReader part;
@@ -242,7 +272,7 @@ static bool load_section(StateReader *r, GError **errp)
     e = state_find(name, instance);
     p = e ? NULL : handoff_find(name);
     if (e) {
-        ok = vmstate_load_next(e->state, e->object, version, r, errp);
+        ok = mark_loaded(e, errp) && vmstate_load_next(e->state, e->object, version, r, errp);
     } else if (p) {
         ok = version == 1 ? load_part(p, r, errp) : fail(errp, "%s: version %u is not known", what, version);
     } else {

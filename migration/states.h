@@ -15,3 +15,6 @@ bool states_save_parts(StateWriter *w, GString *description, GError **errp); /* 
 void states_put_configuration(StateWriter *w, const char *machine, const char *uuid, GString *description);
 /* Sections up to EOF (or the description), vm_lock held. */
 bool states_load(StateReader *r, GError **errp);
+/* Each table of ours has come, once; a device whose state did not come would start from scratch under the guest. */
+bool states_check_all(GError **errp);
+void states_forget_loaded(void);

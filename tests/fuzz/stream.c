@@ -103,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case FUZZ_STATE:
         vm_lock();
+        states_forget_loaded();
         states_load(&r, NULL);
         vm_unlock();
         break;
