@@ -69,7 +69,7 @@ static void sort_shared(NetpassPort *np, bool all)
             np->duplicate++;
             continue;
         }
-        if (!all && e->time_ns > patience && netpass_pairs_expected(np->pairs, &e->frame)) {
+        if (!all && e->time_ns > patience && netpass_pairs_expected(np->pairs, &e->frame, e->time_ns)) {
             to = &waiting;
         } else {
             netpass_pairs_source(np->pairs, &e->frame, e->time_ns);

@@ -99,9 +99,9 @@ static bool may_have_twin(NetpassPairs *p, const NetFrame *f, const Pair *e, int
     return false;
 }
 
-bool netpass_pairs_expected(const NetpassPairs *p, const NetFrame *f)
+bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
-    return p->is_mirror || (f->data[0] & 1);
+    return (p->is_mirror || (f->data[0] & 1)) && !lookup(p, f, time_ns)->flooded;
 }
 
 bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns)

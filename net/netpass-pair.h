@@ -18,8 +18,8 @@ bool netpass_pairs_source(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 /* A frame from the source that waits: true if its twin from here was delivered; it is then done with. */
 bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
-/* Does the network show such a frame to both ports?  Then its twin is on the way. */
-bool netpass_pairs_expected(const NetpassPairs *p, const NetFrame *f);
+/* Does the network show such a frame to both ports, and was ours not left out yet?  Then it is on the way. */
+bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 
 /* A frame from here was left out because the source has it too. */
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
