@@ -332,6 +332,41 @@ def tries_again(folder):
         scene.ends('completed')
 
 
+# ---- two emulators that do not fit: the reason is told on both sides, the guest runs on, the destination exits --------
+
+RNG = ['-device', 'virtio-rng-device']
+MISFITS = [
+    ('another size of memory', machine_args('64M'), machine_args('96M'), "guest memory 'riscv_virt_board.ram' has 65536 KiB"),
+    ('a device that is only at the source', machine_args('64M') + RNG, machine_args('64M'), 'not configured here'),
+    ('a device that is only here', machine_args('64M'), machine_args('64M') + RNG, 'configured here but not at the source'),
+    ('a hart too many', machine_args('64M', 2), machine_args('64M'), "device 'cpu' (instance 1)"),
+]
+
+
+def misfit(at_source, here, words):
+    def case(folder):
+        source = Emulator([*at_source, *bare_args()], folder=folder)
+        other = Emulator([*here, *bare_args(), '-incoming', f'unix:{folder}/in.sock'], folder=folder)
+        try:
+            source.console.expect('BARE-GUEST-READY', 30)
+            source.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+            since = source.qmp.mark()
+            source.qmp.execute('migrate', {'uri': f'unix:{folder}/in.sock'})
+            source.qmp.event('MIGRATION', 30, since=since, status='failed')
+            text = source.qmp.execute('query-migrate').get('error-desc', '')
+            if words not in text or 'the destination says' not in text:
+                raise Failed(f'"{text}" does not say "{words}"')
+            if not source.qmp.execute('query-status')['running']:
+                raise Failed('the guest stands still')
+            if other.wait() != 1:
+                raise Failed('the destination did not exit with 1')
+            source.quit()
+        finally:
+            source.close()
+            other.close()
+    return case
+
+
 if __name__ == '__main__':
     sys.exit(run_tests([
         ('a hello that nobody answers fails, the guest runs on', no_hello),
@@ -349,4 +384,5 @@ if __name__ == '__main__':
         ('parked and lost: stopped, and cont takes it', parked_and_lost),
         ('parked and quit: released', parked_and_quit),
         ('a failed attempt can be followed by another', tries_again),
+        *((f'{name} is refused by name', misfit(*rest)) for name, *rest in MISFITS),
     ]))
