@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "accel/interp/blocks.h"
 
+#include "accel/interp/slab.h"
+
 #include "util/log.h"
 
 #include <stdlib.h>
@@ -36,6 +38,9 @@ typedef struct CodePage {
     struct CodePage *next_dead;
     uint32_t died;
 } CodePage;
+
+/* A guest that has just arrived decodes everything it touches: no system call and no page fault on that way. */
+static Slab blocks = SLAB(Block), arenas = SLAB(Arena), pages = SLAB(CodePage); /* guarded by code_mutex */
 
 static GMutex code_mutex;
 static _Atomic(CodePage *) *page_maps[RAM_BLOCKS_MAX]; /* by RAM block, by page */
@@ -93,14 +98,14 @@ static void page_free(CodePage *p)
     for (unsigned i = 0; i < BUCKETS; i++) {
         for (Block *b = atomic_load(&p->buckets[i]), *next; b; b = next) {
             next = b->next;
-            g_free(b);
+            slab_give(&blocks, b);
         }
     }
     for (Arena *a = p->arenas, *next; a; a = next) {
         next = a->next;
-        g_free(a);
+        slab_give(&arenas, a);
     }
-    g_free(p);
+    slab_give(&pages, p);
 }
 
 static bool everybody_saw(uint32_t died)
@@ -201,6 +206,15 @@ static void drop_all(void)
     }
 }
 
+void code_warm_up(void)
+{
+    g_mutex_lock(&code_mutex);
+    slab_warm_up(&blocks);
+    slab_warm_up(&arenas);
+    slab_warm_up(&pages);
+    g_mutex_unlock(&code_mutex);
+}
+
 void code_free_all(void)
 {
     g_mutex_lock(&code_mutex);
@@ -235,7 +249,8 @@ static CodePage *page_get(RamBlock *ram, uint64_t page)
             drop_all();
         }
         free_dead();
-        p = g_new0(CodePage, 1);
+        p = slab_take(&pages);
+        memset(p, 0, sizeof(*p));
         p->ram = ram;
         p->page = page;
         page_count++;
@@ -260,6 +275,16 @@ typedef struct Builder {
     bool is_done;
     Op ops[BLOCK_INSNS_MAX * 2 + 2];
 } Builder;
+
+static void builder_init(Builder *b, Hart *h, const uint8_t *code, unsigned off, unsigned mode)
+{
+    b->h = h;
+    b->code = code;
+    b->off = off;
+    b->mode = mode;
+    b->insns = b->count = 0;
+    b->is_done = false;
+}
 
 static Op *emit(Builder *b, unsigned id, unsigned off)
 {
@@ -460,7 +485,7 @@ static Block *page_search(CodePage *p, unsigned off, unsigned mode)
 static Op *arena_take(CodePage *p, unsigned count)
 {
     if (!p->arenas || p->arenas->used + count > ARENA_OPS) {
-        Arena *a = g_malloc(sizeof(Arena));
+        Arena *a = slab_take(&arenas);
 
         a->used = 0;
         a->next = p->arenas;
@@ -473,15 +498,16 @@ static Op *arena_take(CodePage *p, unsigned count)
 /* Decoding happens under the mutex too: a store that comes after our read of the bytes finds the chunk marked. */
 static Op *page_add(Hart *h, _Atomic(CodePage *) *slot, CodePage *p, unsigned off)
 {
-    Builder b = {.h = h, .code = p->ram->host + (p->page << PAGE_BITS), .off = off, .mode = h->jump_key & (CODE_MODES - 1)};
+    Builder b; /* its 2 KiB of operations stay as they are until they are made */
     Block *block;
 
+    builder_init(&b, h, p->ram->host + (p->page << PAGE_BITS), off, h->jump_key & (CODE_MODES - 1));
     g_mutex_lock(&code_mutex);
     block = atomic_load(slot) == p ? page_search(p, off, b.mode) : NULL;
     if (atomic_load(slot) == p && !block) {
         atomic_fetch_or(&p->chunks, chunk_mask(off, MIN(off + BLOCK_INSNS_MAX * 4, PAGE_BYTES) - 1));
         build(&b);
-        block = g_new(Block, 1);
+        block = slab_take(&blocks);
         *block = (Block){atomic_load(&p->buckets[off >> 1 & (BUCKETS - 1)]), (uint16_t)off, (uint8_t)b.mode,
                          arena_take(p, b.count)};
         memcpy(block->ops, b.ops, b.count * sizeof(Op));

@@ -30,6 +30,7 @@ void code_written(gpa_t gpa, uint64_t size); /* HartsOps.code_written */
 uint32_t code_generation(void);
 void code_set_one_insn(bool on);
 void code_free_all(void);           /* no hart runs */
+void code_warm_up(void);            /* memory for the first few thousand blocks is there before the first is made */
 
 void *hart_scratch_new(void);         /* Hart.accel: room for one instruction that may not be kept */
 

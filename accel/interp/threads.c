@@ -174,6 +174,7 @@ static bool start(GError **errp)
 {
     paused = true;
     tlb_trackers_update();
+    code_warm_up();
     harts_register(&ops, hart_total);
     for (unsigned i = 0; i < hart_total; i++) {
         Hart *h = harts[i];
