@@ -76,6 +76,7 @@ static void sort_shared(NetpassPort *np, bool all)
         }
         np->refused += !netpass_cache_push(to, &e->frame, e->seq, e->time_ns);
     }
+    netpass_cache_clear(&np->shared); /* empty, but for the memory it keeps for the next frame */
     np->shared = waiting;
     if (waiting.queue.frames && !loop_timer_pending(np->pass->twins)) {
         loop_timer_set(np->pass->twins, time_monotonic_ns() + TWIN_NS);
