@@ -36,20 +36,20 @@ static const char *const guards[IG__MAX] = {
 static const MachineAction actions[IA__MAX] = {
     [IA_NOTHING] = {"-"},
     [IA_LISTEN] = {"listen"},
-    [IA_ANSWER_HELLO] = {"answer_hello", "CHANNELS_UP"},
-    [IA_LOAD] = {"load"},
-    [IA_SEND_READY] = {"send_ready", "READY"},
-    [IA_SEND_READY_PARKED] = {"send_ready_parked", "READY_PARKED"},
-    [IA_SEND_ASK] = {"send_ask", "ASK"},
-    [IA_ACTIVATE] = {"activate", NULL, GUEST_RUNS}, /* posts STARTED, or REFUSED and then it does not run */
+    [IA_ANSWER_HELLO] = {"answer_hello", DOES(FX_SEND), "CHANNELS_UP"},
+    [IA_LOAD] = {"load", DOES(FX_LOAD), .posts = "LOADED", .fails = "ERROR"},
+    [IA_SEND_READY] = {"send_ready", DOES(FX_SEND), "READY"},
+    [IA_SEND_READY_PARKED] = {"send_ready_parked", DOES(FX_SEND), "READY_PARKED"},
+    [IA_SEND_ASK] = {"send_ask", DOES(FX_SEND), "ASK"},
+    [IA_ACTIVATE] = {"activate", DOES(FX_ACTIVATE, FX_STARTING, FX_START, FX_STARTED), .posts = "STARTED", .fails = "REFUSED"},
     [IA_TAKE] = {"take"},
-    [IA_SEND_STARTED] = {"send_started", "VM_STARTED"},
-    [IA_SEND_GIVE_BACK] = {"send_give_back", "GIVE_BACK"},
+    [IA_SEND_STARTED] = {"send_started", DOES(FX_SEND), "VM_STARTED"},
+    [IA_SEND_GIVE_BACK] = {"send_give_back", DOES(FX_GIVE_BACK, FX_SEND), "GIVE_BACK"},
     [IA_REPORT] = {"report"},
-    [IA_SEND_TAIL_DONE] = {"send_tail_done", "TAIL_DONE"},
+    [IA_SEND_TAIL_DONE] = {"send_tail_done", DOES(FX_SEND), "TAIL_DONE"},
     [IA_END_TAIL] = {"end_tail"},
     /* GIVE_BACK too: it settles the matter if RUN was already under way. */
-    [IA_ABANDON] = {"abandon", "ERROR GIVE_BACK"},
+    [IA_ABANDON] = {"abandon", DOES(FX_SEND, FX_ABANDON), "ERROR GIVE_BACK"},
 };
 
 #define NOT_OURS STATES(IN_LISTENING, IN_ACTIVE, IN_LOADING, IN_READY, IN_PARKED, IN_ASKED)

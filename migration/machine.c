@@ -114,6 +114,20 @@ void machine_assert(const Machine *m, const MachineObserved *seen)
     assert_fact(m, "channel", s->channel, seen->has_channel);
 }
 
+const char *machine_effect_name(int effect)
+{
+    static const char *const names[FX__MAX] = {
+        [FX_CONNECT] = "connect",   [FX_HANG_UP] = "hang up",     [FX_SEND] = "send",         [FX_TAIL] = "tail",
+        [FX_PAGES] = "pages",       [FX_FREEZE] = "freeze",       [FX_DRAIN] = "drain",       [FX_SAVE] = "save",
+        [FX_PARKED] = "parked",     [FX_RUN_SENT] = "run_sent",   [FX_RELEASED] = "released", [FX_LOST] = "lost",
+        [FX_THAW] = "thaw",         [FX_TAKE_BACK] = "take back", [FX_LOAD] = "load",         [FX_ACTIVATE] = "activate",
+        [FX_STARTING] = "starting", [FX_STARTED] = "started",     [FX_GIVE_BACK] = "give_back",
+        [FX_ABANDON] = "abandon",   [FX_START] = "start",
+    };
+
+    return names[effect];
+}
+
 char *machine_print(const MachineSpec *spec)
 {
     GString *out = g_string_new(NULL);

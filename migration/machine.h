@@ -28,13 +28,31 @@ typedef struct MachineState {
     Fact may_run;   /* FACT_NO: the guest does not run here */
     Fact is_frozen; /* the parts hold what arrives */
     Fact channel;   /* there is one */
+    const char *awaits; /* a deadline runs: what the other side has not done when it passes (LOST) */
 } MachineState;
 
-typedef enum GuestEffect { GUEST_KEEP, GUEST_STOPS, GUEST_RUNS } GuestEffect;
+/* The steps of an action.  Those that call the parts have the names of their callbacks (system/handoff.h). */
+typedef enum Effect {
+    FX_CONNECT, FX_HANG_UP,
+    FX_SEND,      /* the messages in `sends` */
+    FX_TAIL,      /* the same, once the parts have said all that they still have to say */
+    FX_PAGES,     /* guest memory */
+    FX_FREEZE,    /* parts hold what arrives, the harts stop */
+    FX_DRAIN, FX_SAVE, FX_PARKED, FX_RUN_SENT, FX_RELEASED, FX_LOST,
+    FX_THAW,      /* the parts go on here, with what they held */
+    FX_TAKE_BACK, /* the same after RUN: and the network is told */
+    FX_LOAD, FX_ACTIVATE, FX_STARTING, FX_STARTED, FX_GIVE_BACK, FX_ABANDON,
+    FX_START,     /* the harts */
+    FX__MAX,
+} Effect;
+#define DOES(...) ((const int8_t[]){__VA_ARGS__, -1})
+
 typedef struct MachineAction {
     const char *name;
-    const char *sends;  /* the message: the event of that name on the other side */
-    GuestEffect guest;
+    const int8_t *does;        /* effects in order; ends with -1; NULL: none */
+    const char *sends;         /* messages: the events of those names on the other side */
+    const char *posts, *fails; /* events of our own: at its end, or when a step fails */
+    const char *posts_one_way; /* at its end, where nobody answers */
 } MachineAction;
 
 typedef struct MachineSpec {
@@ -73,6 +91,7 @@ const char *machine_status(const Machine *m);
 void machine_assert(const Machine *m, const MachineObserved *seen);
 /* The table as text, one row a line: for the documentation's diagram. */
 char *machine_print(const MachineSpec *spec);
+const char *machine_effect_name(int effect);
 
 /* ---- the sending side: migration/outgoing-machine.c ---- */
 typedef enum MigState {
@@ -86,7 +105,7 @@ typedef enum MigEvent {
 typedef enum MigGuard { MG_ALWAYS, MG_STILL_MUCH, MG_WANTS_PAUSE, MG_ONE_WAY, MG_PROOF_OR_FORCE, MG__MAX } MigGuard;
 typedef enum MigAction {
     MA_NOTHING, MA_OPEN_CHANNELS, MA_FIRST_ROUND, MA_NEXT_ROUND, MA_FREEZE, MA_SEND_DEVICES, MA_FREEZE_AND_SEND,
-    MA_SEND_RUN, MA_FORWARD_COPIES, MA_CANCEL_AND_THAW, MA_SEND_RELEASE, MA_STAY_STOPPED, MA_RELEASE_SOURCE,
+    MA_SEND_RUN, MA_FORWARD_COPIES, MA_CANCEL_AND_THAW, MA_SEND_RELEASE, MA_KEEP, MA_STAY_STOPPED, MA_RELEASE_SOURCE,
     MA_TAKE_BACK, MA_END_TAIL, MA_END_ONE_WAY, MA_CLOSE_CHANNELS, MA_THAW, MA_THAW_ALONE, MA__MAX,
 } MigAction;
 extern const MachineSpec outgoing_spec;

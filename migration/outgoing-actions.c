@@ -475,15 +475,6 @@ static void send_release(Outgoing *o)
     loop_call_wait(set_postmigrate, NULL);
 }
 
-static void stay_stopped(Outgoing *o)
-{
-    if (o->machine.state == MIG_KEPT) {
-        hang_up(o);
-    } else {
-        parts_lost(); /* the channel stays: a late answer may still come */
-    }
-}
-
 void outgoing_act(Outgoing *o, int action)
 {
     switch ((MigAction)action) {
@@ -521,7 +512,7 @@ void outgoing_act(Outgoing *o, int action)
         send_release(o);
         break;
     case MA_STAY_STOPPED:
-        stay_stopped(o);
+        parts_lost();
         break;
     case MA_RELEASE_SOURCE:
         release_source(o);
@@ -529,6 +520,7 @@ void outgoing_act(Outgoing *o, int action)
     case MA_TAKE_BACK:
         thaw(o, true, o->was_running);
         break;
+    case MA_KEEP:
     case MA_END_TAIL:
         hang_up(o);
         break;

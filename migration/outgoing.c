@@ -169,20 +169,6 @@ static int64_t deadline_of(int state)
     }
 }
 
-static const char *awaited(int state)
-{
-    switch (state) {
-    case MIG_SETUP:
-        return "has not answered the hello";
-    case MIG_DEVICE:
-        return "has not loaded the device state";
-    case MIG_HANDOVER:
-        return "has not said that the guest runs";
-    default:
-        return "has not confirmed the last packets";
-    }
-}
-
 static bool at_rest(int state)
 {
     return state == MIG_NONE || state == MIG_FINISHED || state == MIG_SAVED || state == MIG_CANCELLED ||
@@ -321,7 +307,7 @@ static void *migration_thread(void *opaque)
         if (!i) {
             GError *err = NULL;
 
-            fail(&err, "%s: the other side %s in time", o->address->text, awaited(state));
+            fail(&err, "%s: the other side %s in time", o->address->text, outgoing_spec.states[state].awaits);
             outgoing_post_error(EV_LOST, err);
             continue;
         }

@@ -17,7 +17,10 @@ class Side:
         text = (root / f'migration/{name}-machine.c').read_text()
         self.name = name
         self.state, self.event, self.guard, self.action = (self._names(text, prefix) for prefix in SIDES[name])
-        self.facts = re.findall(r'\[\w+\] =\s+\{"([^"]+)",\s+"([^"]+)",\s+(\w+),\s+(\w+),\s+(\w+),\s+(\w+)\}', text)
+        self.facts = re.findall(r'\[\w+\] =\s+\{"([^"]+)",\s+"([^"]+)",\s+(\w+),\s+(\w+),\s+(\w+),\s+(\w+)'
+                                r'(?:,\s+"([^"]+)")?\}', text)
+        self.does = [self._action(m) for m in re.finditer(rf'^    \[{SIDES[name][3]}_\w+\] = \{{"(\w+)"(.*?)\}},$',
+                                                            re.sub(r'/\*.*?\*/', '', text).replace('}, \n', '},\n'), re.M | re.S)]
         lists = dict(re.findall(r'#define (\w+) STATES\(([^)]*)\)', text))
         self.rows = []
         for where, event, guard, action, following in re.findall(
@@ -27,13 +30,20 @@ class Side:
                               self.guard.get(guard, ''), self.action[action], self.state.get(following)))
 
     @staticmethod
+    def _action(m):
+        does = re.search(r'DOES\(([^)]*)\)', m[2])
+        texts = {key or 'sends': text for key, text in re.findall(r',\s+(?:\.(\w+) = )?"([^"]*)"', m[2])}
+        return (m[1], ', '.join(w.strip()[3:].lower().replace('_', ' ') for w in does[1].split(',')) if does else '', texts)
+
+    @staticmethod
     def _names(text, prefix):
         return dict(re.findall(rf'\[({prefix}_\w+)\] =\s+\{{?"([^"]*)"', text))
 
     def states_table(self):
-        lines = ['| state | QMP says | owner | guest may run here | packets held | channel |', '|---|---|---|---|---|---|']
-        lines += [f'| {name} | {status} | {WORDS[owner]} | {WORDS[run]} | {WORDS[frozen]} | {WORDS[channel]} |'
-                  for name, status, owner, run, frozen, channel in self.facts]
+        lines = ['| state | QMP says | owner | guest may run here | packets held | channel | its deadline: the other side |',
+                 '|---|---|---|---|---|---|---|']
+        lines += [f'| {name} | {status} | {WORDS[owner]} | {WORDS[run]} | {WORDS[frozen]} | {WORDS[channel]} | {awaits} |'
+                  for name, status, owner, run, frozen, channel, awaits in self.facts]
         return '\n'.join(lines)
 
     def rows_table(self):
@@ -41,6 +51,13 @@ class Side:
         for states, event, guard, action, following in self.rows:
             lines.append(f'| {", ".join(states)} | {event} | {guard} | {"" if action == "-" else f"`{action}`"} | '
                          f'{following or "(stays)"} |')
+        return '\n'.join(lines)
+
+    def actions_table(self):
+        lines = ['| action | does, in this order | sends | posts | or, if a step fails |', '|---|---|---|---|---|']
+        for name, does, texts in self.does:
+            posts = texts.get('posts', '') or (f'one-way: {texts["posts_one_way"]}' if 'posts_one_way' in texts else '')
+            lines.append(f'| `{name}` | {does} | {texts.get("sends", "")} | {posts} | {texts.get("fails", "")} |')
         return '\n'.join(lines)
 
     def diagram(self):
@@ -59,8 +76,9 @@ def filled(root):
     page = (root / 'docs/handoff.md').read_text()
     for name in SIDES:
         side = Side(root, name)
-        for kind in ('states', 'rows', 'diagram'):
-            made = {'states': side.states_table, 'rows': side.rows_table, 'diagram': side.diagram}[kind]()
+        for kind in ('states', 'rows', 'actions', 'diagram'):
+            made = {'states': side.states_table, 'rows': side.rows_table, 'actions': side.actions_table,
+                    'diagram': side.diagram}[kind]()
             page = re.sub(rf'(<!-- begin {name} {kind} -->\n).*?(<!-- end {name} {kind} -->)',
                           lambda m, made=made: f'{m[1]}{made}\n{m[2]}', page, flags=re.S)
     return page

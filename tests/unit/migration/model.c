@@ -102,6 +102,16 @@ static bool has_bug(const Model *m, const char *name)
     return m->bug && !strcmp(m->bug, name);
 }
 
+static bool does(const MachineAction *action, int effect)
+{
+    for (const int8_t *e = action->does; e && *e >= 0; e++) {
+        if (*e == effect) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Messages that arrived are taken even after the wire was cut; an event does what its row says. */
 static void source_event(Model *m, ModelState s, int event, const char *what)
 {
@@ -118,7 +128,7 @@ static void source_event(Model *m, ModelState s, int event, const char *what)
     if (s.is_up) {
         send_all(action->sends, &incoming_spec, s.to_destination);
     }
-    s.source_runs = action->guest == GUEST_RUNS || (action->guest != GUEST_STOPS && s.source_runs);
+    s.source_runs = does(action, FX_START) || (!does(action, FX_FREEZE) && s.source_runs);
     if (event == EV_CONT && row->action == MA_NOTHING) {
         s.source_runs = true;
     }
@@ -148,7 +158,7 @@ static void destination_event(Model *m, ModelState s, int event, const char *wha
         send_all(action->sends, &outgoing_spec, s.to_source);
     }
     s.destination_runs =
-        action->guest == GUEST_RUNS || (event != IEV_REFUSED && s.destination_runs);
+        does(action, FX_START) || (event != IEV_REFUSED && s.destination_runs);
     if (has_bug(m, "parked_runs_alone") && event == IEV_CONT && s.destination == IN_ASKED &&
         !s.is_up) {
         s.destination_runs = true;
