@@ -23,7 +23,9 @@ static bool bad(Incoming *n, GError **errp, const char *what)
     return fail(errp, "%s: %s", channel_name(n->channel), what);
 }
 
-#define GOODBYE_NS (2 * NS_PER_SEC)
+#define GOODBYE_NS (10 * NS_PER_SEC)
+#define GOODBYE_BYTES (4ull << 30)
+#define GOODBYE_PIECE (256u * 1024)
 
 /* Until the device state is here, other work of this host comes first; from then on every moment counts. */
 static void be_patient(bool on)
@@ -328,17 +330,24 @@ static void exit_failed(void *opaque)
     vm_request_shutdown(SHUTDOWN_HOST_QMP_QUIT, 1);
 }
 
-/* A source that is still writing would see a broken connection before it reads why: so its bytes are taken until it has
- * hung up, for a while. */
+/* A socket that is closed with unread bytes takes back what we wrote to it last: the reason.  So our end is closed for
+ * writing, and the source's bytes are taken until it has hung up, within bounds.  A source that is frozen for a moment is
+ * told when it wakes up. */
 static void say_goodbye(Incoming *n)
 {
     int64_t deadline = time_monotonic_ns() + GOODBYE_NS;
-    uint8_t sink[4096];
+    uint64_t taken = 0;
     size_t got;
 
-    if (n->channel && n->machine.state == IN_REFUSED && channel_is_socket(n->channel)) {
-        channel_hang_up(n->channel);
-        while (channel_read(n->channel, sink, sizeof(sink), deadline, &got, NULL)) {
+    if (!n->channel || !channel_is_socket(n->channel)) {
+        return;
+    }
+    channel_hang_up(n->channel);
+    if (n->machine.state == IN_REFUSED) {
+        g_autofree uint8_t *sink = g_malloc(GOODBYE_PIECE);
+
+        while (taken < GOODBYE_BYTES && channel_read(n->channel, sink, GOODBYE_PIECE, deadline, &got, NULL)) {
+            taken += got;
         }
     }
 }

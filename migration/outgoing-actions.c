@@ -31,14 +31,11 @@ static void be_patient(bool on)
 
 static void post_failure(Outgoing *o, GError *err)
 {
-    outgoing_post_error(o->channel && channel_at_end(o->channel) ? EV_LOST : EV_ERROR, err);
-}
-
-static void set_peer(Outgoing *o, bool has)
-{
-    g_mutex_lock(&o->lock);
-    o->has_peer = has;
-    g_mutex_unlock(&o->lock);
+    if (o->channel && channel_at_end(o->channel)) {
+        outgoing_post_lost(err);
+    } else {
+        outgoing_post_error(EV_ERROR, err);
+    }
 }
 
 /* ---- setup ---- */
@@ -91,7 +88,9 @@ static void open_channels(Outgoing *o)
     if (o->is_one_way) {
         outgoing_post(EV_CHANNELS_UP);
     } else {
-        set_peer(o, true);
+        g_mutex_lock(&o->lock);
+        o->has_peer = o->is_listening = true;
+        g_mutex_unlock(&o->lock);
         o->reader = g_thread_new("return-path", return_path_thread, o);
     }
 }
@@ -358,7 +357,7 @@ static void send_run(Outgoing *o)
     o->run_sent_ns = time_monotonic_ns();
     g_mutex_unlock(&o->lock);
     if (!stream_command_attempt(o->out, CMD_RUN, o->machine.attempt, &err)) {
-        outgoing_post_error(EV_LOST, err); /* some of it may have left */
+        outgoing_post_lost(err); /* some of it may have left */
         return;
     }
     parts_run_sent();
@@ -402,7 +401,7 @@ static void release_source(Outgoing *o)
         GError *err = NULL;
 
         if (!stream_command_attempt(o->out, CMD_TAIL_END, o->machine.attempt, &err)) {
-            outgoing_post_error(EV_LOST, err);
+            outgoing_post_lost(err);
         }
     }
 }
@@ -410,7 +409,9 @@ static void release_source(Outgoing *o)
 /* ---- endings ---- */
 static void hang_up(Outgoing *o)
 {
-    set_peer(o, false);
+    g_mutex_lock(&o->lock);
+    o->has_peer = false;
+    g_mutex_unlock(&o->lock);
     if (!o->channel) {
         return;
     }

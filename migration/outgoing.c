@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define QUEUE_BYTES_MAX (512u << 20)
+#define LAST_WORDS_NS (50 * NS_PER_MS)
 
 Outgoing outgoing;
 static size_t queued_bytes; /* lock */
@@ -74,10 +75,10 @@ static void push(ItemKind kind, const MachineRow *row, GBytes *bytes) /* under t
     g_cond_signal(&outgoing.wake);
 }
 
-/* A command that takes the guest back must not wait for a write that is under way. */
+/* What takes the guest back must not wait for a write that is under way: a command, nor the other side's refusal. */
 static bool interrupts(int action)
 {
-    return action == MA_CLOSE_CHANNELS;
+    return action == MA_CLOSE_CHANNELS || action == MA_THAW;
 }
 
 char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineRow **ret_row)
@@ -119,6 +120,20 @@ void outgoing_post_error(int event, GError *take)
     g_mutex_unlock(&outgoing.lock);
     g_error_free(take);
     outgoing_post(event);
+}
+
+/* The channel broke while we wrote: what the other side said before it went is still to be read, and is the better cause. */
+void outgoing_post_lost(GError *take)
+{
+    Outgoing *o = &outgoing;
+    int64_t deadline = time_monotonic_ns() + LAST_WORDS_NS;
+
+    g_mutex_lock(&o->lock);
+    while (o->is_listening && !interrupt_raised(o->interrupt) &&
+           g_cond_wait_until(&o->wake, &o->lock, deadline / NS_PER_US)) {
+    }
+    g_mutex_unlock(&o->lock);
+    outgoing_post_error(EV_LOST, take);
 }
 
 /* ---- events to the manager ---- */
@@ -221,7 +236,7 @@ static void write_message(Outgoing *o, GBytes *bytes)
     state_put(o->out->small, head, sizeof(head));
     state_put(o->out->small, data, size);
     if (!stream_flush(o->out, &err)) {
-        outgoing_post_error(EV_LOST, err);
+        outgoing_post_lost(err);
     }
 }
 
@@ -230,7 +245,7 @@ static void write_tail_end(Outgoing *o)
     GError *err = NULL;
 
     if (o->out && !stream_command_attempt(o->out, CMD_TAIL_END, o->machine.attempt, &err)) {
-        outgoing_post_error(EV_LOST, err);
+        outgoing_post_lost(err);
     }
 }
 
@@ -328,15 +343,23 @@ static void *migration_thread(void *opaque)
 }
 
 /* ---- from the main loop ---- */
+/* An end that was told is an end: the thread may still tidy up, and outgoing_start() waits for that. */
+bool outgoing_is_under_way(void)
+{
+    Outgoing *o = &outgoing;
+    bool is;
+
+    g_mutex_lock(&o->lock);
+    is = o->is_running && !(at_rest(o->machine.state) && o->published == o->machine.state);
+    g_mutex_unlock(&o->lock);
+    return is;
+}
+
 bool outgoing_may_start(GError **errp)
 {
     Outgoing *o = &outgoing;
-    bool is_running;
 
-    g_mutex_lock(&o->lock);
-    is_running = o->is_running;
-    g_mutex_unlock(&o->lock);
-    if (is_running) {
+    if (outgoing_is_under_way()) {
         return fail(errp, "a migration is under way");
     }
     if (o->machine.state == MIG_FINISHED || o->machine.state == MIG_RELEASED) {

@@ -38,6 +38,7 @@ typedef struct Outgoing {
     bool tail_counting;       /* lock */
     bool is_running;          /* lock: the thread */
     bool has_peer;            /* lock: messages can be sent */
+    bool is_listening;        /* lock: the reader has not come to the end */
     int published;            /* lock: the state that query-migrate shows */
     uint64_t started_from_run_ns; /* lock: VM_STARTED's payload */
     int64_t started_there_ns;     /* the same, by the destination's monotonic clock */
@@ -66,9 +67,11 @@ void outgoing_init(void);
 char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineRow **ret_row);
 void outgoing_post(int event);
 void outgoing_post_error(int event, GError *take); /* keeps the first cause */
+void outgoing_post_lost(GError *take);             /* the same for a failed write: after what the reader still hears */
 void outgoing_act(Outgoing *o, int action);        /* outgoing-actions.c */
 void *return_path_thread(void *opaque);            /* return-path.c */
 void outgoing_emit(int state);
+bool outgoing_is_under_way(void);                  /* main loop */
 bool outgoing_may_start(GError **errp);
 bool outgoing_start(Address *take, GError **errp); /* main loop */
 bool outgoing_send_message(const char *part, const void *data, size_t size);

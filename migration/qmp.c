@@ -184,12 +184,10 @@ bool qmp_migrate_continue(const MigrateContinueArgs *args, GError **errp)
 
 static bool may_set(GError **errp)
 {
-    bool is_running;
+    int state = outgoing.machine.state;
 
-    g_mutex_lock(&outgoing.lock);
-    is_running = outgoing.is_running && outgoing.machine.state != MIG_KEPT && outgoing.machine.state != MIG_UNSURE;
-    g_mutex_unlock(&outgoing.lock);
-    return !is_running || fail(errp, "capabilities cannot change while a migration is under way");
+    return !outgoing_is_under_way() || state == MIG_KEPT || state == MIG_UNSURE ||
+           fail(errp, "capabilities cannot change while a migration is under way");
 }
 
 bool qmp_migrate_set_capabilities(const MigrateSetCapabilitiesArgs *args, GError **errp)

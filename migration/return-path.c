@@ -68,7 +68,8 @@ static void take_text(Outgoing *o, StateReader *r, uint64_t attempt, int event)
     g_autofree char *text = g_utf8_make_valid(raw, -1);
     GError *err = NULL;
 
-    if (attempt != o->machine.attempt) {
+    /* Who did not understand the hello does not know our number; it is the first and last thing it says. */
+    if (attempt != o->machine.attempt && (attempt || event != EV_ERROR)) {
         return;
     }
     fail(&err, "the destination says: %s", text);
@@ -150,5 +151,9 @@ void *return_path_thread(void *opaque)
     }
     stream_in_free(in);
     outgoing_post_error(EV_LOST, err);
+    g_mutex_lock(&o->lock);
+    o->is_listening = false;
+    g_cond_broadcast(&o->wake);
+    g_mutex_unlock(&o->lock);
     return NULL;
 }

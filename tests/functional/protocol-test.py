@@ -2,170 +2,10 @@
 # tests/functional/protocol-test.py - a source whose other side is this script: every answer, wrong or missing.
 # SPDX-License-Identifier: GPL-2.0-or-later
 import socket
-import struct
 import sys
 
 from harness import Emulator, Failed, QmpError, bare_args, machine_args, run_tests
-
-HELLO, RUN, RELEASE, CANCEL, TAIL_END, MESSAGE, SETUP = range(32, 39)
-PACKAGED = 7
-A_STARTED, A_HELLO, A_READY, A_ASK, A_GIVE_BACK, A_TAIL_DONE, A_ERROR = 8, 32, 33, 34, 35, 36, 37
-
-
-class Destination:
-    """Reads a stream as docs/migration-stream.md has it, and answers what it is told to."""
-    def __init__(self, folder):
-        self.path = f'{folder}/other.sock'
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
-        self.listener.listen(1)
-        self.listener.settimeout(20)
-        self.attempt, self.channel, self.file = 0, None, None
-
-    def accept(self):
-        self.channel, _ = self.listener.accept()
-        self.channel.settimeout(20)
-        self.file = self.channel.makefile('rb')
-        magic, version, kind, size = struct.unpack('>IIBI', self.file.read(13))
-        if (magic, version, kind) != (0x5145564d, 3, 7):
-            raise Failed('no stream header')
-        self.file.read(size)
-        number, payload = self.element()
-        if number != HELLO:
-            raise Failed(f'command {number} instead of a hello')
-        self.attempt = struct.unpack_from('>Q', payload, 2)[0]
-
-    def get(self, form):
-        return struct.unpack(form, self.file.read(struct.calcsize(form)))
-
-    def memory(self, first):
-        self.file.read(4)
-        if first:
-            self.file.read(self.get('>B')[0] + 8)
-        while True:
-            word, = self.get('>Q')
-            flag = word & 0xfff
-            if flag == 0x10:
-                break
-            if flag == 4:
-                total = word & ~0xfff
-                while total:
-                    self.file.read(self.get('>B')[0])
-                    total -= self.get('>Q')[0]
-            elif flag == 0x400:
-                _, data, zero, _ = self.get('>HHHH')
-                runs = [self.get('>QI') for _ in range(data + zero)]
-                self.file.read(sum(pages for _, pages in runs[:data]) * 4096)
-            else:
-                raise Failed(f'RAM record {word:#x}')
-        self.file.read(5)
-
-    def element(self):
-        """The next command and its payload; memory is passed over.  None: closed."""
-        while True:
-            kind = self.file.read(1)
-            if not kind:
-                return None, b''
-            if kind[0] in (1, 2, 3):
-                self.memory(kind[0] == 1)
-                continue
-            if kind[0] != 8:
-                raise Failed(f'element {kind[0]}')
-            number, size = self.get('>HH')
-            payload = self.file.read(size)
-            if number in (PACKAGED, SETUP):
-                self.file.read(struct.unpack('>I', payload)[0])
-            elif number == MESSAGE:
-                self.file.read(struct.unpack('>QI', payload)[1])
-            return number, payload
-
-    def until(self, wanted):
-        while True:
-            number, payload = self.element()
-            if number == wanted:
-                return payload
-            if number is None:
-                raise Failed(f'closed while command {wanted} was awaited')
-
-    def say(self, number, payload=b'', attempt=None):
-        attempt = self.attempt if attempt is None else attempt
-        if number in (A_HELLO, A_STARTED):
-            body = struct.pack('>HQ', 1, attempt) + payload
-        else:
-            body = struct.pack('>Q', attempt) + payload
-        self.channel.sendall(struct.pack('>HH', number, len(body)) + body)
-
-    def hello(self, pid=0, **more):
-        self.say(A_HELLO, struct.pack('>I64s', pid, b''), **more)
-
-    def ready(self, parked=0, **more):
-        self.say(A_READY, struct.pack('>BQ', parked, 1000), **more)
-
-    def started(self, **more):
-        self.say(A_STARTED, struct.pack('>QQQ', 1000, 2000, 0), **more)
-
-    def close(self):
-        if self.channel:
-            self.channel.shutdown(socket.SHUT_RDWR)
-            self.file.close()
-            self.channel.close()
-        self.channel = None
-        self.listener.close()
-
-
-class Scene:
-    """A running guest, a destination, and a migration begun."""
-    def __init__(self, folder, **parameters):
-        self.other = Destination(folder)
-        self.source = Emulator([*machine_args('64M'), *bare_args()], folder=folder)
-        self.qmp = self.source.qmp
-        self.parameters = parameters
-
-    def __enter__(self):
-        self.source.console.expect('BARE-GUEST-READY', 30)
-        self.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
-        if self.parameters:
-            self.qmp.execute('migrate-set-parameters', self.parameters)
-        self.since = self.qmp.mark()
-        self.qmp.execute('migrate', {'uri': 'unix:' + self.other.path})
-        self.other.accept()
-        return self
-
-    def __exit__(self, *unused):
-        self.other.close()
-        self.source.close()
-
-    def to_run(self):
-        self.other.hello()
-        self.other.until(PACKAGED)
-        self.other.ready()
-        self.other.until(RUN)
-
-    def ends(self, status, *words):
-        self.qmp.event('MIGRATION', 30, since=self.since, status=status)
-        text = self.qmp.execute('query-migrate').get('error-desc', '')
-        for word in words:
-            if word not in text:
-                raise Failed(f'"{text}" does not say "{word}"')
-
-    def runs(self, wanted):
-        if self.qmp.execute('query-status')['running'] != wanted:
-            raise Failed(f'the guest {"stands still" if wanted else "runs"}')
-
-    def goes_on(self):
-        self.qmp.event('RESUME', 20, since=self.since)
-        self.runs(True)
-        self.source.console.expect(r'tick \d+', 20)
-
-    def cont_fails(self, *words):
-        try:
-            self.qmp.execute('cont')
-        except QmpError as why:
-            for word in words:
-                if word not in why.desc:
-                    raise Failed(f'"{why.desc}" does not say "{word}"') from None
-        else:
-            raise Failed('cont was taken')
+from wire import (A_ASK, A_ERROR, A_GIVE_BACK, A_TAIL_DONE, PACKAGED, RELEASE, RUN, TAIL_END, Scene)
 
 
 def no_hello(folder):
@@ -321,7 +161,7 @@ def tries_again(folder):
         scene.ends('failed')
         scene.goes_on()
         scene.since = scene.qmp.mark()
-        scene.qmp.execute('migrate', {'uri': 'unix:' + scene.other.path})
+        scene.qmp.execute('migrate', {'uri': scene.other.uri})
         scene.other.accept()
         if scene.other.attempt == first:
             raise Failed('the same number twice')
