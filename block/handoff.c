@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What always holds: at most one process has the write lock.  The source gives it up in drain(), when all its writes are
- * on the disk and before RUN can be sent; it takes it back in thaw().  The destination takes it in activate(), after
+ * on the disk and before RUN can be sent; it takes it back in take_back().  The destination takes it in activate(), after
  * RUN; if it cannot, it gives the guest back, and its own locks before that. */
 #include "block/node.h"
 
@@ -44,10 +44,8 @@ static bool part_drain(HandoffPart *p, GError **errp)
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
-        if (belongs_to_guest(n) && n->has_lock) {
-            lock_drop(n->fd);
-            n->has_lock = false;
-            n->is_writable = false; /* the descriptor could, we may not */
+        if (belongs_to_guest(n) && n->is_writable) {
+            raw_give(n);
         }
     }
     vm_unlock();
@@ -71,13 +69,14 @@ static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
     return true;
 }
 
-/* Opens for writing with the lock; a node that can already is left alone. */
-static bool own_all(GError **errp)
+/* Opens for writing with the lock, or takes the lock of what is open; a node that may be written already is left alone. */
+static bool own_all(bool is_lone, GError **errp)
 {
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
-        if (belongs_to_guest(n) && !n->is_writable && !raw_open(n, true, errp)) {
+        if (belongs_to_guest(n) && !n->is_writable &&
+            !(n->fd_writes ? raw_take_again(n, is_lone, errp) : raw_open(n, true, errp))) {
             g_prefix_error(errp, "disk '%s': ", n->name);
             return false;
         }
@@ -97,14 +96,20 @@ static void disown_all(void)
     }
 }
 
-/* The guest is ours.  If a disk is not any more, the guest sees I/O errors on it rather than another's data. */
-static void part_thaw(HandoffPart *p, bool was_after_run)
+/* All disks or none, and the guest stays stopped meanwhile: it shall not see errors that a second try can avoid. */
+static bool part_take_back(HandoffPart *p, bool is_lone, GError **errp)
 {
-    GError *err = NULL;
-
-    if (!own_all(&err)) {
-        error_report_free("taking the guest back", err);
+    if (own_all(is_lone, errp)) {
+        return true;
     }
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (belongs_to_guest(n) && n->is_writable) {
+            raw_give(n);
+        }
+    }
+    return false;
 }
 
 /* ---- destination ---- */
@@ -177,7 +182,7 @@ static bool part_check(HandoffPart *p, GError **errp)
 
 static bool part_activate(HandoffPart *p, GError **errp)
 {
-    return own_all(errp);
+    return own_all(false, errp);
 }
 
 static void part_give_back(HandoffPart *p)
@@ -187,18 +192,21 @@ static void part_give_back(HandoffPart *p)
 
 static HandoffPart block_part = {
     .name = "block", .order = 20,
-    .prepare = part_prepare, .drain = part_drain, .save = part_save, .thaw = part_thaw,
+    .prepare = part_prepare, .drain = part_drain, .save = part_save, .take_back = part_take_back,
     .load = part_load, .check = part_check, .activate = part_activate, .give_back = part_give_back,
 };
 
-/* Whatever way the guest came to run here (a saved file, the manager's word): it runs with its own disks. */
+/* Whatever way the guest came to run here (a saved file, the manager's word): it runs with its own disks.  If one is not
+ * ours after all, the guest sees I/O errors on it rather than another's data. */
 static void run_changed(bool is_running, RunState s, void *opaque)
 {
+    GError *err = NULL;
+
     for (unsigned i = 0; is_running && i < block_nodes()->len; i++) {
         ((BlockNode *)block_nodes()->pdata[i])->io_status = BLOCK_DEVICE_IO_STATUS_OK;
     }
-    if (is_running) {
-        part_thaw(&block_part, false);
+    if (is_running && !own_all(false, &err)) {
+        error_report_free("a disk that the guest cannot write", err);
     }
 }
 

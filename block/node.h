@@ -16,8 +16,10 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     int fd;
     uint64_t size;
     bool wants_write;          /* what the user asked for */
-    bool is_writable;          /* fd is open for writing */
+    bool fd_writes;            /* fd is open for writing */
+    bool is_writable;          /* and we may write to it */
     bool has_lock;
+    struct timespec given_at;  /* the file's time of change when the lock was given away */
     bool is_direct, no_flush, can_discard, no_locking;
     BlockDeviceIoStatus io_status; /* until the machine goes on */
     ErrorPolicy write_policy, read_policy;
@@ -40,6 +42,10 @@ GPtrArray *block_nodes(void); /* of BlockNode */
 /* Opens for writing (with the lock) if for_write, else for reading; replaces the descriptor only on success. */
 bool raw_open(BlockNode *n, bool for_write, GError **errp);
 void raw_close(BlockNode *n);
+/* The descriptor stays, the right to write goes; and comes back, also when the file has another name by now.  is_lone: not
+ * if somebody wrote meanwhile. */
+void raw_give(BlockNode *n);
+bool raw_take_again(BlockNode *n, bool is_lone, GError **errp);
 int raw_execute(BlockNode *n, const BlockRequest *r); /* a worker's thread; 0 or -errno */
 
 /* ---- lock.c ---- */

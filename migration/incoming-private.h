@@ -20,6 +20,7 @@ typedef struct Incoming {
     bool has_peer, writer_ends, tail_end_came; /* lock */
     unsigned tails_left; /* lock */
     char *error;         /* lock; the first cause */
+    bool had_guest;      /* lock; refused, and all of its state was here */
 
     bool is_expected, is_parked, exit_on_error;
     bool exit_wanted;    /* once the reason has been told */
@@ -42,7 +43,7 @@ extern Incoming incoming;
 void *incoming_thread(void *opaque);  /* incoming-stream.c */
 void incoming_step(int event);        /* any thread: decides, and acts in the calling thread */
 void incoming_error(int event, GError *take);
-void incoming_act(Incoming *n, int action, int before);
+void incoming_act(Incoming *n, int action);
 void incoming_start_writer(Incoming *n);
 void incoming_end_writer(Incoming *n);
 void incoming_check_tail(void);

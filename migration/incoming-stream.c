@@ -139,6 +139,15 @@ static bool take_message(Incoming *n, uint32_t size, GError **errp)
     return stream_get(n->in, data, size, errp) && parts_deliver(data, size, errp);
 }
 
+/* It says no more than this: the reason is the source's, or its manager's. */
+static void take_cancel(Incoming *n)
+{
+    GError *err = NULL;
+
+    fail(&err, "%s: the source took the guest back", channel_name(n->channel));
+    incoming_error(IEV_CANCEL, err);
+}
+
 static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *payload, GError **errp)
 {
     if (load_be64(payload) != n->machine.attempt) {
@@ -154,7 +163,7 @@ static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *pa
         incoming_step(IEV_RELEASE);
         return true;
     case CMD_CANCEL:
-        incoming_step(IEV_CANCEL);
+        take_cancel(n);
         return true;
     case CMD_TAIL_END:
         g_mutex_lock(&n->lock);

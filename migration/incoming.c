@@ -77,19 +77,22 @@ void incoming_step(int event)
     g_mutex_lock(&n->lock);
     before = n->machine.state;
     row = machine_step(&n->machine, n->machine.attempt, event, NULL);
+    if (row && row->next == IN_REFUSED) {
+        n->had_guest = before == IN_READY || before == IN_PARKED || before == IN_ASKED || before == IN_STARTING;
+    }
     g_cond_broadcast(&n->wake);
     g_mutex_unlock(&n->lock);
     if (!row) {
         return;
     }
     if (row->action == IA_ABANDON) {
-        incoming_act(n, row->action, before);
+        incoming_act(n, row->action);
     }
     if (row->next != MACHINE_KEEP) {
         emit(&incoming_spec.states[before], &incoming_spec.states[row->next]);
     }
     if (row->action != IA_ABANDON) {
-        incoming_act(n, row->action, before);
+        incoming_act(n, row->action);
     }
 }
 
@@ -321,18 +324,16 @@ static void give_back(Incoming *n)
     error_report("incoming migration: the guest was given back: %s", n->error ? n->error : "refused");
 }
 
-static void abandon(Incoming *n, int before)
+static void abandon(Incoming *n)
 {
-    bool had_loaded = before == IN_READY || before == IN_PARKED || before == IN_ASKED;
-
     answer_text(n, RP_ERROR);
     answer_text(n, RP_GIVE_BACK);
     parts_abandon();
     error_report("incoming migration: %s", n->error ? n->error : "cancelled by the source");
-    n->exit_wanted = n->exit_on_error && !had_loaded;
+    n->exit_wanted = n->exit_on_error && !n->had_guest;
 }
 
-void incoming_act(Incoming *n, int action, int before)
+void incoming_act(Incoming *n, int action)
 {
     TRACE(mig_in_act, "%s", incoming_spec.actions[action].name);
     switch ((InAction)action) {
@@ -376,7 +377,7 @@ void incoming_act(Incoming *n, int action, int before)
     case IA_END_TAIL:
         break; /* the reader ends, and tells the parts */
     case IA_ABANDON:
-        abandon(n, before);
+        abandon(n);
         break;
     case IA__MAX:
         g_assert_not_reached();
@@ -471,7 +472,9 @@ static const char *refusal(int state)
     case IN_READY:
         return "the source still owns the guest";
     default:
-        return "the guest's state did not arrive, or went back to the source";
+        return incoming.had_guest ? "the guest belongs to its source, where 'cont' takes it up; here it can never run any "
+                                    "more, and only 'quit' is left"
+                                  : "the guest's state did not arrive";
     }
 }
 

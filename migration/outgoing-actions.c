@@ -427,6 +427,25 @@ static void hang_up(Outgoing *o)
     parts_peer_gone();
 }
 
+/* The guest is ours whatever this says; but without its disks it stays stopped, and `cont` tries again. */
+static bool take_back(Outgoing *o)
+{
+    g_autoptr(GError) err = NULL;
+    char *all;
+
+    if (parts_take_back(false, &err)) {
+        return true;
+    }
+    error_report("the guest stays stopped: %s", err->message);
+    g_mutex_lock(&o->lock);
+    all = g_strdup_printf("%s; the guest is back and stays stopped: %s; 'cont' tries again",
+                          o->error ? o->error : "the migration was cancelled", err->message);
+    g_free(o->error);
+    o->error = all;
+    g_mutex_unlock(&o->lock);
+    return false;
+}
+
 typedef struct Thaw {
     Outgoing *o;
     bool was_after_run, start;
@@ -438,10 +457,14 @@ static void thaw_guest(void *opaque)
     RunState s = RUN_STATE_PAUSED;
 
     if (t->o->is_frozen) {
+        bool can_run = take_back(t->o);
+
         parts_thaw(t->was_after_run);
         t->o->is_frozen = false;
-        if (t->start) {
+        if (t->start && can_run) {
             vm_start();
+        } else if (!can_run) {
+            runstate_set(RUN_STATE_IO_ERROR);
         } else if (!runstate_is_running()) {
             runstate_from_name(states_loaded_run_state(), &s);
             runstate_set(s == RUN_STATE_RUNNING ? RUN_STATE_PAUSED : s);
@@ -514,6 +537,7 @@ void outgoing_act(Outgoing *o, int action)
         break;
     case MA_STAY_STOPPED:
         parts_lost();
+        outgoing_watch_peer(o);
         break;
     case MA_RELEASE_SOURCE:
         release_source(o);

@@ -42,6 +42,7 @@ static const char *const events[EV__MAX] = {
     [EV_GIVE_BACK] = "GIVE_BACK",   [EV_TAIL_DONE] = "TAIL_DONE",     [EV_LOST] = "LOST",
     [EV_ERROR] = "ERROR",           [EV_CANCEL] = "CANCEL",           [EV_DRAINED] = "DRAINED",
     [EV_CONT] = "CONT",             [EV_QUIT] = "QUIT",
+    [EV_DIED] = "DIED", /* the other process is proved dead, and did not say that the guest ran */
 };
 
 static const char *const guards[MG__MAX] = {
@@ -102,6 +103,7 @@ static const MachineRow rows[] = {
     {STATES(MIG_HANDOVER, MIG_UNSURE), EV_GIVE_BACK, 0, MA_TAKE_BACK, MIG_FAILED},
     {STATES(MIG_HANDOVER), EV_LOST, 0, MA_STAY_STOPPED, MIG_UNSURE},
     {STATES(MIG_HANDOVER), EV_ERROR, 0, MA_STAY_STOPPED, MIG_UNSURE},
+    {STATES(MIG_UNSURE), EV_DIED, 0, MA_TAKE_BACK, MIG_FAILED},
     {STATES(MIG_UNSURE), EV_CONT, MG_PROOF_OR_FORCE, MA_THAW_ALONE, MIG_FAILED},
     {STATES(MIG_COMPLETED), EV_TAIL_DONE, 0, MA_END_TAIL, MIG_FINISHED},
     {STATES(MIG_COMPLETED), EV_LOST, 0, MA_END_TAIL, MIG_FINISHED},

@@ -10,22 +10,13 @@
 #include "util/log.h"
 #include "util/loop.h"
 
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 #define QUEUE_BYTES_MAX (512u << 20)
 #define LAST_WORDS_NS (50 * NS_PER_MS)
 
 Outgoing outgoing;
 static size_t queued_bytes; /* lock */
-
-static bool proved_dead(int pidfd)
-{
-    struct pollfd p = {pidfd, POLLIN, 0};
-
-    return pidfd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
-}
 
 /* Runs under the lock. */
 static bool guard(void *opaque, int guard)
@@ -40,7 +31,7 @@ static bool guard(void *opaque, int guard)
     case MG_ONE_WAY:
         return o->is_one_way;
     case MG_PROOF_OR_FORCE:
-        return o->force || proved_dead(o->peer_pidfd);
+        return o->force || outgoing_peer_is_dead(o);
     case MG_STILL_MUCH:
         rest = o->stats.remaining;
         ms = o->stats.bytes_per_s > 0 ? rest / o->stats.bytes_per_s * 1000 : 0;
@@ -389,10 +380,7 @@ bool outgoing_start(Address *take, GError **errp)
     o->is_one_way = take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
     o->force = o->tail_counting = false;
     o->is_running = true;
-    if (o->peer_pidfd >= 0) {
-        close(o->peer_pidfd);
-        o->peer_pidfd = -1;
-    }
+    outgoing_forget_peer(o);
     why = outgoing_step(0, EV_MIGRATE, NULL, NULL);
     g_assert(!why);
     o->thread = g_thread_new("migration", migration_thread, o);

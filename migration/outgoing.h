@@ -39,6 +39,7 @@ typedef struct Outgoing {
     bool is_running;          /* lock: the thread */
     bool has_peer;            /* lock: messages can be sent */
     bool is_listening;        /* lock: the reader has not come to the end */
+    int64_t deaf_since_ns;    /* lock: when it did */
     int published;            /* lock: the state that query-migrate shows */
     uint64_t started_from_run_ns; /* lock: VM_STARTED's payload */
     int64_t started_there_ns;     /* the same, by the destination's monotonic clock */
@@ -71,8 +72,16 @@ void outgoing_post_lost(GError *take);             /* the same for a failed writ
 void outgoing_act(Outgoing *o, int action);        /* outgoing-actions.c */
 void *return_path_thread(void *opaque);            /* return-path.c */
 void outgoing_emit(int state);
-bool outgoing_is_under_way(void);                  /* main loop */
+
+/* ---- outgoing-peer.c ---- */
+bool outgoing_peer_is_dead(const Outgoing *o);     /* proved; false: alive, or nobody can know */
+void outgoing_watch_peer(Outgoing *o);             /* any thread: from now on its death matters */
+void outgoing_peer_is_silent(Outgoing *o);         /* any thread: all that it said has been heard */
+void outgoing_forget_peer(Outgoing *o);            /* main loop */
+
+/* ---- main loop ---- */
+bool outgoing_is_under_way(void);
 bool outgoing_may_start(GError **errp);
-bool outgoing_start(Address *take, GError **errp); /* main loop */
+bool outgoing_start(Address *take, GError **errp);
 bool outgoing_send_message(const char *part, const void *data, size_t size);
 void outgoing_tail_done(void);

@@ -68,6 +68,18 @@ FALLIBLE(check)
 FALLIBLE(activate)
 #undef FALLIBLE
 
+static bool one_take_back(HandoffPart *p, void *opaque)
+{
+    Call *c = opaque;
+
+    return !p->take_back || p->take_back(p, c->flag, c->errp);
+}
+
+bool parts_take_back(bool is_lone, GError **errp)
+{
+    return call_all(one_take_back, is_lone, false, errp);
+}
+
 static bool one_thaw(HandoffPart *p, void *opaque)
 {
     if (p->thaw) {

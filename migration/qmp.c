@@ -310,11 +310,29 @@ static const char *cont_refusal(int state)
     case MIG_RELEASED:
         return "the guest belongs to the other side since the migration completed";
     case MIG_UNSURE:
-        return "the connection was lost while the guest passed: it may run on the other side; only when that process is "
-               "known to be dead may it go on here (force)";
+        return "the connection was lost while the guest passed: it may run on the other side; it can go on here when that "
+               "process is proved dead, or with 'force', your promise that it is";
     default:
         return "the guest is stopped for a migration that is under way";
     }
+}
+
+/* Disks first: a guest that cannot have them stays stopped.  A disk that another process has locked, or wrote to, says that
+ * this process is not dead or has run the guest; only a force overrides the latter. */
+static bool disks_come_back(int state, bool force, GError **errp)
+{
+    bool is_lone = state == MIG_UNSURE && !force;
+
+    if (is_lone ? !outgoing_peer_is_dead(&outgoing)
+                : state != MIG_UNSURE && state != MIG_KEPT && state != MIG_SAVED && state != MIG_CANCELLED &&
+                      state != MIG_FAILED) {
+        return true; /* nothing to take back, or the machine will refuse */
+    }
+    if (parts_take_back(is_lone, errp)) {
+        return true;
+    }
+    g_prefix_error(errp, "the guest stays stopped%s: ", is_lone ? " unless it is forced" : "");
+    return false;
 }
 
 static bool cont_hook(bool force, GError **errp, bool *ret_handled)
@@ -324,7 +342,11 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     bool acts;
 
     if (o->machine.state == MIG_NONE) {
-        return incoming_cont(errp, ret_handled);
+        return incoming_cont(errp, ret_handled) &&
+               (*ret_handled || runstate_get() == RUN_STATE_INMIGRATE || parts_take_back(false, errp));
+    }
+    if (!disks_come_back(o->machine.state, force, errp)) {
+        return false;
     }
     o->force = force;
     why = outgoing_step(0, EV_CONT, &acts, NULL);

@@ -153,7 +153,9 @@ void *return_path_thread(void *opaque)
     outgoing_post_error(EV_LOST, err);
     g_mutex_lock(&o->lock);
     o->is_listening = false;
+    o->deaf_since_ns = time_monotonic_ns();
     g_cond_broadcast(&o->wake);
     g_mutex_unlock(&o->lock);
+    outgoing_peer_is_silent(o);
     return NULL;
 }

@@ -34,6 +34,9 @@ struct HandoffPart {
     void (*parked)(HandoffPart *p);                               /* destination waits for `cont`: send copies */
     void (*run_sent)(HandoffPart *p);                             /* state `handover`: forward, keep copies */
     void (*released)(HandoffPart *p);                             /* VM_STARTED: the copies can go */
+    bool (*take_back)(HandoffPart *p, bool is_lone, GError **errp); /* the guest is to run here again: false with the
+                                                                     reason if it cannot yet; may be asked again.  is_lone:
+                                                                     only if nothing shows that the other side ran it */
     void (*thaw)(HandoffPart *p, bool was_after_run);             /* the guest is ours again; called before it starts */
     void (*lost)(HandoffPart *p);                                 /* `unsure`: keep everything, forward nothing */
 

@@ -1,8 +1,10 @@
 /* tests/unit/block/block-test.c - what is written is read, options say what they accept, and an image has one writer.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "block/block.h"
@@ -185,6 +187,7 @@ static void the_lock_passes_with_the_guest(void)
     g_autofree char *path = make_file();
     uint8_t data[512] = {1};
     BlockNode *other, *mine;
+    g_autoptr(GError) err = NULL;
 
     g_assert_true(add(NULL, "{'id': 's', 'file': '%s'}", path));
     mine = block_find("s");
@@ -193,14 +196,38 @@ static void the_lock_passes_with_the_guest(void)
     other = other_writer(path, NULL); /* the destination after RUN */
     g_assert_nonnull(other);
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
-    p->thaw(p, true); /* it did not give the disk back: errors, not two writers */
+    g_assert_false(p->take_back(p, false, &err)); /* it did not give the disk back: a reason, not two writers */
+    g_assert_nonnull(strstr(err->message, "disk 's': cannot get the write lock"));
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
     close_other(other);
-    p->thaw(p, true);
+    g_assert_true(p->take_back(p, true, NULL));
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, 0);
     g_assert_null(other_writer(path, NULL));
     g_assert_true(block_delete("s", NULL));
     unlink(path);
+}
+
+/* What the other side wrote is nothing that the memory here knows of. */
+static void a_disk_that_changed_is_not_taken_back_unasked(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file(), *moved = g_strconcat(path, ".moved", NULL);
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+    g_autoptr(GError) err = NULL;
+    uint8_t data[512] = {1};
+
+    g_assert_true(add(NULL, "{'id': 's', 'file': '%s'}", path));
+    g_assert_true(p->drain(p, NULL));
+    g_assert_true(rename(path, moved) == 0); /* it is the file that counts, not its name */
+    g_assert_true(utimensat(AT_FDCWD, moved, times, 0) == 0);
+    g_assert_false(p->take_back(p, true, &err));
+    g_assert_nonnull(strstr(err->message, "disk 's'"));
+    g_assert_nonnull(strstr(err->message, "was written after the guest had left"));
+    g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    g_assert_true(p->take_back(p, false, NULL));
+    g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, 0);
+    g_assert_true(block_delete("s", NULL));
+    unlink(moved);
 }
 
 static void a_destination_writes_only_after_run(void)
@@ -279,6 +306,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/wrong_options_say_what_is_accepted", wrong_options_say_what_is_accepted);
     g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
     g_test_add_func("/block/the_lock_passes_with_the_guest", the_lock_passes_with_the_guest);
+    g_test_add_func("/block/a_disk_that_changed_is_not_taken_back_unasked", a_disk_that_changed_is_not_taken_back_unasked);
     g_test_add_func("/block/a_destination_writes_only_after_run", a_destination_writes_only_after_run);
     g_test_add_func("/block/disks_that_differ_are_refused", disks_that_differ_are_refused);
     return g_test_run();

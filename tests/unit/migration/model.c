@@ -185,6 +185,9 @@ static void source_steps(Model *m)
         source_event(m, s, EV_LOST, "source sees the cut: ");
     }
     source_event(m, s, EV_LOST, "source's deadline: ");
+    if (from->destination == MODEL_GONE && !length(s.to_source)) {
+        source_event(m, s, EV_DIED, "source has proof: ");
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
         source_event(m, s, commands[i], "manager at the source: ");
     }

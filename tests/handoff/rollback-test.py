@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+# tests/handoff/rollback-test.py - the guest comes back to the source: with its disk, announced, and everybody says why.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two real processes; where a message has to be lost or a process to die at a message, a relay sits between them."""
+import fcntl
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
+from harness import Emulator, Failed, QmpError, bare_args, deadline, left, machine_args, run_tests      # noqa: E402
+
+RUN = struct.pack('>BHH', 8, 33, 8)
+RUN_SIZE = len(RUN) + 8
+RARP = b'\x80\x35'
+WRITER_BYTE = 101                                   # of the image: who has a lock there writes to it
+
+
+class Wire:
+    """The other end of a netdev: it remembers that a RARP frame came."""
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.changed, self.rarps = threading.Condition(), 0
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        file = self.listener.accept()[0].makefile('rb')
+        while head := file.read(4):
+            frame = file.read(int.from_bytes(head, 'big'))
+            if frame[12:14] == RARP:
+                with self.changed:
+                    self.rarps += 1
+                    self.changed.notify_all()
+
+    def expect_rarp(self, after):
+        until = deadline(10)
+        with self.changed:
+            while self.rarps <= after:
+                if not left(until):
+                    raise Failed('nobody announced the guest')
+                self.changed.wait(left(until))
+
+
+class Relay:
+    """Carries the channel.  at_run, a function, is called with RUN still in hand and says whether it goes on."""
+    def __init__(self, at_run=None, answers_end_at_run=False):
+        self.source, self.ours = socket.socketpair()
+        self.theirs, self.destination = socket.socketpair()
+        self.at_run, self.answers_end_at_run = at_run, answers_end_at_run
+        self.run_seen = threading.Event()
+
+    def start(self):
+        for end in (self.source, self.destination):
+            end.close()                             # the emulators have theirs
+        threading.Thread(target=self._down, daemon=True).start()
+        threading.Thread(target=self._up, daemon=True).start()
+
+    def _down(self):
+        try:
+            while data := self.ours.recv(1 << 20):
+                if data[-RUN_SIZE:].startswith(RUN):
+                    self.run_seen.set()
+                    if self.at_run and not self.at_run():
+                        break
+                self.theirs.sendall(data)
+        except OSError:
+            pass
+        self.close()
+
+    def _up(self):
+        try:
+            while data := self.theirs.recv(1 << 16):
+                if not (self.run_seen.is_set() and self.answers_end_at_run):
+                    self.ours.sendall(data)
+        except OSError:
+            pass
+        if not self.answers_end_at_run:
+            self.close()
+
+    def close(self):
+        for end in (self.ours, self.theirs):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Two:
+    """A guest with a disk and a NIC, and a parked destination that reaches the same disk by a name of its own."""
+    def __init__(self, folder, relay=None):
+        self.folder, self.relay, self.image = folder, relay or Relay(), folder / 'disk.img'
+        self.image.write_bytes(bytes(512 * 2048))
+        (folder / 'there.img').symlink_to(self.image)
+        self.wire = Wire(f'{folder}/net.sock')
+        nic = ['-netdev', f'stream,id=n0,server=off,addr.type=unix,addr.path={folder}/net.sock']
+        there = ['-netdev', f'dgram,id=n0,local.type=unix,local.path={folder}/a.sock,'
+                 f'remote.type=unix,remote.path={folder}/b.sock']
+        self.source = self.start(self.image, nic)
+        self.source.console.expect('BARE-GUEST-READY', 30)
+        self.source.console.send('t')               # no tick lines
+        self.target = self.start(folder / 'there.img', there, '-S', '-incoming', f'fd:{self.relay.destination.fileno()}',
+                                 pass_fds=(self.relay.destination.fileno(),))
+        for emulator in (self.source, self.target):
+            emulator.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+        self.source.qmp.execute('getfd', {'fdname': 'channel'}, fd=self.relay.source.fileno())
+        self.relay.start()
+
+    def start(self, image, nic, *more, **options):
+        disk = ['-drive', f'file={image},format=raw,if=none,id=d0', '-device', 'virtio-blk-device,drive=d0']
+        return Emulator([*machine_args('64M'), *bare_args(), *disk, *nic, '-device', 'virtio-net-device,netdev=n0', *more],
+                        folder=self.folder, **options)
+
+    def __enter__(self):
+        self.since = self.source.qmp.mark()
+        self.source.qmp.execute('migrate', {'uri': 'fd:channel'})
+        self.source.qmp.event('MIGRATION', 30, since=self.since, status='completed')
+        self.target.qmp.event('MIGRATION', 30, status='completed')
+        self.rarps = self.wire.rarps
+        return self
+
+    def __exit__(self, *unused):
+        self.source.close()
+        self.target.close()
+        self.relay.close()
+
+    def failed(self, emulator, *words):
+        emulator.qmp.event('MIGRATION', 30, since=self.since if emulator is self.source else 0, status='failed')
+        self.says(emulator, *words)
+
+    def says(self, emulator, *words):
+        contains(emulator.qmp.execute('query-migrate').get('error-desc', ''), *words)
+
+    def goes_on(self):
+        """At the source, and its disk takes writes."""
+        self.source.qmp.event('RESUME', 20, since=self.since)
+        before = self.counters()
+        until = deadline(20)
+        while self.counters()['sectors_flushed'] <= before['sectors_flushed']:
+            if not left(until):
+                raise Failed(f'nothing is written: {self.counters()}')
+        if self.counters()['disk_errors']:
+            raise Failed(f'disk errors: {self.counters()}')
+        if self.target.process.poll() is None and self.target.qmp.execute('query-status')['running']:
+            raise Failed('both sides run')
+
+    def counters(self):
+        self.source.console.send('c')
+        return json.loads(self.source.console.expect(r'counters (\{[^\r\n]*\})\r?\n', 10)[1])
+
+    def stays(self, state):
+        status = self.source.qmp.execute('query-status')
+        if status['running'] or status['status'] != state:
+            raise Failed(f'the source is {status} instead of {state}')
+
+
+def contains(text, *words):
+    for word in words:
+        if word not in text:
+            raise Failed(f'"{text}" does not say "{word}"')
+
+
+def refused(emulator, words, **arguments):
+    try:
+        emulator.qmp.execute('cont', arguments)
+    except QmpError as why:
+        contains(why.desc, *words)
+    else:
+        raise Failed('cont was taken')
+
+
+# ---- given back ----
+
+def disk_that_does_not_open(folder):
+    with Two(folder) as two:
+        (folder / 'there.img').unlink()
+        two.target.qmp.execute('cont')
+        two.failed(two.source, "disk 'd0': cannot open")
+        two.goes_on()
+        two.wire.expect_rarp(two.rarps)
+        two.failed(two.target, "disk 'd0': cannot open")
+        refused(two.target, ['belongs to its source', "disk 'd0': cannot open"])
+
+
+def disk_that_a_third_has(folder):
+    """Neither side gets it, so the guest stands still at the source until `cont` finds it free."""
+    with Two(folder) as two:
+        third = os.open(two.image, os.O_RDWR)
+        fcntl.fcntl(third, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_RDLCK, os.SEEK_SET, WRITER_BYTE, 1, 0))
+        two.target.qmp.execute('cont')
+        two.failed(two.source, 'the destination says', "stays stopped: disk 'd0': cannot get the write lock")
+        two.stays('io-error')
+        refused(two.source, ["the guest stays stopped: disk 'd0': cannot get the write lock"])
+        os.close(third)
+        two.source.qmp.execute('cont')
+        two.goes_on()
+
+
+# ---- a parked destination without its source ----
+
+def taken_back(folder):
+    with Two(folder) as two:
+        two.source.qmp.execute('cont')
+        two.goes_on()
+        two.failed(two.target, 'the source took the guest back')
+        refused(two.target, ['belongs to its source', "'cont' takes it up", 'the source took the guest back'])
+
+
+def source_killed_while_parked(folder):
+    with Two(folder) as two:
+        two.source.kill()
+        two.failed(two.target, 'connection closed by the other side')
+        refused(two.target, ['belongs to its source', "only 'quit'", 'connection closed'])
+        refused(two.target, ['belongs to its source'], force=True)
+        two.target.quit()
+
+
+def connection_lost_while_parked(folder):
+    with Two(folder) as two:
+        two.relay.close()
+        two.failed(two.source, 'connection closed by the other side')
+        two.failed(two.target, 'connection closed by the other side')
+        two.source.qmp.execute('cont')
+        two.goes_on()
+
+
+# ---- unsure ----
+
+def killed_at_run(folder):
+    """The other process dies with RUN before its door: that is proof, and nobody has to be asked."""
+    def kill():
+        two.target.kill()
+        return False
+    two = Two(folder, Relay(kill))
+    with two:
+        two.target.qmp.execute('cont')
+        two.failed(two.source, 'connection closed')
+        two.goes_on()
+        two.wire.expect_rarp(two.rarps)
+        two.says(two.source, f'process {two.target.pid}', 'has ended', 'goes on here')
+
+
+def killed_after_a_deadline(folder):
+    """It was frozen for longer than the source waits, and then killed."""
+    frozen = threading.Event()
+
+    def freeze():
+        frozen.wait(30)
+        return False
+    two = Two(folder, Relay(freeze))
+    two.source.qmp.execute('migrate-set-parameters', {'run-deadline-ms': 100})
+    with two:
+        two.target.qmp.execute('cont')
+        two.failed(two.source, 'has not said that the guest runs')
+        two.stays('finish-migrate')
+        refused(two.source, ['may run on the other side', 'force'])
+        two.target.kill()
+        frozen.set()
+        two.goes_on()
+        two.says(two.source, 'has ended', 'goes on here')
+
+
+def lost_at_run(folder):
+    """Nobody knows; without force nothing runs, with it the source does."""
+    with Two(folder, Relay(lambda: False)) as two:
+        two.target.qmp.execute('cont')
+        two.failed(two.source, 'connection closed')
+        two.stays('finish-migrate')
+        refused(two.source, ['may run on the other side', "with 'force', your promise"])
+        two.source.qmp.execute('cont', {'force': True})
+        two.goes_on()
+        two.wire.expect_rarp(two.rarps)
+        refused(two.target, ['belongs to its source'])
+
+
+def ran_there_and_died(folder):
+    """The source never heard that the guest started.  The lock contradicts a false promise; what was written, its memory."""
+    with Two(folder, Relay(answers_end_at_run=True)) as two:
+        two.source.qmp.execute('migrate-set-parameters', {'run-deadline-ms': 100})
+        written = two.image.stat().st_mtime_ns
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('RESUME', 20)
+        two.failed(two.source, 'has not said that the guest runs')
+        until = deadline(20)
+        while two.image.stat().st_mtime_ns == written:
+            if not left(until):
+                raise Failed('the guest does not write')
+        refused(two.source, ["disk 'd0'", 'another process uses the image'], force=True)
+        two.target.kill()
+        two.relay.close()
+        refused_for_the_disk(two)
+        two.stays('finish-migrate')
+        two.source.qmp.execute('cont', {'force': True})
+        two.goes_on()
+
+
+def refused_for_the_disk(two):
+    """What the channel's end and the process's end say comes on its own; then the source has made up its mind."""
+    until = deadline(20)
+    while 'was written after the guest had left' not in two.source.qmp.execute('query-migrate').get('error-desc', ''):
+        if not left(until):
+            raise Failed(str(two.source.qmp.execute('query-migrate')))
+    refused(two.source, ['unless it is forced', "disk 'd0'", 'it ran on the other side'])
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([
+        ('a disk that does not open there: given back, announced, goes on', disk_that_does_not_open),
+        ('a disk that nobody gets: the guest waits for it, and says so', disk_that_a_third_has),
+        ('parked and taken back: the destination says so', taken_back),
+        ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
+        ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
+        ('killed at RUN: the source goes on by itself', killed_at_run),
+        ('killed after the deadline: the source goes on by itself', killed_after_a_deadline),
+        ('lost at RUN: stopped until it is forced', lost_at_run),
+        ('ran there and died: nothing goes on by itself', ran_there_and_died),
+    ]))
