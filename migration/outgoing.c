@@ -181,23 +181,27 @@ static bool at_rest(int state)
            state == MIG_FAILED || state == MIG_RELEASED;
 }
 
+/* One deadline per visit of a state: whatever is sent meanwhile does not put it off. */
+static bool is_late(Outgoing *o) /* under the lock */
+{
+    if (o->waiting_in != o->machine.state) {
+        o->waiting_in = o->machine.state;
+        o->deadline_ns = at_rest(o->waiting_in) ? CHANNEL_FOREVER : deadline_of(o->waiting_in);
+    }
+    return o->deadline_ns != CHANNEL_FOREVER && time_monotonic_ns() >= o->deadline_ns;
+}
+
 /* NULL: the deadline of the state has passed, or the attempt is over (*ret_over). */
 static Item *next_item(Outgoing *o, bool *ret_over, int *ret_state)
 {
-    Item *i;
-    int waiting_in = -1;
-    int64_t deadline = 0;
+    Item *i = NULL;
 
     g_mutex_lock(&o->lock);
-    while (!(i = g_queue_pop_head(&o->items)) && !at_rest(o->machine.state)) {
-        if (waiting_in != o->machine.state) {
-            waiting_in = o->machine.state;
-            deadline = deadline_of(waiting_in);
-        }
-        if (deadline == CHANNEL_FOREVER) {
+    while (!is_late(o) && !(i = g_queue_pop_head(&o->items)) && !at_rest(o->machine.state)) {
+        if (o->deadline_ns == CHANNEL_FOREVER) {
             g_cond_wait(&o->wake, &o->lock);
-        } else if (!g_cond_wait_until(&o->wake, &o->lock, deadline / NS_PER_US)) {
-            break;
+        } else {
+            g_cond_wait_until(&o->wake, &o->lock, o->deadline_ns / NS_PER_US);
         }
     }
     if (i && i->bytes) {
@@ -379,6 +383,7 @@ bool outgoing_start(Address *take, GError **errp)
     o->address = take;
     o->is_one_way = take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
     o->force = o->tail_counting = false;
+    o->waiting_in = -1;
     o->is_running = true;
     outgoing_forget_peer(o);
     why = outgoing_step(0, EV_MIGRATE, NULL, NULL);
