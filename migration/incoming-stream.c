@@ -151,7 +151,7 @@ static void take_cancel(Incoming *n)
 static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *payload, GError **errp)
 {
     if (load_be64(payload) != n->machine.attempt) {
-        return number == CMD_MESSAGE ? bad(n, errp, "a message of another attempt") : true; /* stale */
+        return bad(n, errp, "a message of another attempt"); /* a connection carries one: these bytes are damaged */
     }
     switch (number) {
     case CMD_RUN:

@@ -27,6 +27,13 @@ static bool take_hello(Outgoing *o, StateReader *r, GError **errp)
     return true;
 }
 
+/* A connection carries one attempt: another number says that the bytes are damaged, and to wait for better ones would keep
+ * the guest stopped. */
+static bool check_attempt(Outgoing *o, uint64_t attempt, GError **errp)
+{
+    return attempt == o->machine.attempt || fail(errp, "%s: an answer of another attempt", channel_name(o->channel));
+}
+
 static bool take_ready(Outgoing *o, StateReader *r, uint64_t attempt, GError **errp)
 {
     uint8_t parked;
@@ -50,7 +57,7 @@ static bool take_started(Outgoing *o, StateReader *r, GError **errp)
 
     if (!state_get_be16(r, &version, errp) || !state_get_be64(r, &attempt, errp) ||
         !state_get_be64(r, &since_run, errp) || !state_get_be64(r, &since_state, errp) ||
-        !state_get_be64(r, &there, errp)) {
+        !state_get_be64(r, &there, errp) || !check_attempt(o, attempt, errp)) {
         return false;
     }
     g_mutex_lock(&o->lock);
@@ -62,16 +69,12 @@ static bool take_started(Outgoing *o, StateReader *r, GError **errp)
     return true;
 }
 
-static void take_text(Outgoing *o, StateReader *r, uint64_t attempt, int event)
+static void take_text(StateReader *r, int event)
 {
     g_autofree char *raw = g_strndup((const char *)r->at, MIN(state_left(r), TEXT_MAX));
     g_autofree char *text = g_utf8_make_valid(raw, -1);
     GError *err = NULL;
 
-    /* Who did not understand the hello does not know our number; it is the first and last thing it says. */
-    if (attempt != o->machine.attempt && (attempt || event != EV_ERROR)) {
-        return;
-    }
     fail(&err, "the destination says: %s", text);
     outgoing_post_error(event, err);
 }
@@ -104,6 +107,10 @@ static bool take_one(Outgoing *o, StreamIn *in, unsigned number, StateReader *r,
     if (!state_get_be64(r, &attempt, errp)) {
         return false;
     }
+    /* Who did not understand the hello does not know our number; it is the first and last thing it says. */
+    if ((attempt || number != RP_ERROR) && !check_attempt(o, attempt, errp)) {
+        return false;
+    }
     switch (number) {
     case RP_READY:
         return take_ready(o, r, attempt, errp);
@@ -111,10 +118,10 @@ static bool take_one(Outgoing *o, StreamIn *in, unsigned number, StateReader *r,
         g_free(outgoing_step(attempt, EV_ASK, NULL, NULL));
         return true;
     case RP_GIVE_BACK:
-        take_text(o, r, attempt, EV_GIVE_BACK);
+        take_text(r, EV_GIVE_BACK);
         return true;
     case RP_ERROR:
-        take_text(o, r, attempt, EV_ERROR);
+        take_text(r, EV_ERROR);
         return true;
     case RP_TAIL_DONE:
         g_free(outgoing_step(attempt, EV_TAIL_DONE, NULL, NULL));
