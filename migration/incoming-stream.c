@@ -160,6 +160,7 @@ static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *pa
         return true;
     case CMD_RELEASE:
         n->is_alone = true;
+        parts_owned();
         incoming_step(IEV_RELEASE);
         return true;
     case CMD_CANCEL:

@@ -12,6 +12,7 @@ void parts_released(void);
 bool parts_take_back(bool is_lone, GError **errp);
 void parts_thaw(bool was_after_run);
 void parts_lost(void);
+void parts_owned(void);
 void parts_give_back(void);
 void parts_starting(void);
 void parts_started(void);

@@ -502,6 +502,17 @@ void netpass_gate_peer_gone(Netpass *n)
     }
 }
 
+/* The source leaves the network to us, before anybody runs here: what our netdev gets from now on may be for us alone. */
+static void receive_alone(NetpassPort *np)
+{
+    np->has_transmitted = true;
+}
+
+static void gate_owned(HandoffPart *part)
+{
+    each_gated(part->opaque, receive_alone);
+}
+
 static void give_back(NetpassPort *np)
 {
     StateWriter *w;
@@ -542,6 +553,7 @@ void netpass_gate_setup(Netpass *n)
     n->markers = loop_timer_new(markers_due, n);
     n->twins = loop_timer_new(twins_due, n);
     p->load = gate_load;
+    p->owned = gate_owned;
     p->give_back = gate_give_back;
     p->starting = gate_starting;
     p->started = gate_started;

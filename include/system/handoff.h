@@ -44,6 +44,7 @@ struct HandoffPart {
     bool (*load)(HandoffPart *p, StateReader *r, GError **errp);  /* incoming thread, vm_lock */
     bool (*check)(HandoffPart *p, GError **errp);                 /* everything that can fail; READY follows */
     bool (*activate)(HandoffPart *p, GError **errp);              /* RUN came: open for writing.  false: GIVE_BACK */
+    void (*owned)(HandoffPart *p);                                /* RELEASE came: the source is leaving */
     void (*give_back)(HandoffPart *p);                            /* may send messages; GIVE_BACK follows them */
     void (*starting)(HandoffPart *p);                             /* just before the harts start: the backlog goes in */
     void (*started)(HandoffPart *p);                              /* they run: announce */
