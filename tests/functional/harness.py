@@ -144,7 +144,7 @@ class Qmp:
         self.sock, self.log = sock, log
         self.changed = threading.Condition()
         self.replies, self.events, self.greeting, self.closed = {}, [], None, False
-        self.count, self.seen = 0, 0
+        self.count, self.sending = 0, threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
         self._wait(lambda: self.greeting, 20, 'greeting')
         self.execute('qmp_capabilities')
@@ -197,18 +197,20 @@ class Qmp:
         return event['event'] + (f':{status}' if status else '')
 
     def send(self, command, arguments=None, fd=None, oob=False):
-        self.count += 1
-        message = {'exec-oob' if oob else 'execute': command, 'id': self.count}
-        if arguments:
-            message['arguments'] = arguments
-        data = json.dumps(message).encode() + b'\r\n'
-        if self.log:
-            self.log.write(b'-> ' + data)
-        if fd is None:
-            self.sock.sendall(data)
-        else:
-            socket.send_fds(self.sock, [data], [fd])
-        return self.count
+        with self.sending:                          # any thread may send
+            self.count += 1
+            number = self.count
+            message = {'exec-oob' if oob else 'execute': command, 'id': number}
+            if arguments:
+                message['arguments'] = arguments
+            data = json.dumps(message).encode() + b'\r\n'
+            if self.log:
+                self.log.write(b'-> ' + data)
+            if fd is None:
+                self.sock.sendall(data)
+            else:
+                socket.send_fds(self.sock, [data], [fd])
+        return number
 
     def reply(self, number, command, seconds=20):
         answer = self._wait(lambda: self.replies.pop(number, None), seconds, f'reply to {command}')

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# tests/handoff/wire-test.py - every message of a handoff cut, damaged, delayed; every process killed and frozen.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""First each flow goes over an unbroken wire, which lists the messages there are; then they are broken.
+
+usage: wire-test.py [--seeds N] [--first N] [--seed N] [--case 'transport=tcp at=>RUN#1 fault=cut ...'] [--jobs N]
+                    [--survey] [--all]
+--seed and --case do one case and keep its files; --all is each fault at each message in each flow.
+"""
+import argparse
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from wire_case import ACTS, FLOWS, TRANSPORTS, Case, random_case, run_case, wires
+from pair import base
+
+# Numbers that wire.h has and no flow of ours sends.
+UNUSED = {'SHUT': 'nobody sends it', 'SWITCHOVER_START': 'accepted, not sent', 'SETUP': 'no device has setup state'}
+
+
+def protocol():
+    """The messages that the program's own header names."""
+    text = (base.ROOT / 'migration/wire.h').read_text()
+    return {'>' + n for n in re.findall(r'\bCMD_([A-Z_]+)\b', text)} | {'<' + n for n in re.findall(r'\bRP_([A-Z_]+)\b', text)}
+
+
+def attempt(job):
+    """In a process of its own."""
+    label, case = job
+    folder = Path(tempfile.mkdtemp(prefix='baton-wire-'))
+    began = time.monotonic()
+    done = run_case(case, folder)
+    if done['error']:
+        done['error'] += f'\nfiles kept in {folder}'
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return label, case, done, done['error'], time.monotonic() - began
+
+
+class Report:
+    def __init__(self):
+        self.number = self.failed = 0
+        self.results, self.hits, self.began = Counter(), 0, time.monotonic()
+
+    def line(self, name, error, seconds=None):
+        self.number += 1
+        self.failed += bool(error)
+        print(f"{'not ok' if error else 'ok'} {self.number} - {name}"
+              + (f' # {seconds:.1f} s' if seconds is not None and not error else ''), flush=True)
+        for text in error.splitlines():
+            print(f'# {text}', flush=True)
+
+    def case(self, outcome):
+        label, case, done, error, seconds = outcome
+        self.results[done['result']] += 1
+        self.hits += bool(done['hit'])
+        if error:
+            error += f"\nreplay: {sys.argv[0]} --case '{case}'"
+        self.line(f'{label}: {case} -> {done["result"]}', error, seconds)
+
+    def end(self):
+        print(f'1..{self.number}')
+        print(f'# {self.number - self.failed} of {self.number} kept their promise; the fault happened in {self.hits}; '
+              f'{time.monotonic() - self.began:.0f} s; '
+              + ', '.join(f'{n} {what}' for what, n in self.results.most_common()), flush=True)
+        return 1 if self.failed else 0
+
+
+def survey(pool, report):
+    """Every flow on every transport without a fault: that it works is a case, the messages are the list of the rest."""
+    jobs = [(f'unbroken, {t}, {f}', Case(transport=t, flow=f)) for t in TRANSPORTS for f in FLOWS]
+    surveys, seen = {}, set()
+    for outcome in pool.imap(attempt, jobs):
+        report.case(outcome)
+        case, keys = outcome[1], outcome[2]['keys']
+        surveys[case.transport, case.flow] = keys
+        seen |= {key.split('#')[0].split('.')[0].replace('READY_PARKED', 'READY') for key in keys}
+    missing = {name for name in protocol() - seen if name[1:] not in UNUSED}
+    missing -= {'<ERROR', '<MESSAGE'}                   # the first follows a fault; the second, much traffic or a refusal
+    report.line('the flows send every message of the protocol', f'never seen: {sorted(missing)}' if missing else '')
+    return surveys
+
+
+def matrix(surveys):
+    """Each fault at each message; acts at each message with the wire cut and with it whole."""
+    for transport in TRANSPORTS:
+        for flow in FLOWS:
+            for key in surveys[transport, flow]:
+                for fault in wires.FAULTS[1:]:
+                    for byte in ('0', 'half') if fault in ('cut', 'damage') else ('0',):
+                        yield Case(transport, flow, key, fault, byte)
+                for act in ACTS[1:]:
+                    for fault in ('none', 'cut', 'kill-source', 'kill-destination', 'freeze-source', 'freeze-destination',
+                                  'damage'):
+                        yield Case(transport, flow, key, fault, '0', act)
+
+
+def jobs_of(args, surveys):
+    if args.case:
+        return [('case', Case.parse(args.case))]
+    if args.seed is not None:
+        return [(f'seed {args.seed}', random_case(args.seed, surveys))]
+    if args.all:
+        return [('matrix', case) for case in matrix(surveys)]
+    return [(f'seed {n}', random_case(n, surveys)) for n in range(args.first, args.first + args.seeds)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seeds', type=int, default=1000 if base.FULL else 200)
+    parser.add_argument('--first', type=int, default=1)
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--case')
+    parser.add_argument('--survey', action='store_true')
+    parser.add_argument('--all', action='store_true')
+    parser.add_argument('--jobs', type=int, default=(os.cpu_count() or 1) + 1)
+    args = parser.parse_args()
+    report = Report()
+    with multiprocessing.get_context('fork').Pool(args.jobs, maxtasksperchild=8) as pool:
+        surveys = {} if args.case else survey(pool, report)
+        if args.survey:
+            print(json.dumps({' '.join(k): v for k, v in surveys.items()}, indent=1))
+        else:
+            for outcome in pool.imap_unordered(attempt, jobs_of(args, surveys)):
+                report.case(outcome)
+    return report.end()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
