@@ -37,7 +37,7 @@ static const MachineAction actions[IA__MAX] = {
     [IA_NOTHING] = {"-"},
     [IA_LISTEN] = {"listen"},
     [IA_ANSWER_HELLO] = {"answer_hello", DOES(FX_SEND), "CHANNELS_UP"},
-    [IA_LOAD] = {"load", DOES(FX_LOAD), .posts = "LOADED", .fails = "ERROR"},
+    [IA_LOAD] = {"load", DOES(FX_LOAD), .posts = "LOADED", .fails = "ERROR LOST"},
     [IA_SEND_READY] = {"send_ready", DOES(FX_SEND), "READY"},
     [IA_SEND_READY_PARKED] = {"send_ready_parked", DOES(FX_SEND), "READY_PARKED"},
     [IA_SEND_ASK] = {"send_ask", DOES(FX_SEND), "ASK"},

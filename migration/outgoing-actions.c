@@ -469,7 +469,7 @@ static void thaw_guest(void *opaque)
             runstate_from_name(states_loaded_run_state(), &s);
             runstate_set(s == RUN_STATE_RUNNING ? RUN_STATE_PAUSED : s);
         }
-    } else if (t->start && !runstate_is_running()) {
+    } else if (t->start && !runstate_is_running() && take_back(t->o)) {
         vm_start();
     }
 }

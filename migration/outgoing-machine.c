@@ -51,6 +51,7 @@ static const char *const guards[MG__MAX] = {
     [MG_WANTS_PAUSE] = "pause-before-switchover",
     [MG_ONE_WAY] = "one-way",
     [MG_PROOF_OR_FORCE] = "other side proved dead, or force",
+    [MG_AT_IT] = "the end is decided, but not yet done",
 };
 
 static const MachineAction actions[MA__MAX] = {
@@ -113,6 +114,8 @@ static const MachineRow rows[] = {
     {STATES(MIG_CANCELLING), EV_DRAINED, 0, MA_THAW, MIG_CANCELLED},
     {BEFORE_RUN, EV_LOST, 0, MA_THAW, MIG_FAILED},
     {BEFORE_RUN, EV_ERROR, 0, MA_THAW, MIG_FAILED},
+    /* What was decided before may just be giving up the disks: the guest starts when that is over. */
+    {STATES(MIG_SAVED, MIG_CANCELLED, MIG_FAILED), EV_CONT, MG_AT_IT, MA_THAW, MACHINE_KEEP},
     /* `cont` of a guest that the user had paused is nobody's business here. */
     {STATES(MIG_NONE, MIG_SETUP, MIG_ACTIVE, MIG_SAVED, MIG_CANCELLED, MIG_FAILED), EV_CONT, 0, MA_NOTHING, MACHINE_KEEP},
 };

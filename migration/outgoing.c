@@ -32,6 +32,8 @@ static bool guard(void *opaque, int guard)
         return o->is_one_way;
     case MG_PROOF_OR_FORCE:
         return o->force || outgoing_peer_is_dead(o);
+    case MG_AT_IT:
+        return o->is_at_it;
     case MG_STILL_MUCH:
         rest = o->stats.remaining;
         ms = o->stats.bytes_per_s > 0 ? rest / o->stats.bytes_per_s * 1000 : 0;
@@ -82,6 +84,7 @@ char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineR
     row = machine_step(&o->machine, attempt ? attempt : o->machine.attempt, event, &why);
     if (row && row->action != MA_NOTHING) {
         push(ITEM_ROW, row, NULL);
+        o->conts += row->guard == MG_AT_IT;
         if (interrupts(row->action) && o->interrupt) {
             interrupt_raise(o->interrupt);
         }
@@ -208,6 +211,7 @@ static Item *next_item(Outgoing *o, bool *ret_over, int *ret_state)
         queued_bytes -= g_bytes_get_size(i->bytes);
     }
     *ret_over = !i && at_rest(o->machine.state);
+    o->is_at_it = !*ret_over;
     *ret_state = o->machine.state;
     g_mutex_unlock(&o->lock);
     return i;
@@ -275,6 +279,9 @@ static void do_row(Outgoing *o, const MachineRow *row)
         outgoing_act(o, row->action);
         outgoing_emit(state);
     }
+    g_mutex_lock(&o->lock);
+    o->conts -= row->guard == MG_AT_IT;
+    g_mutex_unlock(&o->lock);
     check_facts(o);
 }
 
@@ -345,7 +352,7 @@ bool outgoing_is_under_way(void)
     bool is;
 
     g_mutex_lock(&o->lock);
-    is = o->is_running && !(at_rest(o->machine.state) && o->published == o->machine.state);
+    is = o->is_running && !(at_rest(o->machine.state) && o->published == o->machine.state && !o->conts);
     g_mutex_unlock(&o->lock);
     return is;
 }
@@ -384,7 +391,7 @@ bool outgoing_start(Address *take, GError **errp)
     o->is_one_way = take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
     o->force = o->tail_counting = false;
     o->waiting_in = -1;
-    o->is_running = true;
+    o->is_running = o->is_at_it = true;
     outgoing_forget_peer(o);
     why = outgoing_step(0, EV_MIGRATE, NULL, NULL);
     g_assert(!why);

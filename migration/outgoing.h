@@ -37,6 +37,8 @@ typedef struct Outgoing {
     unsigned tails_left;      /* lock: parts that still have something to send */
     bool tail_counting;       /* lock */
     bool is_running;          /* lock: the thread */
+    bool is_at_it;            /* lock: it still takes items */
+    unsigned conts;           /* lock: `cont`s that wait for the end of what was decided before */
     bool has_peer;            /* lock: messages can be sent */
     bool is_listening;        /* lock: the reader has not come to the end */
     int64_t deaf_since_ns;    /* lock: when it did */

@@ -1,308 +1,397 @@
-/* tests/unit/migration/model.c - the steps that a pair of machines and the world around them can
- * take. SPDX-License-Identifier: GPL-2.0-or-later */
+/* tests/unit/migration/model.c - what the steps of an action do to wire, harts, disks and frames; what may never be.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model.h"
 
 #include <string.h>
 
-typedef struct Model {
-    const ModelState *from;
-    GArray *steps;
-    bool is_parked, choice; /* choice: what the free guards say */
-    const char *bug;
-} Model;
-
-static void put(int8_t *queue, int event)
+ModelTables model_tables(void)
 {
-    for (int i = 0; i < MODEL_QUEUE; i++) {
-        if (queue[i] < 0) {
-            queue[i] = event;
-            return;
-        }
+    return (ModelTables){outgoing_spec, incoming_spec};
+}
+
+ModelState model_start(const ModelConfig *c)
+{
+    ModelState s;
+
+    memset(&s, 0, sizeof(s));
+    s.source = MIG_NONE;
+    s.destination = IN_LISTENING;
+    s.source_runs = s.source_disk = s.smooth = true;
+    for (unsigned k = c->frames; k < MODEL_FRAMES; k++) {
+        s.frame[k].place = FRAME_AT_THE_DEAD; /* there is none */
     }
-    g_error("more than %d messages in flight", MODEL_QUEUE);
+    return s;
 }
 
-static void drop_first(int8_t *queue)
+/* ---- the wire ---- */
+void model_put(ModelState *s, uint8_t *queue, unsigned token)
 {
+    unsigned n = model_length(queue);
+
+    if (n == MODEL_QUEUE) {
+        s->wrong = WRONG_FLOOD;
+    } else {
+        queue[n] = token;
+    }
+}
+
+unsigned model_take(uint8_t *queue)
+{
+    unsigned token = queue[0];
+
     memmove(queue, queue + 1, MODEL_QUEUE - 1);
-    queue[MODEL_QUEUE - 1] = -1;
+    queue[MODEL_QUEUE - 1] = 0;
+    return token;
 }
 
-static int length(const int8_t *queue)
+unsigned model_length(const uint8_t *queue)
 {
-    int n = 0;
+    unsigned n = 0;
 
-    while (n < MODEL_QUEUE && queue[n] >= 0) {
+    while (n < MODEL_QUEUE && queue[n]) {
         n++;
     }
     return n;
 }
 
-static void cut(int8_t *queue, int keep)
-{
-    for (int i = keep; i < MODEL_QUEUE; i++) {
-        queue[i] = -1;
-    }
-}
-
-static int event_named(const MachineSpec *spec, const char *name)
+static int event_named(const MachineSpec *spec, const char *name, size_t length)
 {
     for (int i = 0; i < spec->event_count; i++) {
-        if (!strcmp(spec->events[i], name)) {
+        if (!strncmp(spec->events[i], name, length) && !spec->events[i][length]) {
             return i;
         }
     }
     return -1; /* ours alone: the other side has no row for it */
 }
 
-static void send_all(const char *names, const MachineSpec *to, int8_t *queue)
+static void put_all(ModelState *s, const char *names, const MachineSpec *to, uint8_t *queue)
 {
-    g_auto(GStrv) list = g_strsplit(names ? names : "", " ", 0);
-
-    for (char **name = list; *name && **name; name++) {
-        int event = event_named(to, *name);
+    while (names && *names) {
+        size_t length = strcspn(names, " ");
+        int event = event_named(to, names, length);
 
         if (event >= 0) {
-            put(queue, event);
+            model_put(s, queue, event + 1);
+        }
+        names += length + (names[length] == ' ');
+    }
+}
+
+/* ---- frames ---- */
+static void give_to_source(ModelState *s, unsigned k)
+{
+    s->wrong = s->frame[k].in_source ? WRONG_TWICE : s->wrong;
+    for (unsigned j = k + 1; j < MODEL_FRAMES; j++) {
+        s->wrong = s->frame[j].in_source ? WRONG_ORDER : s->wrong;
+    }
+    s->frame[k].in_source = true;
+    s->frame[k].kept = false;
+}
+
+static void give_to_destination(ModelState *s, unsigned k)
+{
+    s->wrong = s->frame[k].in_destination ? WRONG_TWICE : s->wrong;
+    for (unsigned j = k + 1; j < MODEL_FRAMES; j++) {
+        s->wrong = s->frame[j].in_destination && !s->unordered ? WRONG_ORDER : s->wrong;
+    }
+    s->frame[k].in_destination = true;
+    s->frame[k].cached = s->frame[k].waits = false;
+}
+
+static void forward(ModelState *s, unsigned k)
+{
+    s->frame[k].sent = true;
+    if (s->has_channel && s->down) {
+        model_put(s, s->to_destination, MODEL_TOKEN_FRAME + k);
+    }
+}
+
+static void forward_kept(ModelState *s)
+{
+    for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+        if (s->frame[k].kept && !s->frame[k].sent) {
+            forward(s, k);
         }
     }
 }
 
-static bool source_guard(void *opaque, int guard)
+static void arrives_at_source(ModelState *s, unsigned k)
 {
-    Model *m = opaque;
+    if (s->port == PORT_PASS) {
+        give_to_source(s, k);
+        return;
+    }
+    s->frame[k].kept = s->port != PORT_FORWARD;
+    if (s->port != PORT_HOLD) {
+        forward(s, k);
+    }
+}
 
-    switch (guard) {
-    case MG_ONE_WAY:
-        return false;
-    case MG_PROOF_OR_FORCE:
-        return m->from->destination == MODEL_GONE;
+static void arrives_at_destination(ModelState *s, unsigned k)
+{
+    s->frame[k].waits = true;
+    if (s->gate == GATE_OPEN) {
+        give_to_destination(s, k);
+    }
+}
+
+void model_frame_arrives(ModelState *s, unsigned k)
+{
+    bool there = s->frame[k].place == FRAME_TO_DESTINATION;
+
+    if ((there ? s->destination : s->source) == MODEL_GONE) {
+        s->frame[k].place = FRAME_AT_THE_DEAD;
+        return;
+    }
+    s->frame[k].place = FRAME_ARRIVED;
+    if (there) {
+        arrives_at_destination(s, k);
+    } else {
+        arrives_at_source(s, k);
+    }
+}
+
+void model_frame_taken(ModelState *s, unsigned k)
+{
+    s->frame[k].cached = true;
+    if (s->gate != GATE_CLOSED) {
+        give_to_destination(s, k);
+    }
+}
+
+void model_open_gate(ModelState *s, bool in_order)
+{
+    if (s->gate != GATE_TAIL) {
+        return;
+    }
+    s->gate = GATE_OPEN;
+    s->unordered |= !in_order;
+    for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+        if (s->frame[k].waits) {
+            give_to_destination(s, k);
+        }
+    }
+}
+
+/* ---- effects ---- */
+bool model_can_fail(int fx)
+{
+    return fx == FX_CONNECT || fx == FX_SEND || fx == FX_TAIL || fx == FX_PAGES || fx == FX_DRAIN || fx == FX_SAVE ||
+           fx == FX_LOAD || fx == FX_ACTIVATE;
+}
+
+static void hang_up(ModelState *s)
+{
+    if (s->has_channel) {
+        s->tail_cut |= !s->tail_sent;
+        s->has_channel = s->down = s->back = s->tail_waits = false;
+        memset(s->to_source, 0, sizeof(s->to_source));
+    }
+}
+
+static void save(ModelState *s)
+{
+    for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+        s->frame[k].in_destination = s->frame[k].in_source;
+    }
+    forward_kept(s);
+}
+
+static void release_frames(ModelState *s)
+{
+    forward_kept(s);
+    s->port = PORT_FORWARD;
+    for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+        s->frame[k].kept = false;
+    }
+}
+
+static void thaw(ModelState *s)
+{
+    s->port = PORT_PASS;
+    s->is_frozen = false;
+    s->source_disk |= !s->destination_disk;
+    for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+        if (s->frame[k].kept) {
+            give_to_source(s, k);
+        }
+    }
+}
+
+bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, int fx)
+{
+    switch ((Effect)fx) {
+    case FX_CONNECT:
+        s->has_channel = true;
+        s->down = s->back = s->destination != MODEL_GONE && !s->reader_gone;
+        break;
+    case FX_HANG_UP:
+        hang_up(s);
+        break;
+    case FX_SEND:
+        if (s->has_channel && s->down) {
+            put_all(s, a->sends, &m->tables->in, s->to_destination);
+        }
+        break;
+    case FX_TAIL:
+        s->tail_waits = s->has_channel;
+        break;
+    case FX_FREEZE:
+        s->is_frozen = true;
+        s->source_runs = false;
+        s->port = PORT_HOLD;
+        break;
+    case FX_DRAIN:
+        if (s->writing) {
+            return false;
+        }
+        s->source_disk = false;
+        break;
+    case FX_SAVE:
+        save(s);
+        break;
+    case FX_PARKED:
+    case FX_RUN_SENT:
+        if (s->port == PORT_HOLD) {
+            s->port = PORT_COPY;
+            forward_kept(s);
+        }
+        break;
+    case FX_RELEASED:
+        release_frames(s);
+        break;
+    case FX_LOST:
+        s->port = PORT_HOLD;
+        break;
+    case FX_TAKE_BACK:
+        s->turned = false;
+        thaw(s);
+        break;
+    case FX_THAW:
+        thaw(s);
+        break;
+    case FX_START:
+        s->source_runs = true;
+        break;
     default:
-        return m->choice;
+        break;
+    }
+    return true;
+}
+
+static void answer(const Model *m, ModelState *s, const char *sends)
+{
+    if (s->owner == MODEL_DESTINATION && sends && strstr(sends, "GIVE_BACK")) {
+        s->owner = s->source == MODEL_GONE ? MODEL_NOBODY : MODEL_SOURCE;
+    }
+    if (s->back) {
+        put_all(s, sends, &m->tables->out, s->to_source);
     }
 }
 
-static bool destination_guard(void *opaque, int guard)
+bool model_destination_effect(const Model *m, ModelState *s, const MachineAction *a, int fx)
 {
-    Model *m = opaque;
-
-    return guard == IG_PARKED ? m->is_parked : guard == IG_ALONE && m->from->is_alone;
-}
-
-static void add(Model *m, const ModelState *next, const char *what, const char *event)
-{
-    ModelStep step = {.next = *next};
-
-    g_snprintf(step.what, sizeof(step.what), "%s%s", what, event);
-    g_array_append_val(m->steps, step);
-}
-
-static bool has_bug(const Model *m, const char *name)
-{
-    return m->bug && !strcmp(m->bug, name);
-}
-
-static bool does(const MachineAction *action, int effect)
-{
-    for (const int8_t *e = action->does; e && *e >= 0; e++) {
-        if (*e == effect) {
-            return true;
+    switch ((Effect)fx) {
+    case FX_SEND:
+        answer(m, s, a->sends);
+        break;
+    case FX_ACTIVATE:
+        if (s->source_disk) {
+            return false;
         }
-    }
-    return false;
-}
-
-/* Messages that arrived are taken even after the wire was cut; an event does what its row says. */
-static void source_event(Model *m, ModelState s, int event, const char *what)
-{
-    Machine machine = {&outgoing_spec, s.source, 0, source_guard, m};
-    const MachineRow *row = machine_step(&machine, 0, event, NULL);
-    const MachineAction *action;
-
-    if (!row) {
-        add(m, &s, what, outgoing_spec.events[event]);
-        return;
-    }
-    s.source = machine.state;
-    action = &outgoing_spec.actions[row->action];
-    if (s.is_up) {
-        send_all(action->sends, &incoming_spec, s.to_destination);
-    }
-    s.source_runs = does(action, FX_START) || (!does(action, FX_FREEZE) && s.source_runs);
-    if (event == EV_CONT && row->action == MA_NOTHING) {
-        s.source_runs = true;
-    }
-    if (has_bug(m, "thaw_after_run") && event == EV_LOST && s.source == MIG_UNSURE) {
-        s.source_runs = true;
-    }
-    add(m, &s, what, outgoing_spec.events[event]);
-}
-
-static void destination_event(Model *m, ModelState s, int event, const char *what)
-{
-    Machine machine = {&incoming_spec, s.destination, 0, destination_guard, m};
-    const MachineRow *row;
-    const MachineAction *action;
-
-    if (event == IEV_RELEASE) {
-        s.is_alone = true;
-    }
-    row = machine_step(&machine, 0, event, NULL);
-    if (!row) {
-        add(m, &s, what, incoming_spec.events[event]);
-        return;
-    }
-    s.destination = machine.state;
-    action = &incoming_spec.actions[row->action];
-    if (s.is_up) {
-        send_all(action->sends, &outgoing_spec, s.to_source);
-    }
-    s.destination_runs =
-        does(action, FX_START) || (event != IEV_REFUSED && s.destination_runs);
-    if (has_bug(m, "parked_runs_alone") && event == IEV_CONT && s.destination == IN_ASKED &&
-        !s.is_up) {
-        s.destination_runs = true;
-    }
-    add(m, &s, what, incoming_spec.events[event]);
-}
-
-static void source_steps(Model *m)
-{
-    static const int commands[] = {EV_CANCEL, EV_CONT, EV_QUIT};
-    const ModelState *from = m->from;
-    ModelState s = *from;
-
-    if (from->source == MODEL_GONE) {
-        return;
-    }
-    if (length(s.to_source)) {
-        int event = s.to_source[0];
-
-        drop_first(s.to_source);
-        source_event(m, s, event, "source takes ");
-        s = *from;
-    } else if (!from->is_up) {
-        source_event(m, s, EV_LOST, "source sees the cut: ");
-    }
-    source_event(m, s, EV_LOST, "source's deadline: ");
-    if (from->destination == MODEL_GONE && !length(s.to_source)) {
-        source_event(m, s, EV_DIED, "source has proof: ");
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
-        source_event(m, s, commands[i], "manager at the source: ");
-    }
-    if (from->source == MIG_NONE) {
-        source_event(m, s, EV_MIGRATE, "manager at the source: ");
-    } else if (from->source == MIG_ACTIVE) {
-        source_event(m, s, EV_ROUND_DONE, "source: ");
-    } else if (from->source == MIG_PRE_SWITCHOVER) {
-        source_event(m, s, EV_CONTINUE, "manager at the source: ");
-    } else if (from->source == MIG_CANCELLING) {
-        source_event(m, s, EV_DRAINED, "source: ");
-    } else if (from->source == MIG_DEVICE) {
-        source_event(m, s, EV_ERROR, "source fails to save: ");
-    }
-}
-
-static void destination_steps(Model *m)
-{
-    const ModelState *from = m->from;
-    ModelState s = *from;
-
-    if (from->destination == MODEL_GONE) {
-        return;
-    }
-    if (length(s.to_destination)) {
-        int event = s.to_destination[0];
-
-        drop_first(s.to_destination);
-        destination_event(m, s, event, "destination takes ");
-        s = *from;
-    } else if (!from->is_up) {
-        destination_event(m, s, IEV_LOST, "destination sees the cut: ");
-    }
-    destination_event(m, s, IEV_CONT, "manager at the destination: ");
-    if (from->destination == IN_LOADING) {
-        destination_event(m, s, IEV_LOADED, "destination: ");
-        destination_event(m, s, IEV_ERROR, "destination: ");
-    } else if (from->destination == IN_STARTING) {
-        destination_event(m, s, IEV_STARTED, "destination: ");
-        destination_event(m, s, IEV_REFUSED, "destination's disk: ");
-    }
-}
-
-/* The wire is cut: of what is in flight any prefix still arrives. */
-static void cut_steps(Model *m, const char *what)
-{
-    for (int i = 0; i <= length(m->from->to_destination); i++) {
-        for (int j = 0; j <= length(m->from->to_source); j++) {
-            ModelState s = *m->from;
-
-            s.is_up = false;
-            cut(s.to_destination, i);
-            cut(s.to_source, j);
-            add(m, &s, what, "");
+        s->destination_disk = true;
+        break;
+    case FX_STARTING:
+        s->gate = GATE_TAIL;
+        for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+            if (s->frame[k].cached) {
+                give_to_destination(s, k);
+            }
         }
+        break;
+    case FX_START:
+        s->destination_runs = true;
+        break;
+    case FX_STARTED:
+        s->turned = true;
+        break;
+    case FX_GIVE_BACK:
+        s->destination_disk = false;
+        break;
+    default:
+        break;
     }
+    return true;
 }
 
-static void world_steps(Model *m)
+/* ---- what may never be ---- */
+static const char *source_wrong(const ModelState *s, const MachineState *facts)
 {
-    ModelState s = *m->from;
-
-    if (s.is_up) {
-        cut_steps(m, "the wire is cut");
+    if (facts->owner == OWNER_DESTINATION && s->owner == MODEL_SOURCE && s->source != MIG_RELEASED) {
+        return "the source believes that the destination owns the guest, but it does not";
     }
-    if (s.source != MODEL_GONE) {
-        s.source = MODEL_GONE;
-        s.source_runs = s.is_up = false;
-        cut(s.to_source, 0);
-        add(m, &s, "the source is killed", "");
+    if ((s->source == MIG_UNSURE || s->source == MIG_HANDOVER) && !s->run_began) {
+        return "the source is unsure, but has not sent RUN";
     }
-    s = *m->from;
-    if (s.destination != MODEL_GONE) {
-        s.destination = MODEL_GONE;
-        s.destination_runs = s.is_up = false;
-        cut(s.to_destination, 0);
-        add(m, &s, "the destination is killed", "");
+    if (s->doing[0]) {
+        return NULL; /* what follows was decided already, but not yet done: as in the engine */
     }
-}
-
-ModelState model_start(void)
-{
-    ModelState s = {
-        .source = MIG_NONE, .destination = IN_LISTENING, .is_up = true, .source_runs = true};
-
-    cut(s.to_destination, 0);
-    cut(s.to_source, 0);
-    return s;
-}
-
-GArray *model_steps(const ModelState *from, bool is_parked, const char *bug)
-{
-    Model m = {from, g_array_new(FALSE, FALSE, sizeof(ModelStep)), is_parked, false, bug};
-
-    for (unsigned choice = 0; choice < 2; choice++) {
-        m.choice = choice;
-        source_steps(&m);
-    }
-    destination_steps(&m);
-    world_steps(&m);
-    return m.steps;
-}
-
-const char *model_wrong(const ModelState *s)
-{
-    if (s->source_runs && s->destination_runs) {
-        return "both sides run the guest";
-    }
-    if (s->source_runs && s->source != MODEL_GONE &&
-        outgoing_spec.states[s->source].may_run == FACT_NO) {
+    if (facts->may_run == FACT_NO && s->source_runs) {
         return "the source runs in a state that forbids it";
     }
-    if (s->destination_runs && s->destination != MODEL_GONE &&
-        incoming_spec.states[s->destination].may_run == FACT_NO) {
+    if (facts->is_frozen != FACT_ANY && (facts->is_frozen == FACT_YES) != s->is_frozen) {
+        return "the source's parts are not as its state promises";
+    }
+    if (facts->channel != FACT_ANY && (facts->channel == FACT_YES) != s->has_channel) {
+        return "the source's channel is not as its state promises";
+    }
+    return NULL;
+}
+
+static const char *destination_wrong(const ModelState *s, const MachineState *facts)
+{
+    if (facts->owner == OWNER_DESTINATION && s->owner != MODEL_DESTINATION) {
+        return "the destination believes that it owns the guest, but it does not";
+    }
+    if (facts->may_run == FACT_NO && s->destination_runs) {
         return "the destination runs in a state that forbids it";
     }
     return NULL;
+}
+
+const char *model_wrong(const Model *m, const ModelState *s)
+{
+    static const char *const wrongs[] = {
+        [WRONG_TWICE] = "a frame is given to the guest twice",
+        [WRONG_ORDER] = "frames are given to the guest out of order",
+        [WRONG_FLOOD] = "the messages or actions have no end",
+        [WRONG_WRITE] = "a write is under way while the other side has the disk",
+    };
+    const char *why = NULL;
+
+    if (s->wrong) {
+        return wrongs[s->wrong];
+    }
+    if (s->source_runs && s->destination_runs) {
+        return "both sides run the guest";
+    }
+    if ((s->source_runs && s->owner != MODEL_SOURCE) || (s->destination_runs && s->owner != MODEL_DESTINATION)) {
+        return "a side runs the guest that does not own it";
+    }
+    if (s->source_disk && s->destination_disk) {
+        return "both sides have locked the disk";
+    }
+    if ((s->source_runs && !s->source_disk) || (s->destination_runs && !s->destination_disk)) {
+        return "the guest runs without its disk";
+    }
+    if (s->writing && !s->source_disk) {
+        return wrongs[WRONG_WRITE];
+    }
+    if (s->source != MODEL_GONE) {
+        why = source_wrong(s, &m->tables->out.states[s->source]);
+    }
+    if (!why && s->destination != MODEL_GONE) {
+        why = destination_wrong(s, &m->tables->in.states[s->destination]);
+    }
+    return why;
 }
