@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 BUILD ?= build
 PYTHON ?= python3
+TIME ?= 1800
 
-.PHONY: all deps guest-files check check-quick check-full demo bench clean distclean install help
+.PHONY: all deps guest-files check check-quick check-full demo bench fuzz clean distclean install help
 
 all: $(BUILD)/build.ninja            ## build the emulator
 	ninja -C $(BUILD)
@@ -36,6 +37,12 @@ bench: deps all guest-files          ## compare boot and handoff with QEMU (inst
 	$(PYTHON) bench/boot/run.py --build $(BUILD)
 	$(PYTHON) bench/handoff/run.py --build $(BUILD) --out bench-out
 
+fuzz:                                ## fuzz each decoder for TIME seconds (1800) with clang and libFuzzer
+	./scripts/install-deps --fuzz
+	./configure --fuzz
+	ninja -C build-fuzz fuzz-targets
+	$(PYTHON) scripts/run-fuzz --time $(TIME)
+
 install: all                         ## install under the configured prefix
 	meson install -C $(BUILD)
 
@@ -44,7 +51,7 @@ clean:                               ## remove what was built
 	rm -rf demo-out bench-out
 
 distclean:                           ## remove the build folders
-	rm -rf build build-asan build-tsan build-debug demo-out bench-out
+	rm -rf build build-asan build-tsan build-debug build-fuzz demo-out bench-out fuzz-out
 
 help:                                ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile

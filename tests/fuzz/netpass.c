@@ -8,8 +8,6 @@
 
 #include "replay.h"
 
-#include <stdio.h>
-
 static NetWorld world;
 static NetPort netdev, nic;
 static Netpass *pass;
@@ -55,7 +53,7 @@ static void prepare(void)
     if (pass) {
         return;
     }
-    g_assert_nonnull(freopen("/dev/null", "w", stderr)); /* thousands of true warnings */
+    fuzz_hush();
     loop_init();
     handoff_set_engine(&engine);
     world.ports = g_ptr_array_new();
@@ -100,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         p->freeze(p);
         p->run_sent(p);
     } else if (next_piece(&data, &size, &r) && !p->load(p, &r, &err)) {
-        g_clear_error(&err);
+        fuzz_verdict(false, err);
         p->abandon(p);
         return 0;
     } else {

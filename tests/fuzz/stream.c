@@ -74,14 +74,16 @@ static void memory(const uint8_t *data, size_t size)
     Channel *pair[2];
     StreamIn *in;
     RamLoad *l;
+    GError *err = NULL;
 
     channel_pair(pair, NULL, NULL);
     g_assert_true(channel_write(pair[0], data, size, CHANNEL_FOREVER, NULL));
     channel_free(pair[0]);
     in = stream_in_new(pair[1]);
     l = ram_load_new(in);
-    while (ram_load_section(l, NULL)) {
+    while (ram_load_section(l, &err)) {
     }
+    fuzz_verdict(false, err); /* it ends, if only because the bytes do */
     ram_load_free(l);
     stream_in_free(in);
     channel_free(pair[1]);
@@ -90,6 +92,8 @@ static void memory(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     StateReader r;
+    GError *err = NULL;
+    bool ok;
     Hello h;
 
     set_up();
@@ -100,24 +104,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     switch (data[0] % FUZZ__MAX) {
     case FUZZ_MEMORY:
         memory(data + 1, size - 1);
-        break;
+        return 0;
     case FUZZ_STATE:
         vm_lock();
         states_forget_loaded();
-        states_load(&r, NULL);
+        ok = states_load(&r, &err);
         vm_unlock();
         break;
     case FUZZ_HELLO:
-        hello_check(&r, &h, NULL);
+        ok = hello_check(&r, &h, &err);
         break;
     default:
-        hello_answer_check(&r, &h, NULL);
+        ok = hello_answer_check(&r, &h, &err);
         break;
     }
+    fuzz_verdict(ok, err);
     return 0;
 }
 
-#ifndef FUZZING
 static void put_memory(StateWriter *w)
 {
     state_put_be64(w, RAM_BYTES | RAM_MEM_SIZE);
@@ -168,6 +172,5 @@ static GByteArray *make_seed(unsigned kind)
     state_writer_free(w);
     return seed;
 }
-#endif
 
 FUZZ_MAIN("stream", make_seed, FUZZ__MAX, 3000)

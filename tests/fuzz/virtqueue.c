@@ -53,7 +53,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef FUZZING
 /* Seed i: a ring with a chain of i buffers, direct or through a table. */
 static GByteArray *make_seed(unsigned i)
 {
@@ -76,6 +75,5 @@ static GByteArray *make_seed(unsigned i)
     g_byte_array_append(seed, ram_ptr(TEST_RAM + TEST_DESC, TEST_DATA), TEST_DATA);
     return seed;
 }
-#endif
 
 FUZZ_MAIN("virtqueue", make_seed, 16, 200)
