@@ -120,6 +120,9 @@ static bool take_hello(Incoming *n, const uint8_t *payload, unsigned size, GErro
         n->machine.attempt = n->source.attempt;
         return false;
     }
+    if (state_left(&r)) {
+        return bad(n, errp, "the hello has the wrong length");
+    }
     if (!n->source.attempt) {
         return bad(n, errp, "a hello without a number");
     }
@@ -281,6 +284,9 @@ static bool take_header(Incoming *n, GError **errp)
         return false;
     }
     machine[size] = 0;
+    if (!bytes_are_text(machine, size)) {
+        return bad(n, errp, "the machine's name holds bytes that are no text");
+    }
     return !strcmp(machine, hello_machine()) ||
            fail(errp, "the guest comes from machine '%s', this is '%s'", machine, hello_machine());
 }

@@ -3,6 +3,7 @@
 #include "migration/outgoing.h"
 
 #include "migration/parts.h"
+#include "migration/wire.h"
 #include "util/bytes.h"
 #include "util/error.h"
 #include "util/loop.h"
@@ -18,6 +19,9 @@ static bool take_hello(Outgoing *o, StateReader *r, GError **errp)
     }
     if (h.attempt != o->machine.attempt) {
         return fail(errp, "%s: the answer is to another hello", channel_name(o->channel));
+    }
+    if (o->peer.attempt == h.attempt) { /* the first one's pidfd is kept: a proof that cannot be exchanged */
+        return fail(errp, "%s: a second answer to the hello", channel_name(o->channel));
     }
     g_mutex_lock(&o->lock);
     o->peer = h;
@@ -60,6 +64,9 @@ static bool take_started(Outgoing *o, StateReader *r, GError **errp)
         !state_get_be64(r, &there, errp) || !check_attempt(o, attempt, errp)) {
         return false;
     }
+    if (version != STARTED_VERSION) {
+        return fail(errp, "%s: VM_STARTED of version %u", channel_name(o->channel), version);
+    }
     g_mutex_lock(&o->lock);
     o->started_at_ns = time_monotonic_ns();
     o->started_there_ns = (int64_t)(there & INT64_MAX);
@@ -69,12 +76,18 @@ static bool take_started(Outgoing *o, StateReader *r, GError **errp)
     return true;
 }
 
+/* The destination's words come into our messages. */
+static const char control_characters[] = "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27\30"
+                                         "\31\32\33\34\35\36\37\177";
+
 static void take_text(StateReader *r, int event)
 {
     g_autofree char *raw = g_strndup((const char *)r->at, MIN(state_left(r), TEXT_MAX));
     g_autofree char *text = g_utf8_make_valid(raw, -1);
     GError *err = NULL;
 
+    r->at += state_left(r); /* all of it is text; what is past TEXT_MAX is left out */
+    g_strdelimit(text, control_characters, ' ');
     fail(&err, "the destination says: %s", text);
     outgoing_post_error(event, err);
 }
@@ -151,8 +164,12 @@ void *return_path_thread(void *opaque)
         if (!stream_get(in, payload, size, &err)) {
             break;
         }
-        state_reader_init(&r, payload, size, "answer");
+        state_reader_init(&r, payload, size, channel_name(o->channel));
         if (!take_one(o, in, high << 8 | low, &r, &err)) {
+            break;
+        }
+        if (state_left(&r)) {
+            fail(&err, "%s: message %u of the destination has the wrong length", channel_name(o->channel), high << 8 | low);
             break;
         }
     }

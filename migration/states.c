@@ -7,6 +7,7 @@
 #include "system/handoff.h"
 #include "system/runstate.h"
 #include "system/vm-lock.h"
+#include "util/bytes.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -45,6 +46,9 @@ static bool global_loaded(void *instance, uint32_t version, GError **errp)
     RunState s;
 
     global_state.name[sizeof(global_state.name) - 1] = 0;
+    if (!bytes_are_text(global_state.name, strlen(global_state.name))) {
+        return fail(errp, "globalstate: the run state's name is no text");
+    }
     return runstate_from_name(global_state.name, &s) ||
            fail(errp, "globalstate: unknown run state '%s'", global_state.name);
 }

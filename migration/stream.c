@@ -212,7 +212,8 @@ bool stream_get_str8(StreamIn *in, char ret[256], GError **errp)
         return false;
     }
     ret[size] = 0;
-    return !memchr(ret, 0, size) || fail(errp, "%s: a name holds a NUL byte", channel_name(in->channel));
+    return bytes_are_text(ret, size) ||
+           fail(errp, "%s: a name holds bytes that are no text", channel_name(in->channel));
 }
 
 GByteArray *stream_slurp(StreamIn *in, size_t max, GError **errp)

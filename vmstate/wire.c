@@ -162,8 +162,8 @@ bool state_get_str8(StateReader *r, char ret[256], GError **errp)
     if (!state_get_u8(r, &size, errp) || !(p = take(r, size, errp))) {
         return false;
     }
-    if (memchr(p, 0, size)) {
-        return fail(errp, "%s: a name holds a NUL byte", r->what);
+    if (!bytes_are_text(p, size)) {
+        return fail(errp, "%s: a name holds bytes that are no text", r->what);
     }
     memcpy(ret, p, size);
     ret[size] = 0;

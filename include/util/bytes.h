@@ -1,8 +1,10 @@
-/* include/util/bytes.h - integers in byte order, independent of alignment.
+/* include/util/bytes.h - integers in byte order, independent of alignment; bytes that are text.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
 #include <endian.h>
+#include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -25,3 +27,16 @@ BYTES_RW(le16, uint16_t, htole16, le16toh)
 BYTES_RW(le32, uint32_t, htole32, le32toh)
 BYTES_RW(le64, uint64_t, htole64, le64toh)
 #undef BYTES_RW
+
+/* UTF-8 without control characters: what may stand in a message to somebody.  Names from outside are nothing else. */
+static inline bool bytes_are_text(const void *data, size_t size)
+{
+    const unsigned char *p = (const unsigned char *)data;
+
+    for (size_t i = 0; i < size; i++) {
+        if (p[i] < 0x20 || p[i] == 0x7f) {
+            return false;
+        }
+    }
+    return g_utf8_validate((const char *)p, (gssize)size, NULL);
+}

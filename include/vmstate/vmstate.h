@@ -138,7 +138,7 @@ bool state_get_u8(StateReader *r, uint8_t *ret, GError **errp);
 bool state_get_be16(StateReader *r, uint16_t *ret, GError **errp);
 bool state_get_be32(StateReader *r, uint32_t *ret, GError **errp);
 bool state_get_be64(StateReader *r, uint64_t *ret, GError **errp);
-bool state_get_str8(StateReader *r, char ret[256], GError **errp); /* refuses NUL inside */
+bool state_get_str8(StateReader *r, char ret[256], GError **errp); /* refuses what is no text */
 size_t state_left(const StateReader *r);
 
 struct StateReader {
