@@ -4,6 +4,7 @@
 #include "block/node.h"
 
 #include "qapi/json.h"
+#include "system/handoff.h"
 #include "system/runstate.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -12,10 +13,9 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WORKERS = 4 };
+enum { WORKERS = 4 /* of each disk */, LOOK_US = 5000 };
 
 static GPtrArray *nodes;
-static GThreadPool *pool;
 /* Leaf: guards nothing but the wait for counters to become zero. */
 static GMutex idle_lock;
 static GCond idle_changed;
@@ -33,6 +33,7 @@ typedef struct Task {
     BlockNode *node;
     BlockRequest *request;
     int result;
+    bool has_begun, is_revoked;
 } Task;
 
 static void counter_down(atomic_uint *counter)
@@ -43,12 +44,29 @@ static void counter_down(atomic_uint *counter)
     g_mutex_unlock(&idle_lock);
 }
 
+static void begin(Task *t)
+{
+    t->has_begun = true;
+    g_thread_pool_push(t->node->pool, t, NULL);
+}
+
 static void task_completed(void *opaque)
 {
     Task *t = opaque;
+    BlockNode *n = t->node;
+    BlockRequest *r = t->request;
 
-    t->request->done(t->request, t->result);
-    counter_down(&t->node->in_flight);
+    g_mutex_clear(&r->guard.lock);
+    r->guard.task = NULL;
+    r->done(r, t->result);
+    if (t->is_revoked && t->has_begun && --n->revoked == 0) {
+        Task *next;
+
+        while ((next = g_queue_pop_head(&n->waiting))) {
+            begin(next);
+        }
+    }
+    counter_down(&n->in_flight);
     g_free(t);
 }
 
@@ -57,7 +75,6 @@ static void task_run(void *data, void *unused)
     Task *t = data;
 
     t->result = raw_execute(t->node, t->request);
-    counter_down(&t->node->in_worker);
     loop_call(task_completed, t);
 }
 
@@ -80,38 +97,61 @@ void block_submit(BlockNode *n, BlockRequest *r)
     BlockNode *base = node_base(n);
     Task *t = g_new(Task, 1);
 
-    *t = (Task){base, r, check_request(base, r)};
+    *t = (Task){.node = base, .request = r, .result = check_request(base, r)};
+    g_mutex_init(&r->guard.lock);
+    r->guard.is_revoked = false;
+    r->guard.task = t;
     atomic_fetch_add(&base->in_flight, 1);
     TRACE(block_submit, "%s op %d offset %" G_GUINT64_FORMAT " size %" G_GUINT64_FORMAT, n->name, r->op, r->offset,
           r->size);
+    if (!base->pool) {
+        base->pool = g_thread_pool_new(task_run, NULL, WORKERS, FALSE, NULL);
+    }
     if (t->result < 0) {
         loop_call(task_completed, t);
+    } else if (base->revoked) {
+        g_queue_push_tail(&base->waiting, t);
+    } else {
+        begin(t);
+    }
+}
+
+void block_revoke(BlockNode *n, BlockRequest *r)
+{
+    BlockNode *base = node_base(n);
+    Task *t = r->guard.task;
+
+    if (!t || t->is_revoked) {
         return;
     }
-    if (!pool) {
-        pool = g_thread_pool_new(task_run, NULL, WORKERS, FALSE, NULL);
+    t->is_revoked = true;
+    g_mutex_lock(&r->guard.lock);
+    r->guard.is_revoked = true;
+    g_mutex_unlock(&r->guard.lock);
+    if (t->has_begun) {
+        base->revoked++;
+    } else if (g_queue_remove(&base->waiting, t)) {
+        t->result = -ECANCELED;
+        loop_call(task_completed, t);
     }
-    atomic_fetch_add(&base->in_worker, 1);
-    g_thread_pool_push(pool, t, NULL);
 }
 
 /* ---- waiting ---- */
+/* Whoever takes the guest back has no way to wake us, and shall not wait for a disk: so we look. */
 static bool wait_zero(atomic_uint *counter, int64_t deadline_ns)
 {
-    bool ok = true;
+    bool is_zero = false;
+    int64_t now = 0;
 
-    g_mutex_lock(&idle_lock);
-    while (ok && atomic_load(counter)) {
-        ok = g_cond_wait_until(&idle_changed, &idle_lock, deadline_ns / 1000);
+    while (!is_zero && now < deadline_ns / 1000 && handoff_is_wanted()) {
+        now = g_get_monotonic_time();
+        g_mutex_lock(&idle_lock);
+        is_zero = atomic_load(counter) == 0 ||
+                  (g_cond_wait_until(&idle_changed, &idle_lock, MIN(now + LOOK_US, deadline_ns / 1000)) &&
+                   atomic_load(counter) == 0);
+        g_mutex_unlock(&idle_lock);
     }
-    ok = atomic_load(counter) == 0;
-    g_mutex_unlock(&idle_lock);
-    return ok;
-}
-
-bool block_quiesce(BlockNode *n)
-{
-    return wait_zero(&node_base(n)->in_worker, g_get_monotonic_time() * 1000 + 2 * NS_PER_SEC);
+    return is_zero;
 }
 
 bool block_wait_idle(int64_t deadline_ns, GError **errp)
@@ -148,7 +188,7 @@ static void sync_run(void *data, void *opaque)
     if (result < 0) {
         atomic_store(&s->result, result);
     }
-    counter_down(&n->in_worker);
+    counter_down(&n->in_flight);
     counter_down(&s->pending);
     sync_unref(s);
 }
@@ -167,7 +207,7 @@ static Sync *sync_start(void)
         if (!n->below && n->is_writable && atomic_load(&n->is_unsynced)) {
             atomic_fetch_add(&s->pending, 1);
             atomic_fetch_add(&s->references, 1);
-            atomic_fetch_add(&n->in_worker, 1);
+            atomic_fetch_add(&n->in_flight, 1);
             g_thread_pool_push(own, n, NULL);
         }
     }
@@ -221,6 +261,9 @@ bool block_delete(const char *name, GError **errp)
         n->below->above--;
     }
     raw_close(n);
+    if (n->pool) {
+        g_thread_pool_free(n->pool, FALSE, FALSE); /* nothing is in flight */
+    }
     g_free(n->name);
     g_free(n->filename);
     g_free(n);

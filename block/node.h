@@ -24,8 +24,10 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     BlockDeviceIoStatus io_status; /* until the machine goes on */
     ErrorPolicy write_policy, read_policy;
     atomic_bool is_unsynced;   /* written since the last flush that succeeded */
-    atomic_uint in_flight;     /* submitted, not yet completed in the main loop */
-    atomic_uint in_worker;     /* submitted, a worker may still touch its memory */
+    atomic_uint in_flight;     /* submitted, not yet completed in the main loop; or a sync under way */
+    GThreadPool *pool;         /* its own workers, so that a disk that hangs holds up no other */
+    unsigned revoked;          /* begun, then revoked, not yet completed */
+    GQueue waiting;            /* of Task: submitted since, until none of those is left */
 };
 
 static inline BlockNode *node_base(const BlockNode *n)
@@ -46,7 +48,7 @@ void raw_close(BlockNode *n);
  * if somebody wrote meanwhile. */
 void raw_give(BlockNode *n);
 bool raw_take_again(BlockNode *n, bool is_lone, GError **errp);
-int raw_execute(BlockNode *n, const BlockRequest *r); /* a worker's thread; 0 or -errno */
+int raw_execute(BlockNode *n, BlockRequest *r); /* a worker's thread; 0 or -errno */
 
 /* ---- lock.c ---- */
 bool lock_take(int fd, const char *filename, GError **errp); /* the right to write */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-enum { DIRECT_ALIGN = 4096, ZERO_PIECE = 1024 * 1024 };
+enum { DIRECT_ALIGN = 4096, PIECE = 512 * 1024, ZERO_PIECE = 1024 * 1024 };
 
 static bool file_size(int fd, const char *filename, uint64_t *ret, GError **errp)
 {
@@ -107,22 +106,11 @@ bool raw_take_again(BlockNode *n, bool is_lone, GError **errp)
 }
 
 /* ---- requests ---- */
-static bool is_aligned(const BlockRequest *r)
-{
-    for (int i = 0; i < r->iov_count; i++) {
-        if ((uintptr_t)r->iov[i].iov_base % 512 || r->iov[i].iov_len % 512) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* All of it, however the kernel splits it.  Reading past the end of the file gives zeroes. */
-static int transfer(int fd, bool is_write, struct iovec *iov, int count, uint64_t offset)
+static int transfer(int fd, bool is_write, char *data, size_t size, uint64_t offset)
 {
-    while (count) {
-        ssize_t n = is_write ? pwritev(fd, iov, MIN(count, IOV_MAX), offset)
-                             : preadv(fd, iov, MIN(count, IOV_MAX), offset);
+    while (size) {
+        ssize_t n = is_write ? pwrite(fd, data, size, offset) : pread(fd, data, size, offset);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -134,59 +122,81 @@ static int transfer(int fd, bool is_write, struct iovec *iov, int count, uint64_
             return -ENOSPC;
         }
         if (n == 0) {
-            for (; count; count--, iov++) {
-                memset(iov->iov_base, 0, iov->iov_len);
-            }
+            memset(data, 0, size);
             break;
         }
+        data += n;
         offset += n;
-        while (count && (size_t)n >= iov->iov_len) {
-            n -= iov->iov_len;
-            iov++;
-            count--;
-        }
-        if (count) {
-            iov->iov_base = (char *)iov->iov_base + n;
-            iov->iov_len -= n;
-        }
+        size -= n;
     }
     return 0;
 }
 
-/* O_DIRECT wants memory in sectors; a guest need not give it. */
-static int transfer_bounced(int fd, const BlockRequest *r)
+/* Between a guest's memory and the worker's own, at byte `at` of the request.  Workers read and write files in their own
+ * memory only: a call that hangs in the kernel cannot be taken back, and the guest may have a new use for its memory.  So a
+ * write also writes what was there when it began.  false: revoked. */
+static bool copy(BlockRequest *r, bool to_guest, char *own, uint64_t at, size_t size)
 {
-    void *bounce = NULL;
-    char *at;
-    struct iovec one;
-    int result;
+    bool ok;
 
-    if (posix_memalign(&bounce, DIRECT_ALIGN, r->size)) {
-        return -ENOMEM;
+    g_mutex_lock(&r->guard.lock);
+    ok = !r->guard.is_revoked;
+    for (int i = 0; ok && size && i < r->iov_count; i++) {
+        size_t piece;
+
+        if (at >= r->iov[i].iov_len) {
+            at -= r->iov[i].iov_len;
+            continue;
+        }
+        piece = MIN(r->iov[i].iov_len - at, size);
+        if (to_guest) {
+            memcpy((char *)r->iov[i].iov_base + at, own, piece);
+        } else {
+            memcpy(own, (char *)r->iov[i].iov_base + at, piece);
+        }
+        own += piece;
+        size -= piece;
+        at = 0;
     }
-    at = bounce;
-    for (int i = 0; r->op == BLOCK_WRITE && i < r->iov_count; at += r->iov[i++].iov_len) {
-        memcpy(at, r->iov[i].iov_base, r->iov[i].iov_len);
+    g_mutex_unlock(&r->guard.lock);
+    return ok;
+}
+
+/* Each worker has one, for as long as it lives. */
+static char *own_memory(void)
+{
+    static GPrivate key = G_PRIVATE_INIT(free);
+    void *own = g_private_get(&key);
+
+    if (!own && !posix_memalign(&own, DIRECT_ALIGN, PIECE)) {
+        g_private_set(&key, own);
     }
-    one = (struct iovec){bounce, r->size};
-    result = transfer(fd, r->op == BLOCK_WRITE, &one, 1, r->offset);
-    at = bounce;
-    for (int i = 0; result == 0 && r->op == BLOCK_READ && i < r->iov_count; at += r->iov[i++].iov_len) {
-        memcpy(r->iov[i].iov_base, at, r->iov[i].iov_len);
+    return own;
+}
+
+static int read_or_write(const BlockNode *n, BlockRequest *r)
+{
+    char *own = own_memory();
+    bool is_write = r->op == BLOCK_WRITE;
+    int result = own ? 0 : -ENOMEM;
+
+    for (uint64_t at = 0; result == 0 && at < r->size; at += PIECE) {
+        size_t size = MIN(PIECE, r->size - at);
+
+        if (is_write && !copy(r, false, own, at, size)) {
+            return -ECANCELED;
+        }
+        result = transfer(n->fd, is_write, own, size, r->offset + at);
+        if (result == 0 && !is_write && !copy(r, true, own, at, size)) {
+            return -ECANCELED;
+        }
     }
-    free(bounce);
     return result;
 }
 
-static int read_or_write(const BlockNode *n, const BlockRequest *r)
+static bool is_revoked(BlockRequest *r)
 {
-    g_autofree struct iovec *iov = NULL;
-
-    if (n->is_direct && !is_aligned(r)) {
-        return transfer_bounced(n->fd, r);
-    }
-    iov = g_memdup2(r->iov, r->iov_count * sizeof(*iov)); /* transfer() moves its parts */
-    return transfer(n->fd, r->op == BLOCK_WRITE, iov, r->iov_count, r->offset);
+    return !copy(r, true, NULL, 0, 0);
 }
 
 static int write_zeroes_slowly(const BlockNode *n, const BlockRequest *r)
@@ -199,9 +209,7 @@ static int write_zeroes_slowly(const BlockNode *n, const BlockRequest *r)
     }
     memset(zeroes, 0, ZERO_PIECE);
     for (uint64_t at = 0; result == 0 && at < r->size; at += ZERO_PIECE) {
-        struct iovec one = {zeroes, MIN(ZERO_PIECE, r->size - at)};
-
-        result = transfer(n->fd, true, &one, 1, r->offset + at);
+        result = transfer(n->fd, true, zeroes, MIN(ZERO_PIECE, r->size - at), r->offset + at);
     }
     free(zeroes);
     return result;
@@ -246,7 +254,7 @@ static int flush_file(BlockNode *n)
     return 0;
 }
 
-static int change(BlockNode *n, const BlockRequest *r)
+static int change(BlockNode *n, BlockRequest *r)
 {
     int result;
 
@@ -265,8 +273,11 @@ static int change(BlockNode *n, const BlockRequest *r)
     return result;
 }
 
-int raw_execute(BlockNode *n, const BlockRequest *r)
+int raw_execute(BlockNode *n, BlockRequest *r)
 {
+    if (is_revoked(r)) {
+        return -ECANCELED;
+    }
     switch (r->op) {
     case BLOCK_READ:
         return read_or_write(n, r);

@@ -427,11 +427,22 @@ static void engine_tail_done(HandoffPart *p)
     }
 }
 
+static bool engine_is_wanted(void)
+{
+    bool is;
+
+    g_mutex_lock(&outgoing.lock);
+    is = !interrupt_raised(outgoing.interrupt);
+    g_mutex_unlock(&outgoing.lock);
+    return is;
+}
+
 static const HandoffEngine engine = {
     .send = engine_send,
     .tail_done = engine_tail_done,
     .capability = mig_cap_named,
     .parameter = mig_param_named,
+    .is_wanted = engine_is_wanted,
 };
 
 /* ---- life ---- */

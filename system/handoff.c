@@ -87,6 +87,11 @@ void handoff_tail_done(HandoffPart *p)
     }
 }
 
+bool handoff_is_wanted(void)
+{
+    return !engine || !engine->is_wanted || engine->is_wanted();
+}
+
 bool handoff_capability(const char *name)
 {
     return engine && engine->capability(name);

@@ -288,13 +288,11 @@ static void blk_started(VirtioDevice *v)
     }
 }
 
+/* The guest may use its memory for something else at once, however long the disk takes. */
 static void blk_session_reset(VirtioDevice *v)
 {
     VirtioBlk *b = (VirtioBlk *)v;
 
-    if (b->requests->len && !block_quiesce(b->node)) {
-        warn_report("virtio-blk '%s': reset while the disk hangs in a request", virtio_name(v));
-    }
     for (unsigned i = 0; i < b->requests->len; i++) {
         BlkRequest *r = b->requests->pdata[i];
 
@@ -303,6 +301,10 @@ static void blk_session_reset(VirtioDevice *v)
             request_free(r);
         } else {
             r->blk = NULL;
+            block_revoke(b->node, &r->io);
+            if (r->io.op == BLOCK_READ) {
+                mark_written(r); /* part of it may have been read */
+            }
         }
     }
     g_ptr_array_set_size(b->requests, 0);

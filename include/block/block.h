@@ -1,9 +1,10 @@
 /* include/block/block.h - disks: a node reads and writes sectors through workers.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Owner: main loop (vm_lock).  Requests complete in the main loop, in any order.  While the VM is frozen none is in
- * flight.  A node of a process that waits for a guest is opened read-only until `activate`; a node that may be written
- * holds a lock on its file, so that two processes never write one disk.  docs/block.md */
+ * Owner: main loop (vm_lock).  Nobody waits for a disk with vm_lock.  Requests complete in the main loop, in any order.
+ * While the VM is frozen none is in flight.  A node of a process that waits for a guest is opened read-only until
+ * `activate`; a node that may be written holds a lock on its file, so that two processes never write one disk.
+ * docs/block.md */
 #pragma once
 
 #include <glib.h>
@@ -26,6 +27,11 @@ struct BlockRequest { /* the caller keeps it, and the memory behind iov, until `
     bool may_unmap;                /* BLOCK_WRITE_ZEROES: holes are fine */
     void (*done)(BlockRequest *r, int result); /* 0 or -errno; main loop, vm_lock */
     void *opaque;
+    struct { /* block's own */
+        GMutex lock; /* leaf: while a worker copies from or to the memory behind iov */
+        bool is_revoked;
+        void *task;
+    } guard;
 };
 
 void block_init(void); /* once, after runstate_init(): run state listener, handoff part "block" */
@@ -43,9 +49,10 @@ uint64_t block_size(const BlockNode *n);
 bool block_is_read_only(const BlockNode *n);
 bool block_can_discard(const BlockNode *n); /* discard=unmap */
 void block_submit(BlockNode *n, BlockRequest *r);
-/* Waits until no worker touches the memory of a request any more; their `done` is still to come.  For a reset of the
- * device while it works; otherwise nobody waits with vm_lock.  false: two seconds were not enough. */
-bool block_quiesce(BlockNode *n);
+/* For a reset of the device while it works: from the return of this on nobody touches the memory behind iov, however long
+ * the disk hangs; `done` is still to come.  What has begun may still be done or not, as if the power had failed; until that
+ * is decided nothing that is submitted later begins, so that no old write comes behind a new one. */
+void block_revoke(BlockNode *n, BlockRequest *r);
 
 /* What to do about an error of a guest's request, by werror= and rerror=; sends the event BLOCK_IO_ERROR. */
 BlockErrorAction block_error_action(BlockNode *n, BlockOp op, int error);

@@ -29,7 +29,8 @@ struct HandoffPart {
     bool (*prepare)(HandoffPart *p, GError **errp);               /* at `migrate`: may refuse */
     void (*freeze)(HandoffPart *p);                               /* just before the VM stops: hold from here on */
     bool (*drain)(HandoffPart *p, GError **errp);                 /* migration thread, NO lock, may block up to its own
-                                                                     deadline: finish and flush what is in flight */
+                                                                     deadline and while handoff_is_wanted(): finish and
+                                                                     flush what is in flight */
     bool (*save)(HandoffPart *p, StateWriter *w, GError **errp);  /* migration thread, vm_lock: phase BACKEND */
     void (*parked)(HandoffPart *p);                               /* destination waits for `cont`: send copies */
     void (*run_sent)(HandoffPart *p);                             /* state `handover`: forward, keep copies */
@@ -75,10 +76,12 @@ typedef struct HandoffEngine {
     void (*tail_done)(HandoffPart *p);
     bool (*capability)(const char *name);
     uint64_t (*parameter)(const char *name);   /* of integer parameters */
+    bool (*is_wanted)(void);                   /* source, any thread: false once the guest is being taken back */
 } HandoffEngine;
 void handoff_set_engine(const HandoffEngine *engine);
 bool handoff_send(HandoffPart *p, const void *data, size_t size);
 void handoff_tail_done(HandoffPart *p);
+bool handoff_is_wanted(void);
 bool handoff_capability(const char *name);
 uint64_t handoff_parameter(const char *name, uint64_t otherwise);
 

@@ -1,0 +1,80 @@
+/* tests/qtest/hang-disk.c - a library to preload: one file's reads, writes and syncs hang for as long as the test wants.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * $BATON_HANG names a folder with `disk` (the file, or a link to it), `lock` and `entered`, a FIFO.  While the test holds an
+ * exclusive flock on `lock`, each call writes a byte to `entered` and waits. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int open_in(const char *folder, const char *name, int flags)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return open(path, flags | O_CLOEXEC);
+}
+
+static int is_the_disk(const char *folder, int fd)
+{
+    char path[4096];
+    struct stat disk, st;
+
+    snprintf(path, sizeof(path), "%s/disk", folder);
+    return !stat(path, &disk) && !fstat(fd, &st) && disk.st_ino == st.st_ino && disk.st_dev == st.st_dev;
+}
+
+static void wait_for_the_test(int fd)
+{
+    const char *folder = getenv("BATON_HANG");
+    int lock, entered;
+
+    if (!folder || !is_the_disk(folder, fd) || (lock = open_in(folder, "lock", O_RDONLY)) < 0) {
+        return;
+    }
+    if (flock(lock, LOCK_SH | LOCK_NB)) {
+        entered = open_in(folder, "entered", O_WRONLY);
+        if (write(entered, "x", 1) == 1) {
+            flock(lock, LOCK_SH);
+        }
+        close(entered);
+    }
+    close(lock);
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t pread64(int fd, void *to, size_t size, off64_t at)
+{
+    wait_for_the_test(fd);
+    return NEXT(pread64)(fd, to, size, at);
+}
+
+ssize_t pwrite64(int fd, const void *from, size_t size, off64_t at)
+{
+    wait_for_the_test(fd);
+    return NEXT(pwrite64)(fd, from, size, at);
+}
+
+ssize_t preadv64(int fd, const struct iovec *iov, int count, off64_t at)
+{
+    wait_for_the_test(fd);
+    return NEXT(preadv64)(fd, iov, count, at);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t at)
+{
+    wait_for_the_test(fd);
+    return NEXT(pwritev64)(fd, iov, count, at);
+}
+
+int fdatasync(int fd)
+{
+    wait_for_the_test(fd);
+    return NEXT(fdatasync)(fd);
+}
