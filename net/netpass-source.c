@@ -445,6 +445,7 @@ static void source_released(HandoffPart *part)
     Netpass *n = part->opaque;
     uint64_t linger_ms = handoff_parameter("netpass-linger-ms", LINGER_MS_DEFAULT);
 
+    n->has_peer = true; /* also after lost(): it has just spoken */
     each_captured(n, start_forwarding);
     loop_timer_set(n->linger, time_monotonic_ns() + linger_ms * NS_PER_MS);
     check_tail_done(n);

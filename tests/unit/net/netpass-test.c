@@ -525,6 +525,32 @@ static void channel_lost_in_the_tail_opens_the_gate(void)
     lab_clear(&l);
 }
 
+/* The source was unsure for a while: the destination stood still, and then said that it runs after all. */
+static void late_answer_finds_what_was_kept_meanwhile(void)
+{
+    HandoffPart *p;
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    p = &l.side[0].pass->part;
+    lab_guest_sends(&l, 0);
+    lab_freeze(&l, 0);
+    lab_client(&l, 2);
+    lab_save_and_load(&l, 0);
+    lab_run_sent(&l, 0);
+    lab_client(&l, 2);
+    lab_settle();
+    p->lost(p);
+    lab_client(&l, 3);
+    lab_settle();
+    lab_start(&l, 1);
+    lab_client(&l, 2);
+    lab_released(&l, 0);
+    lab_wait(lab_both_done, &l);
+    check_clean(&l, 1);
+    lab_clear(&l);
+}
+
 static const NetPortOps slirp_like = {.type = "user"};
 
 static void netdev_that_cannot_is_refused_by_name(void)
@@ -573,6 +599,7 @@ int main(int argc, char **argv)
         {"unknown_netdev_is_skipped", unknown_netdev_is_skipped},
         {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},
         {"channel_lost_in_the_tail_opens_the_gate", channel_lost_in_the_tail_opens_the_gate},
+        {"late_answer_finds_what_was_kept_meanwhile", late_answer_finds_what_was_kept_meanwhile},
         {"netdev_that_cannot_is_refused_by_name", netdev_that_cannot_is_refused_by_name},
     };
 
