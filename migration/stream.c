@@ -45,6 +45,11 @@ bool stream_writev(StreamOut *o, struct iovec *iov, int n, GError **errp)
         size += iov[i].iov_len;
     }
     ok = channel_writev(o->channel, all, n + 1, began + STREAM_WAIT_NS, errp);
+    if (!ok) {
+        /* Half an element may have left, so nothing can follow it.  The other side has to see that: it may be waiting for a
+         * RUN that will never come, and gives the guest back then. */
+        channel_hang_up(o->channel);
+    }
     state_writer_reset(o->small);
     o->bytes += size;
     o->busy_ns += time_monotonic_ns() - began;
