@@ -122,7 +122,8 @@ const char *machine_effect_name(int effect)
         [FX_PARKED] = "parked",     [FX_RUN_SENT] = "run_sent",   [FX_RELEASED] = "released", [FX_LOST] = "lost",
         [FX_THAW] = "thaw",         [FX_TAKE_BACK] = "take back", [FX_LOAD] = "load",         [FX_ACTIVATE] = "activate",
         [FX_STARTING] = "starting", [FX_STARTED] = "started",     [FX_GIVE_BACK] = "give_back",
-        [FX_ABANDON] = "abandon",   [FX_START] = "start",
+        [FX_ABANDON] = "abandon",   [FX_START] = "start",         [FX_RESUME] = "resume",     [FX_LEAVE] = "leave",
+        [FX_BEGIN] = "begin",
     };
 
     return names[effect];

@@ -36,6 +36,7 @@ typedef enum Effect {
     FX_CONNECT, FX_HANG_UP,
     FX_SEND,      /* the messages in `sends` */
     FX_TAIL,      /* the same, once the parts have said all that they still have to say */
+    FX_BEGIN,     /* what goes ahead of the memory, and the list of it */
     FX_PAGES,     /* guest memory */
     FX_FREEZE,    /* parts hold what arrives, the harts stop */
     FX_DRAIN, FX_SAVE, FX_PARKED, FX_RUN_SENT, FX_RELEASED, FX_LOST,
@@ -43,6 +44,8 @@ typedef enum Effect {
     FX_TAKE_BACK, /* the same after RUN: and the network is told */
     FX_LOAD, FX_ACTIVATE, FX_STARTING, FX_STARTED, FX_GIVE_BACK, FX_ABANDON,
     FX_START,     /* the harts */
+    FX_RESUME,    /* likewise, if they ran when they were stopped */
+    FX_LEAVE,     /* the run state says that the guest has left */
     FX__MAX,
 } Effect;
 #define DOES(...) ((const int8_t[]){__VA_ARGS__, -1})
@@ -103,11 +106,13 @@ typedef enum MigEvent {
     EV_VM_STARTED, EV_GIVE_BACK, EV_TAIL_DONE, EV_LOST, EV_ERROR, EV_CANCEL, EV_DRAINED, EV_CONT, EV_QUIT,
     EV_DIED, EV__MAX,
 } MigEvent;
-typedef enum MigGuard { MG_ALWAYS, MG_STILL_MUCH, MG_WANTS_PAUSE, MG_ONE_WAY, MG_PROOF_OR_FORCE, MG_AT_IT, MG__MAX } MigGuard;
+typedef enum MigGuard { MG_ALWAYS, MG_STILL_MUCH, MG_WANTS_PAUSE, MG_ONE_WAY, MG_PROOF_OR_FORCE,
+    MG_AT_IT, MG__MAX } MigGuard;
 typedef enum MigAction {
     MA_NOTHING, MA_OPEN_CHANNELS, MA_FIRST_ROUND, MA_NEXT_ROUND, MA_FREEZE, MA_SEND_DEVICES, MA_FREEZE_AND_SEND,
-    MA_SEND_RUN, MA_FORWARD_COPIES, MA_CANCEL_AND_THAW, MA_SEND_RELEASE, MA_KEEP, MA_STAY_STOPPED, MA_RELEASE_SOURCE,
-    MA_TAKE_BACK, MA_END_TAIL, MA_END_ONE_WAY, MA_CLOSE_CHANNELS, MA_THAW, MA_THAW_ALONE, MA__MAX,
+    MA_SEND_RUN, MA_FORWARD_COPIES, MA_CANCEL_AND_THAW, MA_CANCEL_AND_START, MA_SEND_RELEASE, MA_HANG_UP,
+    MA_STAY_STOPPED, MA_RELEASE_SOURCE,
+    MA_TAKE_BACK, MA_END_ONE_WAY, MA_CLOSE_CHANNELS, MA_THAW, MA_THAW_AND_START, MA_THAW_ALONE, MA__MAX,
 } MigAction;
 extern const MachineSpec outgoing_spec;
 

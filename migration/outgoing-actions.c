@@ -482,10 +482,10 @@ static void thaw(Outgoing *o, bool was_after_run, bool start)
     loop_call_wait(thaw_guest, &t);
 }
 
-static void cancel_and_thaw(Outgoing *o)
+static void cancel_and_thaw(Outgoing *o, bool start)
 {
     stream_command_attempt(o->out, CMD_CANCEL, o->machine.attempt, NULL); /* if it can; a closed channel says the same */
-    thaw(o, false, true);
+    thaw(o, false, start);
 }
 
 static void send_release(Outgoing *o)
@@ -530,7 +530,10 @@ void outgoing_act(Outgoing *o, int action)
         parts_parked();
         break;
     case MA_CANCEL_AND_THAW:
-        cancel_and_thaw(o);
+        cancel_and_thaw(o, o->was_running);
+        break;
+    case MA_CANCEL_AND_START:
+        cancel_and_thaw(o, true);
         break;
     case MA_SEND_RELEASE:
         send_release(o);
@@ -545,8 +548,7 @@ void outgoing_act(Outgoing *o, int action)
     case MA_TAKE_BACK:
         thaw(o, true, o->was_running);
         break;
-    case MA_KEEP:
-    case MA_END_TAIL:
+    case MA_HANG_UP:
         hang_up(o);
         break;
     case MA_END_ONE_WAY:
@@ -558,7 +560,10 @@ void outgoing_act(Outgoing *o, int action)
         outgoing_post(EV_DRAINED);
         break;
     case MA_THAW:
-        thaw(o, false, o->by_cont || (o->was_running && o->is_frozen));
+        thaw(o, false, o->was_running && o->is_frozen);
+        break;
+    case MA_THAW_AND_START:
+        thaw(o, false, true);
         break;
     case MA_THAW_ALONE:
         thaw(o, true, true);

@@ -263,7 +263,6 @@ static void do_row(Outgoing *o, const MachineRow *row)
 {
     int state;
 
-    o->by_cont = row->event == EV_CONT;
     g_mutex_lock(&o->lock);
     state = row->next == MACHINE_KEEP ? o->published : row->next;
     if (state == MIG_HANDOVER && o->published == MIG_PARKED) {

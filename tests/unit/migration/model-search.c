@@ -9,15 +9,16 @@
 #include <string.h>
 
 const ModelConfig model_configs[] = {
-    {"direct", false, false, false, 0},
-    {"parked", true, false, false, 0},
-    {"pause", false, true, false, 0},
-    {"one-way", false, false, true, 0},
-    {"one-way parked", true, false, true, 0},
-    {"direct, frames", false, false, false, 2},
-    {"pause, one frame", false, true, false, 1},
-    {"parked, one frame", true, false, false, 1},
-    {"parked, frames", true, false, false, 2},
+    {"direct"},
+    {"parked", .is_parked = true},
+    {"pause", .wants_pause = true},
+    {"one-way", .is_one_way = true},
+    {"one-way, parked", .is_one_way = true, .is_parked = true},
+    {"stopped by the user", .is_paused = true},
+    {"one-way, stopped by the user", .is_one_way = true, .is_paused = true},
+    {"pause, one frame", .wants_pause = true, .frames = 1},
+    {"direct, two frames", .frames = 2},
+    {"parked, two frames", .is_parked = true, .frames = 2},
 };
 const unsigned model_config_count = G_N_ELEMENTS(model_configs);
 
@@ -236,8 +237,39 @@ static const char *frames_wrong(const Model *m, const ModelState *s)
     return NULL;
 }
 
+static const char *never_ends(const ModelState *s)
+{
+    switch (s->source) {
+    case MIG_SETUP:
+    case MIG_ACTIVE:
+    case MIG_DEVICE:
+    case MIG_HANDOVER:
+    case MIG_CANCELLING:
+    case MIG_COMPLETED:
+        return "the source's attempt never comes to an end";
+    }
+    return s->source == MIG_UNSURE && s->was_answered ? "the source was answered and is still unsure" : NULL;
+}
+
+static bool is_waiting(const ModelState *s)
+{
+    return s->destination == IN_LOADING || s->destination == IN_READY || s->destination == IN_ASKED ||
+           s->destination == IN_STARTING;
+}
+
 static const char *owner_wrong(const Model *m, const ModelState *s, Variant v)
 {
+    const char *why = v == SOURCE_STOPPED ? NULL : never_ends(s);
+
+    if (why) {
+        return why;
+    }
+    if (v == ALL_GOES_ON && is_waiting(s)) {
+        return "the destination waits for ever";
+    }
+    if (!s->was_told && s->owner == MODEL_SOURCE) {
+        return v == ALL_GOES_ON ? frames_wrong(m, s) : NULL;
+    }
     if (s->owner == MODEL_DESTINATION && v != DESTINATION_STOPPED && !s->destination_runs && !waits_for_manager(m, s)) {
         return "the destination owns the guest and does not run it";
     }
@@ -248,15 +280,12 @@ static const char *owner_wrong(const Model *m, const ModelState *s, Variant v)
     return v == ALL_GOES_ON || v == SILENT_WIRE ? frames_wrong(m, s) : NULL;
 }
 
-static const char *smooth_wrong(const Model *m, const ModelState *s)
+static const char *smooth_wrong(const Model *m, const ModelState *s, bool can_be_told)
 {
     bool done = m->config->is_one_way ? s->source == MIG_SAVED : s->source == MIG_FINISHED;
 
-    if (s->source == MIG_NONE || (s->owner == MODEL_SOURCE && waits_for_manager(m, s))) {
-        return NULL; /* `migrate`, `migrate-continue`, `cont` will come */
-    }
-    if (s->owner == MODEL_DESTINATION && waits_for_manager(m, s)) {
-        return NULL;
+    if (s->source == MIG_NONE || waits_for_manager(m, s)) {
+        return can_be_told ? NULL : "a command is waited for that is not possible";
     }
     if (!done || !s->destination_runs || (s->destination != IN_COMPLETED && !m->config->is_one_way)) {
         return "the guest was not handed over";
@@ -264,10 +293,21 @@ static const char *smooth_wrong(const Model *m, const ModelState *s)
     return s->unordered && m->config->frames ? "the order of the frames is not known" : frames_wrong(m, s);
 }
 
-static void judge_end(Search *s, uint32_t at, Variant v)
+/* Where a command has to come, it is possible, and things go on without a fault. */
+static bool can_be_told(const Search *s, const Edge *e, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (e[i].class == STEP_MANAGER && node(s, e[i].to)->smooth) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void judge_end(Search *s, uint32_t at, Variant v, const Edge *e, unsigned count)
 {
     const ModelState *state = node(s, at);
-    const char *why = v == SMOOTH ? smooth_wrong(&s->m, state) : owner_wrong(&s->m, state, v);
+    const char *why = v == SMOOTH ? smooth_wrong(&s->m, state, can_be_told(s, e, count)) : owner_wrong(&s->m, state, v);
 
     if (why) {
         found(s, at, variant_names[v], why);
@@ -287,7 +327,7 @@ static void judge_ends(Search *s)
                 moves = goes_on(v, &e[i]);
             }
             if (!moves) {
-                judge_end(s, at, v);
+                judge_end(s, at, v, e, count);
             }
         }
     }

@@ -49,14 +49,15 @@ static bool destination_guard(void *opaque, int guard)
 {
     Model *m = opaque;
     bool is_alone = m->from->is_alone || m->config->is_one_way;
+    bool stays_stopped = m->config->is_parked || !m->from->was_running;
 
     switch (guard) {
     case IG_PARKED:
-        return m->config->is_parked;
+        return stays_stopped;
     case IG_ALONE:
         return is_alone;
     case IG_ALONE_PARKED:
-        return is_alone && m->config->is_parked;
+        return is_alone && stays_stopped;
     default:
         m->was_asked = true;
         return m->choice;
@@ -73,6 +74,7 @@ static bool is_refused(int event)
 static void plain_cont(ModelState *s)
 {
     s->source_runs = true;
+    s->has_left = false;
     s->source_disk |= !s->destination_disk;
 }
 
@@ -109,6 +111,7 @@ static bool source_decides(Model *m, ModelState *s, int event)
     m->used->from[0][row - spec->rows] |= 1u << s->source;
     s->source = machine.state;
     s->was_parked |= event == EV_READY_PARKED;
+    s->was_told |= event == EV_CONT;
     if (event == EV_CONT && row->action == MA_NOTHING) {
         plain_cont(s);
     }
@@ -130,9 +133,12 @@ static void each_choice(Model *m, ModelState s, bool (*decide)(Model *m, ModelSt
     m->choice = m->was_asked = false;
     do {
         ModelState next = s;
-        bool had_row = decide(m, &next, event);
+        bool is_posted = m->posting, had_row = decide(m, &next, event);
         ModelStep *step = had_row || class != STEP_MANAGER ? add(m, &next, class, who, what, spec->events[event]) : NULL;
 
+        if (step && is_posted && !had_row) {
+            step->next.wrong = WRONG_POST;
+        }
         if (step && class == STEP_MANAGER && who == BY_SOURCE && is_refused(event)) {
             step->next.smooth = false;
         }
@@ -156,6 +162,7 @@ static bool destination_decides_in(Model *m, ModelState *s, int event, unsigned 
         return false;
     }
     m->used->from[1][row - spec->rows] |= 1u << s->destination;
+    s->told_there |= event == IEV_CONT;
     s->destination = machine.state;
     facts = &spec->states[s->destination];
     if (event == IEV_RUN || event == IEV_RELEASE ||
@@ -228,6 +235,8 @@ static void source_acts(Model *m)
 
     if (fx >= 0 && a->fails && model_can_fail(fx)) {
         action_over(&s);
+        s.down = false; /* half an element may have left: the stream ends there */
+        s.tail_cut = true;
         posts(m, &s, source_decides, a->fails, STEP_FAULT, "the source fails to do its part: ");
         s = *m->from;
     }
@@ -240,7 +249,9 @@ static void source_acts(Model *m)
     }
     action_over(&s);
     if (after) {
+        m->posting = !s.doing[0]; /* else it was overtaken */
         posts(m, &s, source_decides, after, STEP_PROGRESS, "source has done its part: ");
+        m->posting = false;
     } else {
         add(m, &s, STEP_PROGRESS, BY_SOURCE, "source: ", fx >= 0 ? machine_effect_name(fx) : a->name);
     }
@@ -304,6 +315,7 @@ static void source_steps(Model *m)
     if (s.to_source[0]) {
         unsigned token = model_take(s.to_source);
 
+        s.was_answered |= s.run_began && (token - 1 == EV_GIVE_BACK || token - 1 == EV_VM_STARTED);
         source_event(m, &s, token - 1, STEP_PROGRESS, "source takes ");
     } else if (!s.back) {
         source_event(m, &s, EV_LOST, STEP_NOTICE, "source sees the cut: ");
@@ -311,7 +323,10 @@ static void source_steps(Model *m)
     if (m->tables->out.states[from->source].awaits && !from->doing[0]) {
         source_event(m, from, EV_LOST, STEP_DEADLINE, "source's deadline: ");
     }
-    source_event(m, from, EV_LOST, STEP_FAULT, "source cannot write: ");
+    s = *from;
+    s.down = false;
+    s.tail_cut = true;
+    source_event(m, &s, EV_LOST, STEP_FAULT, "source cannot write: ");
 }
 
 /* ---- the destination ---- */
@@ -340,7 +355,9 @@ static void destination_acts(Model *m, unsigned thread)
     }
     s.in_doing[thread] = s.in_step[thread] = 0;
     if (a->posts) {
+        m->posting = true;
         posts(m, &s, decide, a->posts, STEP_PROGRESS, "destination has done its part: ");
+        m->posting = false;
     } else {
         add(m, &s, STEP_PROGRESS, BY_DESTINATION, "destination: ", fx >= 0 ? machine_effect_name(fx) : a->name);
     }

@@ -16,7 +16,8 @@ ModelState model_start(const ModelConfig *c)
     memset(&s, 0, sizeof(s));
     s.source = MIG_NONE;
     s.destination = IN_LISTENING;
-    s.source_runs = s.source_disk = s.smooth = true;
+    s.source_disk = s.smooth = true;
+    s.source_runs = s.was_told = !c->is_paused;
     for (unsigned k = c->frames; k < MODEL_FRAMES; k++) {
         s.frame[k].place = FRAME_AT_THE_DEAD; /* there is none */
     }
@@ -194,6 +195,7 @@ static void save(ModelState *s)
     for (unsigned k = 0; k < MODEL_FRAMES; k++) {
         s->frame[k].in_destination = s->frame[k].in_source;
     }
+    s->saved = true;
     forward_kept(s);
 }
 
@@ -206,8 +208,15 @@ static void release_frames(ModelState *s)
     }
 }
 
-static void thaw(ModelState *s)
+static void thaw(ModelState *s, bool was_after_run)
 {
+    if (!s->is_frozen) {
+        return;
+    }
+    if (was_after_run != s->run_began) {
+        s->wrong = WRONG_NETWORK;
+    }
+    s->turned &= !was_after_run;
     s->port = PORT_PASS;
     s->is_frozen = false;
     s->source_disk |= !s->destination_disk;
@@ -218,8 +227,50 @@ static void thaw(ModelState *s)
     }
 }
 
+/* What an effect relies on, as the engine's code does. */
+static bool fits_source(const ModelState *s, int fx)
+{
+    switch ((Effect)fx) {
+    case FX_CONNECT:
+        return !s->has_channel;
+    case FX_SEND:
+    case FX_TAIL:
+        return s->has_channel;
+    case FX_BEGIN:
+        return s->has_channel && !s->began;
+    case FX_PAGES:
+        return s->has_channel && s->began && !s->saved;
+    case FX_FREEZE:
+        return !s->is_frozen;
+    case FX_DRAIN:
+        return s->is_frozen;
+    case FX_SAVE:
+        return s->is_frozen && s->has_channel && !s->saved;
+    case FX_PARKED:
+    case FX_RUN_SENT:
+    case FX_RELEASED:
+    case FX_LOST:
+        return s->is_frozen && s->has_channel && s->saved;
+    case FX_LEAVE:
+        return !s->has_left && s->saved;
+    default:
+        return true;
+    }
+}
+
+static void freeze(ModelState *s)
+{
+    s->is_frozen = true;
+    s->was_running = s->source_runs;
+    s->source_runs = false;
+    s->port = PORT_HOLD;
+}
+
 bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, int fx)
 {
+    if (!fits_source(s, fx)) {
+        s->wrong = WRONG_PLACE;
+    }
     switch ((Effect)fx) {
     case FX_CONNECT:
         s->has_channel = true;
@@ -229,17 +280,18 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
         hang_up(s);
         break;
     case FX_SEND:
-        if (s->has_channel && s->down) {
+        if (s->down) {
             put_all(s, a->sends, &m->tables->in, s->to_destination);
         }
         break;
     case FX_TAIL:
-        s->tail_waits = s->has_channel;
+        s->tail_waits = true;
+        break;
+    case FX_BEGIN:
+        s->began = true;
         break;
     case FX_FREEZE:
-        s->is_frozen = true;
-        s->source_runs = false;
-        s->port = PORT_HOLD;
+        freeze(s);
         break;
     case FX_DRAIN:
         if (s->writing) {
@@ -264,17 +316,24 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
         s->port = PORT_HOLD;
         break;
     case FX_TAKE_BACK:
-        s->turned = false;
-        thaw(s);
-        break;
     case FX_THAW:
-        thaw(s);
+        thaw(s, fx == FX_TAKE_BACK);
+        break;
+    case FX_RESUME:
+        s->source_runs |= s->was_running;
         break;
     case FX_START:
         s->source_runs = true;
+        s->source_disk |= !s->destination_disk;
+        break;
+    case FX_LEAVE:
+        s->has_left = true;
         break;
     default:
         break;
+    }
+    if (s->source_runs) {
+        s->has_left = false;
     }
     return true;
 }
@@ -289,11 +348,36 @@ static void answer(const Model *m, ModelState *s, const char *sends)
     }
 }
 
+static bool fits_destination(const ModelState *s, int fx)
+{
+    switch ((Effect)fx) {
+    case FX_LOAD:
+        return !s->loaded;
+    case FX_ACTIVATE:
+        return s->loaded && !s->destination_disk;
+    case FX_STARTING:
+        return s->destination_disk && s->gate == GATE_CLOSED && !s->destination_runs;
+    case FX_STARTED:
+        return s->destination_runs;
+    case FX_ABANDON:
+    case FX_GIVE_BACK:
+        return !s->destination_runs;
+    default:
+        return true;
+    }
+}
+
 bool model_destination_effect(const Model *m, ModelState *s, const MachineAction *a, int fx)
 {
+    if (!fits_destination(s, fx)) {
+        s->wrong = WRONG_PLACE;
+    }
     switch ((Effect)fx) {
     case FX_SEND:
         answer(m, s, a->sends);
+        break;
+    case FX_LOAD:
+        s->loaded = true;
         break;
     case FX_ACTIVATE:
         if (s->source_disk) {
@@ -345,6 +429,15 @@ static const char *source_wrong(const ModelState *s, const MachineState *facts)
     if (facts->channel != FACT_ANY && (facts->channel == FACT_YES) != s->has_channel) {
         return "the source's channel is not as its state promises";
     }
+    if (s->source == MIG_UNSURE && s->port != PORT_HOLD) {
+        return "the source is unsure and does not keep its frames to itself";
+    }
+    if ((facts->owner == OWNER_DESTINATION || s->source == MIG_SAVED) && !s->has_left && !s->source_runs) {
+        return "the guest has left, and the run state does not say so";
+    }
+    if (facts->owner != OWNER_DESTINATION && s->source != MIG_SAVED && s->has_left) {
+        return "the guest is here, and the run state says that it has left";
+    }
     return NULL;
 }
 
@@ -366,6 +459,9 @@ const char *model_wrong(const Model *m, const ModelState *s)
         [WRONG_ORDER] = "frames are given to the guest out of order",
         [WRONG_FLOOD] = "the messages or actions have no end",
         [WRONG_WRITE] = "a write is under way while the other side has the disk",
+        [WRONG_PLACE] = "an action's step is done where it cannot be done",
+        [WRONG_NETWORK] = "the network is told of a guest that never left, or not told of one that is back",
+        [WRONG_POST] = "the end of an action means nothing in its state",
     };
     const char *why = NULL;
 
@@ -377,6 +473,10 @@ const char *model_wrong(const Model *m, const ModelState *s)
     }
     if ((s->source_runs && s->owner != MODEL_SOURCE) || (s->destination_runs && s->owner != MODEL_DESTINATION)) {
         return "a side runs the guest that does not own it";
+    }
+    if ((s->source_runs && !s->was_told) ||
+        (s->destination_runs && !s->told_there && (m->config->is_parked || !s->was_running))) {
+        return "a guest that shall stand still runs";
     }
     if (s->source_disk && s->destination_disk) {
         return "both sides have locked the disk";

@@ -22,6 +22,7 @@ typedef struct ModelTables {
 typedef struct ModelConfig {
     const char *name;
     bool is_parked, wants_pause, is_one_way;
+    bool is_paused; /* the user had stopped the guest */
     unsigned frames;
 } ModelConfig;
 
@@ -54,7 +55,12 @@ typedef struct ModelState {
     uint32_t smooth : 1;                     /* no fault, no early deadline, no contrary command so far */
     uint32_t unordered : 1;                  /* the destination said that it could not keep the order */
     uint32_t tail_sent : 1, tail_cut : 1;    /* what reached the source may not have reached the destination */
-    uint32_t unused : 12;
+    uint32_t was_running : 1;                /* when it was stopped */
+    uint32_t was_told : 1, told_there : 1;   /* that it shall run: at the source, at the destination */
+    uint32_t has_left : 1;                   /* run state at the source */
+    uint32_t began : 1, saved : 1, loaded : 1;
+    uint32_t was_answered : 1;               /* the source heard what became of its RUN */
+    uint32_t unused : 4;
     ModelFrame frame[MODEL_FRAMES];
 } ModelState;
 _Static_assert(sizeof(ModelState) == 44, "states are compared and hashed as bytes, so nothing may be between the members");
@@ -87,6 +93,7 @@ typedef struct Model {
     /* of the state whose steps are wanted */
     const ModelState *from;
     bool choice, was_asked; /* what the free guards say; whether one was asked */
+    bool posting;           /* an action's own event: it has to mean something */
     unsigned count;
     ModelStep steps[MODEL_STEPS];
 } Model;
@@ -110,7 +117,7 @@ bool model_destination_effect(const Model *m, ModelState *s, const MachineAction
 bool model_can_fail(int fx);
 
 enum { MODEL_TOKEN_FRAME = 64 };
-enum { WRONG_TWICE = 1, WRONG_ORDER, WRONG_FLOOD, WRONG_WRITE };
+enum { WRONG_TWICE = 1, WRONG_ORDER, WRONG_FLOOD, WRONG_WRITE, WRONG_PLACE, WRONG_NETWORK, WRONG_POST };
 
 /* ---- model-search.c ---- */
 typedef struct ModelResult {

@@ -55,7 +55,7 @@ static char *loss_has_rows(const ModelTables *t)
     char *broken = NULL;
 
     for (int s = 0; s < t->out.state_count && !broken; s++) {
-        if (t->out.states[s].channel == FACT_YES || t->out.states[s].awaits) {
+        if ((t->out.states[s].channel == FACT_YES || t->out.states[s].awaits) && t->out.states[s].owner != OWNER_UNKNOWN) {
             broken = missing(&t->out, s, EV_LOST);
             broken = broken ? broken : missing(&t->out, s, EV_ERROR);
         }
@@ -117,7 +117,8 @@ static bool may_be_commanded(const MachineState *s, int event)
     case EV_QUIT:
         return is_ours && s->channel != FACT_NO && strcmp(s->status, "cancelling");
     case EV_CONT:
-        return is_ours && (s->is_frozen == FACT_NO || is_over);
+        return s->owner == OWNER_UNKNOWN || (is_ours && (s->is_frozen == FACT_NO || is_over || !strcmp(s->status, "completed") ||
+                                                         !strcmp(s->status, "failed")));
     }
     return false;
 }
@@ -146,42 +147,60 @@ static char *commands_are_possible(const ModelTables *t)
     return broken;
 }
 
-/* What management may be told when an event changes the status. */
+/* What management may be told after an event; `=`: only if that is what it has been told before. */
 static const char *const outgoing_words[EV__MAX] = {
-    [EV_MIGRATE] = "setup",        [EV_CHANNELS_UP] = "active",       [EV_ROUND_DONE] = "pre-switchover device",
-    [EV_CONTINUE] = "device",      [EV_STATE_SENT] = "completed",     [EV_READY] = "",
-    [EV_READY_PARKED] = "completed", [EV_ASK] = "device",             [EV_VM_STARTED] = "completed",
-    [EV_GIVE_BACK] = "failed",     [EV_TAIL_DONE] = "",               [EV_LOST] = "failed",
-    [EV_ERROR] = "failed",         [EV_CANCEL] = "cancelling cancelled", [EV_DRAINED] = "cancelled",
-    [EV_CONT] = "cancelled",       [EV_QUIT] = "cancelling",
+    [EV_MIGRATE] = "setup",          [EV_CHANNELS_UP] = "active", [EV_ROUND_DONE] = "=active pre-switchover device",
+    [EV_CONTINUE] = "device",        [EV_STATE_SENT] = "completed", [EV_READY] = "=device",
+    [EV_READY_PARKED] = "completed", [EV_ASK] = "device",         [EV_VM_STARTED] = "completed",
+    [EV_GIVE_BACK] = "failed",       [EV_TAIL_DONE] = "=completed", [EV_LOST] = "failed",
+    [EV_ERROR] = "failed",           [EV_CANCEL] = "cancelling cancelled", [EV_DRAINED] = "cancelled",
+    [EV_CONT] = "cancelled =failed", [EV_QUIT] = "cancelling =completed", [EV_DIED] = "=failed",
 };
 static const char *const incoming_words[IEV__MAX] = {
-    [IEV_LISTEN] = "setup", [IEV_HELLO] = "active",     [IEV_DEVICES] = "",      [IEV_LOADED] = "completed",
-    [IEV_RUN] = "active",   [IEV_RELEASE] = "active",   [IEV_CANCEL] = "failed", [IEV_CONT] = "active",
-    [IEV_STARTED] = "completed", [IEV_REFUSED] = "failed completed", [IEV_TAIL_END] = "", [IEV_LOST] = "failed",
+    [IEV_LISTEN] = "setup",           [IEV_HELLO] = "active",            [IEV_DEVICES] = "=active",
+    [IEV_LOADED] = "completed =active", [IEV_RUN] = "active",   [IEV_RELEASE] = "active =completed",
+    [IEV_CANCEL] = "failed",          [IEV_CONT] = "active =completed",  [IEV_STARTED] = "completed",
+    [IEV_REFUSED] = "failed completed", [IEV_TAIL_END] = "=completed",   [IEV_LOST] = "failed",
     [IEV_ERROR] = "failed",
 };
 
-static bool is_word_of(const char *words, const char *status)
+static bool is_word_of(const char *words, const char *before, const char *after)
 {
     g_auto(GStrv) list = g_strsplit(words, " ", 0);
+    g_autofree char *same = g_strdup_printf("=%s", after);
 
-    return g_strv_contains((const char *const *)list, status);
+    return g_strv_contains((const char *const *)list, after) ||
+           (!strcmp(before, after) && g_strv_contains((const char *const *)list, same));
+}
+
+/* A loss is no failure for who has handed the guest over, or has it. */
+static bool is_right_word(const MachineSpec *spec, const char *const *words, int event, int before, int after)
+{
+    const MachineState *a = &spec->states[before], *b = &spec->states[after];
+    bool is_in = words == incoming_words;
+
+    if (a->owner == OWNER_DESTINATION && (is_in ? event == IEV_LOST || event == IEV_ERROR
+                                                : event == EV_LOST || event == EV_ERROR)) {
+        return !strcmp(a->status, b->status);
+    }
+    if (is_in && event == IEV_RUN && before == IN_PARKED) {
+        return !strcmp(b->status, "failed"); /* nobody had asked */
+    }
+    return is_word_of(words[event], a->status, b->status);
 }
 
 static char *words_of(const MachineSpec *spec, const char *const *words)
 {
     for (int r = 0; r < spec->row_count; r++) {
         const MachineRow *row = &spec->rows[r];
-        const char *next = row->next == MACHINE_KEEP ? NULL : spec->states[row->next].status;
 
-        for (const int8_t *s = row->from; *s >= 0 && next; s++) {
-            bool is_refused = words == incoming_words && row->event == IEV_RUN && *s == IN_PARKED; /* nobody had asked */
+        for (const int8_t *s = row->from; *s >= 0; s++) {
+            int next = row->next == MACHINE_KEEP ? *s : row->next;
+            bool is_answer = spec->commands & 1u << row->event && next == *s; /* yes, and no more */
 
-            if (strcmp(next, spec->states[*s].status) && !is_refused && words[row->event] &&
-                !is_word_of(words[row->event], next)) {
+            if (!is_answer && !is_right_word(spec, words, row->event, *s, next)) {
                 return g_strdup_printf("%s: after %s in '%s' the manager would hear '%s'", spec->name,
-                                       spec->events[row->event], spec->states[*s].name, next);
+                                       spec->events[row->event], spec->states[*s].name, spec->states[next].status);
             }
         }
     }
@@ -195,6 +214,74 @@ static char *the_manager_hears_the_right_word(const ModelTables *t)
     return broken ? broken : words_of(&t->in, incoming_words);
 }
 
+/* ---- rounds ---- */
+static bool only_much(void *opaque, int guard)
+{
+    return guard == MG_STILL_MUCH;
+}
+
+static bool does(const MachineAction *a, int fx)
+{
+    for (const int8_t *e = a->does; e && *e >= 0; e++) {
+        if (*e == fx) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static char *the_guest_runs_while_much_is_left(const ModelTables *t)
+{
+    Machine m = {&t->out, MIG_ACTIVE, 0, only_much, NULL};
+    const MachineRow *row = machine_step(&m, 0, EV_ROUND_DONE, NULL);
+
+    return row && m.state == MIG_ACTIVE && does(&t->out.actions[row->action], FX_PAGES) &&
+                   !does(&t->out.actions[row->action], FX_FREEZE)
+               ? NULL
+               : g_strdup("outgoing: the guest is stopped while much memory is left");
+}
+
+/* ---- after RUN ---- */
+static char *after_run_only_an_answer_or_proof_brings_the_guest_back(const ModelTables *t)
+{
+    bool has_proof = false;
+
+    for (int r = 0; r < t->out.row_count; r++) {
+        const MachineRow *row = &t->out.rows[r];
+        bool is_answer = row->event == EV_GIVE_BACK || row->event == EV_DIED || row->guard == MG_PROOF_OR_FORCE;
+
+        has_proof |= machine_row_from(row, MIG_UNSURE) && row->event == EV_DIED;
+        for (const int8_t *s = row->from; *s >= 0; s++) {
+            bool is_ours = t->out.states[row->next == MACHINE_KEEP ? *s : row->next].owner == OWNER_SOURCE;
+
+            if ((t->out.states[*s].owner == OWNER_PASSING || t->out.states[*s].owner == OWNER_UNKNOWN) &&
+                is_ours != is_answer) {
+                return g_strdup_printf("outgoing: %s in '%s'", t->out.events[row->event], t->out.states[*s].name);
+            }
+        }
+    }
+    return has_proof ? NULL : g_strdup("outgoing: a proof of the other's death is not used");
+}
+
+static char *differs(const MachineSpec *spec, int lost, int error)
+{
+    for (int s = 0; s < spec->state_count; s++) {
+        const MachineRow *a = row_of(spec, s, lost), *b = row_of(spec, s, error);
+
+        if (a && b && (a->next != b->next || a->action != b->action)) {
+            return g_strdup_printf("%s: in '%s' an error is not taken as a loss is", spec->name, spec->states[s].name);
+        }
+    }
+    return NULL;
+}
+
+static char *an_error_is_taken_as_a_loss_is(const ModelTables *t)
+{
+    char *broken = differs(&t->out, EV_LOST, EV_ERROR);
+
+    return broken ? broken : differs(&t->in, IEV_LOST, IEV_ERROR);
+}
+
 const Promise promises[] = {
     {"each_state_is_reached", each_state_is_reached},
     {"states_with_a_channel_have_rows_for_its_loss", loss_has_rows},
@@ -202,5 +289,8 @@ const Promise promises[] = {
     {"run_only_after_ready", run_only_after_ready},
     {"commands_are_possible_where_they_make_sense", commands_are_possible},
     {"the_manager_hears_the_right_word", the_manager_hears_the_right_word},
+    {"the_guest_runs_while_much_is_left", the_guest_runs_while_much_is_left},
+    {"after_run_only_an_answer_or_proof_brings_the_guest_back", after_run_only_an_answer_or_proof_brings_the_guest_back},
+    {"an_error_is_taken_as_a_loss_is", an_error_is_taken_as_a_loss_is},
 };
 const unsigned promise_count = G_N_ELEMENTS(promises);
