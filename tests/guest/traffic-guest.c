@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 32, PACKET_MAX = 2048, BULK_CHUNK = 32768, STREAM_TICK_NS = 2000000, STREAM_MAX_BEHIND = 200 };
+enum { BATCH = 32, PIECE_MAX = 65536, BULK_CHUNK = 32768, STREAM_TICK_NS = 2000000, STREAM_MAX_BEHIND = 200 };
 
 static Numbered echo_in, broadcast_in;
 static uint64_t echo_sent, stream_sent, requests, bulk_in, bulk_out, bulk_errors;
@@ -61,8 +62,11 @@ static int open_socket(int type, int port)
 
 /* ---- numbered datagrams ------------------------------------------------------------------------------------- */
 
+/* Several datagrams of one sender and one size may come as one piece (UDP_GRO) and leave as one (UDP_SEGMENT): on the wire
+ * they are single, but the emulated CPU goes through the stack once. */
 typedef struct Batch {
-    uint8_t bytes[BATCH][PACKET_MAX];
+    uint8_t bytes[BATCH][PIECE_MAX];
+    char control[BATCH][CMSG_SPACE(sizeof(int))];
     struct sockaddr_in from[BATCH];
     struct iovec iov[BATCH];
     struct mmsghdr msg[BATCH];
@@ -71,20 +75,58 @@ typedef struct Batch {
 static void batch_prepare(Batch *b)
 {
     for (int i = 0; i < BATCH; i++) {
-        b->iov[i] = (struct iovec) { b->bytes[i], PACKET_MAX };
+        b->iov[i] = (struct iovec) { b->bytes[i], PIECE_MAX };
         b->msg[i].msg_hdr = (struct msghdr) { .msg_name = &b->from[i], .msg_namelen = sizeof(b->from[i]),
-                                              .msg_iov = &b->iov[i], .msg_iovlen = 1 };
+                                              .msg_iov = &b->iov[i], .msg_iovlen = 1, .msg_control = b->control[i],
+                                              .msg_controllen = sizeof(b->control[i]) };
     }
 }
 
-static bool count_packet(const Batch *b, int i, Numbered *numbers)
+/* The size of a datagram in a piece. */
+static uint32_t datagram_size(struct mmsghdr *m)
 {
-    const TrafficPacket *p = (const TrafficPacket *)b->bytes[i];
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr); c; c = CMSG_NXTHDR(&m->msg_hdr, c)) {
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            int size;
 
-    if (b->msg[i].msg_len < sizeof(*p) || be32toh(p->magic) != TRAFFIC_MAGIC) {
-        return false;
+            memcpy(&size, CMSG_DATA(c), sizeof(size));
+            return size > 0 ? size : m->msg_len;
+        }
     }
-    numbered_take(numbers, be64toh(p->number));
+    return m->msg_len;
+}
+
+/* From now on the message is one that leaves as datagrams of `size` bytes. */
+static void cut_into(struct mmsghdr *m, char *control, uint32_t size)
+{
+    uint16_t each = size;
+    struct cmsghdr *c;
+
+    m->msg_hdr.msg_controllen = 0;
+    if (m->msg_hdr.msg_iov->iov_len > size) {
+        m->msg_hdr.msg_control = control;
+        m->msg_hdr.msg_controllen = CMSG_SPACE(sizeof(each));
+        c = CMSG_FIRSTHDR(&m->msg_hdr);
+        *c = (struct cmsghdr) { .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(each)) };
+        memcpy(CMSG_DATA(c), &each, sizeof(each));
+    }
+}
+
+/* Counts the datagrams of a piece and makes answers of them if `sent` is given.  false: one was none of ours. */
+static bool count_piece(uint8_t *bytes, uint32_t len, uint32_t size, Numbered *numbers, uint64_t *sent)
+{
+    for (uint32_t at = 0; at < len; at += size) {
+        TrafficPacket *p = (TrafficPacket *)(bytes + at);
+
+        if (len - at < sizeof(*p) || be32toh(p->magic) != TRAFFIC_MAGIC) {
+            return false;
+        }
+        numbered_take(numbers, be64toh(p->number));
+        if (sent) {
+            p->echo = p->number;
+            p->number = htobe64(++*sent);
+        }
+    }
     return true;
 }
 
@@ -94,7 +136,7 @@ static void send_all(int fd, struct mmsghdr *msg, int count)
         int n = sendmmsg(fd, msg + sent, count - sent, 0);
 
         if (n <= 0) {
-            sent++;                 /* the client sees the missing number */
+            sent++;                 /* the client sees the missing numbers */
         } else {
             sent += n;
         }
@@ -104,8 +146,9 @@ static void send_all(int fd, struct mmsghdr *msg, int count)
 static void *serve_echo(void *unused)
 {
     static Batch b;
-    int fd = open_socket(SOCK_DGRAM, PORT_ECHO);
+    int fd = open_socket(SOCK_DGRAM, PORT_ECHO), one = 1;
 
+    setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
     for (;;) {
         struct mmsghdr answer[BATCH];
         int got, answers = 0;
@@ -113,12 +156,11 @@ static void *serve_echo(void *unused)
         batch_prepare(&b);
         got = recvmmsg(fd, b.msg, BATCH, MSG_WAITFORONE, NULL);
         for (int i = 0; i < got; i++) {
-            TrafficPacket *p = (TrafficPacket *)b.bytes[i];
+            uint32_t size = datagram_size(&b.msg[i]);
 
-            if (count_packet(&b, i, &echo_in)) {
-                p->echo = p->number;
-                p->number = htobe64(++echo_sent);
+            if (count_piece(b.bytes[i], b.msg[i].msg_len, size, &echo_in, &echo_sent)) {
                 b.iov[i].iov_len = b.msg[i].msg_len;
+                cut_into(&b.msg[i], b.control[i], size);
                 answer[answers++] = b.msg[i];
             }
         }
@@ -138,7 +180,7 @@ static void *serve_broadcast(void *unused)
         batch_prepare(&b);
         got = recvmmsg(fd, b.msg, BATCH, MSG_WAITFORONE, NULL);
         for (int i = 0; i < got; i++) {
-            count_packet(&b, i, &broadcast_in);
+            count_piece(b.bytes[i], b.msg[i].msg_len, b.msg[i].msg_len, &broadcast_in, NULL);
         }
     }
     return NULL;
@@ -149,19 +191,19 @@ static void *serve_broadcast(void *unused)
 static void stream_batch(int fd, const struct sockaddr_in *to, uint64_t count)
 {
     static TrafficPacket packet[BATCH];
-    struct iovec iov[BATCH];
-    struct mmsghdr msg[BATCH] = { 0 };
+    char control[CMSG_SPACE(sizeof(int))] = { 0 };
 
     while (count) {
-        int n = count < BATCH ? (int)count : BATCH;
+        uint64_t n = count < BATCH ? count : BATCH;
+        struct iovec iov = { packet, n * sizeof(packet[0]) };
+        struct mmsghdr msg = { .msg_hdr = { .msg_name = (void *)to, .msg_namelen = sizeof(*to), .msg_iov = &iov,
+                                            .msg_iovlen = 1 } };
 
-        for (int i = 0; i < n; i++) {
+        for (uint64_t i = 0; i < n; i++) {
             packet[i] = (TrafficPacket) { .magic = htobe32(TRAFFIC_MAGIC), .number = htobe64(++stream_sent) };
-            iov[i] = (struct iovec) { &packet[i], sizeof(packet[i]) };
-            msg[i].msg_hdr = (struct msghdr) { .msg_name = (void *)to, .msg_namelen = sizeof(*to),
-                                               .msg_iov = &iov[i], .msg_iovlen = 1 };
         }
-        send_all(fd, msg, n);
+        cut_into(&msg, control, sizeof(packet[0]));
+        send_all(fd, &msg, 1);
         count -= n;
     }
 }
