@@ -44,7 +44,7 @@ static void set_sysctl(const char *path, const char *value)
 
 static int open_socket(int type, int port)
 {
-    int one = 1, bytes = 8 << 20, fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    int one = 1, bytes = 64 << 20, fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -143,10 +143,10 @@ static void send_all(int fd, struct mmsghdr *msg, int count)
     }
 }
 
-static void *serve_echo(void *unused)
+static void *serve_echo(void *arg)
 {
     static Batch b;
-    int fd = open_socket(SOCK_DGRAM, PORT_ECHO), one = 1;
+    int fd = (int)(intptr_t)arg, one = 1;
 
     setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
     for (;;) {
@@ -169,10 +169,10 @@ static void *serve_echo(void *unused)
     return NULL;
 }
 
-static void *serve_broadcast(void *unused)
+static void *serve_broadcast(void *arg)
 {
     static Batch b;
-    int fd = open_socket(SOCK_DGRAM, PORT_BROADCAST);
+    int fd = (int)(intptr_t)arg;
 
     for (;;) {
         int got;
@@ -244,9 +244,9 @@ static void stream_due(Stream *s, int fd, const struct sockaddr_in *to)
     s->next += due * gap;
 }
 
-static void *serve_stream(void *unused)
+static void *serve_stream(void *arg)
 {
-    int fd = open_socket(SOCK_DGRAM, PORT_STREAM);
+    int fd = (int)(intptr_t)arg;
     struct sockaddr_in to;
     Stream s = { 0 };
 
@@ -352,15 +352,15 @@ static void *serve_bulk(void *arg)
 typedef struct Listener {
     int port;
     void *(*serve)(void *);
+    int fd;
 } Listener;
 
 static void *accept_forever(void *arg)
 {
     const Listener *listener = arg;
-    int fd = open_socket(SOCK_STREAM, listener->port);
 
     for (;;) {
-        int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        int conn = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
         pthread_t thread;
 
         if (conn >= 0 && pthread_create(&thread, NULL, listener->serve, (void *)(intptr_t)conn) == 0) {
@@ -372,11 +372,11 @@ static void *accept_forever(void *arg)
 
 /* ---- counters ------------------------------------------------------------------------------------------------ */
 
-/* The value under `name` of the `proto:` lines of /proc/net/snmp. */
-static unsigned long long snmp(const char *proto, const char *name)
+/* The value under `name` of the `proto:` lines of a file such as /proc/net/snmp. */
+static unsigned long long counter_of(const char *path, const char *proto, const char *name)
 {
-    char names[2048] = "", values[2048] = "", *n, *v, *keep_n, *keep_v;
-    FILE *f = fopen("/proc/net/snmp", "re");
+    char names[4096] = "", values[4096] = "", *n, *v, *keep_n, *keep_v;
+    FILE *f = fopen(path, "re");
     unsigned long long result = 0;
 
     while (f && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
@@ -400,6 +400,25 @@ static unsigned long long snmp(const char *proto, const char *name)
     return result;
 }
 
+/* What the guest's kernel counts since it started; told as the difference to the last reset. */
+static struct {
+    const char *tell, *path, *proto, *name;
+    unsigned long long base;
+} kernel_counters[] = {
+    { "udp_in_errors", "/proc/net/snmp", "Udp:", "InErrors", 0 },
+    { "udp_full", "/proc/net/snmp", "Udp:", "RcvbufErrors", 0 },
+    { "tcp_retransmissions", "/proc/net/snmp", "Tcp:", "RetransSegs", 0 },
+    { "tcp_needless", "/proc/net/netstat", "TcpExt:", "TCPDSACKRecv", 0 },      /* the client had them twice */
+    { "tcp_probes", "/proc/net/netstat", "TcpExt:", "TCPLossProbes", 0 },
+    { "tcp_timeouts", "/proc/net/netstat", "TcpExt:", "TCPTimeouts", 0 },
+};
+enum { KERNEL_COUNTERS = sizeof(kernel_counters) / sizeof(kernel_counters[0]) };
+
+static unsigned long long kernel_counter(int i)
+{
+    return counter_of(kernel_counters[i].path, kernel_counters[i].proto, kernel_counters[i].name);
+}
+
 static int put_numbered(char *to, size_t room, const char *name, const Numbered *n)
 {
     return snprintf(to, room,
@@ -416,11 +435,14 @@ static int put_counters(char *to, size_t room)
     at += put_numbered(to + at, room - at, "echo", &echo_in);
     at += put_numbered(to + at, room - at, "broadcast", &broadcast_in);
     at += snprintf(to + at, room - at,
-                   "\"echo_sent\":%llu,\"stream_sent\":%llu,\"requests\":%llu,\"bulk_in\":%llu,\"bulk_out\":%llu,"
-                   "\"bulk_errors\":%llu,\"udp_in_errors\":%llu,\"udp_full\":%llu,\"tcp_retransmissions\":%llu}\n",
+                   "\"echo_sent\":%llu,\"stream_sent\":%llu,\"requests\":%llu,\"bulk_in\":%llu,\"bulk_out\":%llu,",
                    (unsigned long long)echo_sent, (unsigned long long)stream_sent, (unsigned long long)requests,
-                   (unsigned long long)bulk_in, (unsigned long long)bulk_out, (unsigned long long)bulk_errors,
-                   snmp("Udp:", "InErrors"), snmp("Udp:", "RcvbufErrors"), snmp("Tcp:", "RetransSegs"));
+                   (unsigned long long)bulk_in, (unsigned long long)bulk_out);
+    for (int i = 0; i < KERNEL_COUNTERS; i++) {
+        at += snprintf(to + at, room - at, "\"%s\":%llu,", kernel_counters[i].tell,
+                       kernel_counter(i) - kernel_counters[i].base);
+    }
+    at += snprintf(to + at, room - at, "\"bulk_errors\":%llu}\n", (unsigned long long)bulk_errors);
     return at;
 }
 
@@ -436,14 +458,15 @@ static void reset_counters(const char *asked)
     memset(&echo_in, 0, sizeof(echo_in));
     memset(&broadcast_in, 0, sizeof(broadcast_in));
     echo_sent = stream_sent = requests = bulk_in = bulk_out = bulk_errors = 0;
+    for (int i = 0; i < KERNEL_COUNTERS; i++) {
+        kernel_counters[i].base = kernel_counter(i);
+    }
 }
 
-static void serve_queries(void)
+static void serve_queries(int fd)
 {
-    int fd = open_socket(SOCK_DGRAM, PORT_QUERY);
-
     for (;;) {
-        char text[1024];
+        char text[2048];
         struct sockaddr_in from;
         socklen_t len = sizeof(from);
         ssize_t got = recvfrom(fd, text, sizeof(text) - 1, 0, (struct sockaddr *)&from, &len);
@@ -461,19 +484,24 @@ static void serve_queries(void)
 
 int main(void)
 {
-    static Listener listeners[] = { { PORT_REQUEST, answer_requests }, { PORT_BULK, serve_bulk } };
+    static Listener listeners[] = { { PORT_REQUEST, answer_requests, -1 }, { PORT_BULK, serve_bulk, -1 } };
+    int echo = open_socket(SOCK_DGRAM, PORT_ECHO), broadcast = open_socket(SOCK_DGRAM, PORT_BROADCAST);
+    int stream = open_socket(SOCK_DGRAM, PORT_STREAM), query = open_socket(SOCK_DGRAM, PORT_QUERY);
     pthread_t thread;
 
     signal(SIGPIPE, SIG_IGN);
     set_sysctl("/proc/sys/net/core/netdev_max_backlog", "20000");
+    set_sysctl("/proc/sys/net/ipv4/tcp_early_retrans", "0");    /* no probes: what is sent again was lost, or very late */
     set_sysctl("/proc/sys/net/ipv4/tcp_mem", "65536 131072 262144");
-    pthread_create(&thread, NULL, serve_echo, NULL);
-    pthread_create(&thread, NULL, serve_broadcast, NULL);
-    pthread_create(&thread, NULL, serve_stream, NULL);
-    pthread_create(&thread, NULL, accept_forever, &listeners[0]);
-    pthread_create(&thread, NULL, accept_forever, &listeners[1]);
+    pthread_create(&thread, NULL, serve_echo, (void *)(intptr_t)echo);
+    pthread_create(&thread, NULL, serve_broadcast, (void *)(intptr_t)broadcast);
+    pthread_create(&thread, NULL, serve_stream, (void *)(intptr_t)stream);
+    for (int i = 0; i < 2; i++) {       /* who is told that we are ready may connect at once */
+        listeners[i].fd = open_socket(SOCK_STREAM, listeners[i].port);
+        pthread_create(&thread, NULL, accept_forever, &listeners[i]);
+    }
     printf("BATON-TRAFFIC-READY\n");
     fflush(stdout);
-    serve_queries();
+    serve_queries(query);
     return 0;
 }

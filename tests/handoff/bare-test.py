@@ -7,7 +7,8 @@ import struct
 import sys
 import time
 
-from pair import Failed, Pair, bare_args, base, check_move, check_report, machine_args
+from judge import check_move, check_report
+from pair import Failed, Pair, bare_args, base, machine_args
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 
 MOVES = 20 if base.FULL else 3
@@ -143,7 +144,7 @@ def parked(folder):
             raise Failed('a downtime is reported before the guest has started')
         scene.client.run_for(PARK_SECONDS)              # the frames of this time wait on the destination
         target.qmp.execute('cont')
-        pair.moves.append(pair.finish(target, since))
+        pair.finish(target, since)
         pair.retire(target)
         scene.client.run_for(0.3)
         scene.check()
@@ -223,21 +224,9 @@ def destination_killed_while_active(folder):
 
 def at_switchover(scene):
     """Everything sent but the devices, harts stopped: status pre-switchover."""
-    now = scene.pair.now
-    target, uri = scene.pair.listen()
-    scene.pair.prepare(now)
-    now.qmp.execute('migrate-set-capabilities',
-                    {'capabilities': [{'capability': 'pause-before-switchover', 'state': True}]})
-    since = now.qmp.mark()
-    now.qmp.execute('migrate', {'uri': uri})
-    now.qmp.event('MIGRATION', 30, since=since, status='pre-switchover')
+    target, since = scene.pair.to_switchover()
     scene.client.run_for(0.1)
     return target, since
-
-
-def no_pause(scene):
-    scene.pair.now.qmp.execute('migrate-set-capabilities',
-                               {'capabilities': [{'capability': 'pause-before-switchover', 'state': False}]})
 
 
 def cancelled_at_switchover(folder):
@@ -245,9 +234,8 @@ def cancelled_at_switchover(folder):
         target, since = at_switchover(scene)
         scene.pair.now.qmp.execute('migrate_cancel')
         scene.pair.now.qmp.event('MIGRATION', 20, since=since, status='cancelled')
-        scene.pair.now.qmp.event('RESUME', 10, since=since)
+        scene.pair.taken_back(since)
         target.kill()
-        no_pause(scene)
         then_moves(scene)
 
 
@@ -260,8 +248,7 @@ def destination_killed_at_switchover(folder):
         except base.QmpError:
             pass                                        # the loss may have been noticed before
         scene.pair.now.qmp.event('MIGRATION', 20, since=since, status='failed')
-        scene.pair.now.qmp.event('RESUME', 10, since=since)
-        no_pause(scene)
+        scene.pair.taken_back(since)
         then_moves(scene)
 
 
@@ -311,7 +298,7 @@ def qmp_is_alive(folder):
                 emulator.qmp.execute('query-migrate')
                 worst = max(worst, time.monotonic() - began)
         pair.now.qmp.execute('migrate-set-parameters', {'max-bandwidth': 0})
-        pair.moves.append(pair.finish(target, since))
+        pair.finish(target, since)
         pair.retire(target)
         if worst > limit:
             raise Failed(f'a reply took {worst * 1000:.0f} ms')

@@ -5,6 +5,7 @@
 What was lost is counted by the client and in the guest's memory; the emulators' own reports are compared with that.
 """
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
@@ -16,21 +17,24 @@ from topology import CLIENT_IP, GUEST_IP                                        
 ENDED = ('completed', 'failed', 'cancelled')
 
 
-class Move:
-    """What one handoff cost, in seconds of CLOCK_REALTIME and in the words of query-migrate."""
-    def __init__(self, source, target, since_source, since_target):
-        self.stop = self._at(source, 'STOP', since_source)
-        self.resume = self._at(target, 'RESUME', since_target)
-        self.source = source.qmp.execute('query-migrate')
-        self.target = target.qmp.execute('query-migrate')
-
-    @staticmethod
-    def _at(emulator, name, since):
-        return emulator.qmp.event(name, 30, since=since)['at']
+class Attempt:
+    """A handoff, or one that was given up: its times in seconds of CLOCK_REALTIME."""
+    def __init__(self, prepared, began, stop, resume):
+        self.prepared, self.began = prepared, began     # the new process was started; the source was told to migrate
+        self.stop, self.resume = stop, resume           # by QMP's events, of whichever process
 
     @property
     def pause_ms(self):
         return (self.resume - self.stop) * 1000
+
+
+class Move(Attempt):
+    """What one handoff cost, in the words of query-migrate of both sides."""
+    def __init__(self, source, target, since, prepared=0.0, began=0.0):
+        super().__init__(prepared, began, source.qmp.event('STOP', 30, since=since)['at'],
+                         target.qmp.event('RESUME', 30)['at'])
+        self.source = source.qmp.execute('query-migrate')
+        self.target = target.qmp.execute('query-migrate')
 
     @property
     def downtime_ms(self):
@@ -59,7 +63,9 @@ class Pair:
         self.binary, self.transport = binary, transport
         self.machine = machine or machine_args()
         self.parameters = parameters or {}
-        self.side, self.moves, self.number = 0, [], 0
+        self.side, self.number = 0, 0
+        self.moves, self.attempts = [], []      # the handoffs; with them those that were given up
+        self.prepared = self.began = 0.0
         self.is_qemu = Path(binary or base.EMULATOR).name.startswith('qemu')
         self.netpass = netpass and not self.is_qemu
         self.emulators = []
@@ -91,6 +97,7 @@ class Pair:
 
     def listen(self, *extra):
         """A process that waits for the guest on the other side; returns it and where it waits."""
+        self.prepared = time.time()
         target = self.start(1 - self.side, '-incoming', 'defer', *extra)
         self.prepare(target)
         uri = self.uri()
@@ -104,6 +111,7 @@ class Pair:
         """Starts the migration of the process that has the guest; returns the place in its events."""
         self.prepare(self.now)
         since = self.now.qmp.mark()
+        self.began = time.time()
         self.now.qmp.execute('migrate', {'uri': uri})
         return since
 
@@ -114,9 +122,28 @@ class Pair:
             raise Failed(f"handoff {event['data']['status']}: "
                          + str(self.now.qmp.execute('query-migrate').get('error-desc', '')))
         target.qmp.event('MIGRATION', 30, status='completed')
-        move = Move(self.now, target, since, 0)
+        move = Move(self.now, target, since, self.prepared, self.began)
         self.moves.append(move)
+        self.attempts.append(move)
         return move
+
+    def to_switchover(self):
+        """Everything is sent but the devices, the harts stand still: (target, place in the events)."""
+        target, uri = self.listen()
+        self.pause_at_switchover(True)
+        since = self.begin(uri)
+        self.now.qmp.event('MIGRATION', 30, since=since, status='pre-switchover')
+        return target, since
+
+    def pause_at_switchover(self, on):
+        self.now.qmp.execute('migrate-set-capabilities',
+                             {'capabilities': [{'capability': 'pause-before-switchover', 'state': on}]})
+
+    def taken_back(self, since):
+        """Waits until the source runs the guest again after a handoff that was given up."""
+        stop, resume = (self.now.qmp.event(name, 20, since=since)['at'] for name in ('STOP', 'RESUME'))
+        self.attempts.append(Attempt(self.prepared, self.began, stop, resume))
+        self.pause_at_switchover(False)
 
     def retire(self, target):
         """Ends the old process; the new one takes its place."""
@@ -130,6 +157,17 @@ class Pair:
         self.retire(target)
         return move
 
+    def move_parked(self, wait, seconds=60):
+        """The new process gets the guest stopped (-S) and is told to run it after wait()."""
+        target, uri = self.listen('-S')
+        since = self.begin(uri)
+        self.now.qmp.event('MIGRATION', seconds, since=since, status='completed')
+        wait()
+        target.qmp.execute('cont')
+        move = self.finish(target, since)
+        self.retire(target)
+        return move
+
     def close(self):
         for emulator in self.emulators:
             emulator.close()
@@ -137,65 +175,3 @@ class Pair:
 
 def debian_args(mode='traffic', more=''):
     return GuestFiles().args(f'baton.ip={GUEST_IP}/24 baton.gw={CLIENT_IP} baton.mode={mode} {more}')
-
-
-# TCP's shortest retransmission time-out is 200 ms: a lost segment of the request/response flow shows as a silence of that
-# length.  Shorter ones are the host's scheduler as well as ours, so bench/handoff measures them and no test judges them.
-TIMEOUT_MS = 190
-
-
-def check_report(report, moves=(), slack_ms=TIMEOUT_MS, tcp=True):
-    """Nothing lost, doubled or reordered in any flow; no retransmission time-out; the bytes of the bulk flows right."""
-    wrong = []
-    for flow in ('echo', 'from_guest'):
-        for what in ('lost', 'duplicated', 'reordered'):
-            if report[flow][what]:
-                wrong.append(f'{flow}: {report[flow][what]} {what} of {report[flow]["sent"]}')
-    guest = report['guest'] or {}
-    if guest.get('echo', {}).get('received') != report['echo']['sent']:
-        wrong.append(f"the guest counted {guest.get('echo')} of {report['echo']['sent']} sent")
-    for flow in ('echo', 'broadcast'):
-        for what in ('lost', 'duplicated', 'reordered'):
-            if guest.get(flow, {}).get(what):
-                wrong.append(f'in the guest, {flow}: {guest[flow][what]} {what}')
-    if report['broadcast_sent'] and guest.get('broadcast', {}).get('received') != report['broadcast_sent']:
-        wrong.append(f"broadcast: the guest got {guest.get('broadcast')} of {report['broadcast_sent']}")
-    if tcp:
-        wrong += check_tcp(report, guest, moves, slack_ms)
-    if report['bad_frames']:
-        wrong.append(f"{report['bad_frames']} damaged frames")
-    if wrong:
-        raise Failed('; '.join(wrong))
-
-
-def check_tcp(report, guest, moves, slack_ms):
-    wrong = []
-    for flow in ('request', 'bulk_up', 'bulk_down'):
-        if report[flow]['closed'] or report[flow]['errors']:
-            wrong.append(f"{flow}: {report[flow]['errors']} errors, {report[flow]['closed'] or 'open'}")
-    # A bulk flow sends a tail loss probe after two round trips of silence, which on a busy host happens without any
-    # handoff too; that nothing was lost is said by the numbered flows.
-    if report['request']['retransmissions']:
-        wrong.append(f"request: {report['request']['retransmissions']} retransmissions")
-    if guest.get('bulk_errors'):
-        wrong.append(f"the guest: {guest.get('bulk_errors')} wrong bytes")
-    if moves:
-        bound = max(m.pause_ms for m in moves) + slack_ms * base.PATIENCE
-        if report['request']['longest_gap_ms'] > bound:
-            wrong.append(f"request/response silent for {report['request']['longest_gap_ms']} ms (bound {bound:.0f})")
-    return wrong
-
-
-def check_move(move):
-    """What the emulators say must agree with what was seen."""
-    wrong = []
-    if move.downtime_ms is None:
-        wrong.append('no downtime reported')
-    elif abs(move.downtime_ms - move.pause_ms) > max(1.0, move.pause_ms * 0.1) * base.PATIENCE:
-        wrong.append(f'downtime {move.downtime_ms} ms reported, {move.pause_ms:.1f} ms between the events')
-    for side in ('source', 'target'):
-        for netdev in move.netpass(side):
-            if netdev.get('ordered') is False:
-                wrong.append(f'{side}: netdev {netdev} was not ordered')
-    if wrong:
-        raise Failed('; '.join(wrong))

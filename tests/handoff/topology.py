@@ -145,12 +145,15 @@ class Bridged(Topology):
             subprocess.run(['ip', 'netns', 'exec', netns, 'sh', '-c',
                             'for f in all default; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done'], check=False)
             ip('link', 'set', 'lo', 'up', netns=netns)
+        # No probes after two round trips of silence: what TCP sends again was lost, or waited for 200 ms.
+        subprocess.run(['ip', 'netns', 'exec', self.client_ns, 'sh', '-c',
+                        'echo 0 >/proc/sys/net/ipv4/tcp_early_retrans'], check=False)
         for tap in ('t0', 't1'):
             if not ip('tuntap', 'add', tap, 'mode', 'tap', netns=self.netns, check=False):
                 raise Skipped('tap interfaces are not available')
         self.wire()
-        for tap in ('t0', 't1'):
-            ip('link', 'set', tap, 'up', netns=self.netns)
+        for tap in ('t0', 't1'):                # a queue for seconds: a busy host is not the handoff's loss
+            ip('link', 'set', tap, 'txqueuelen', '30000', 'up', netns=self.netns)
 
     def bridge(self, name):
         ip('link', 'add', name, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0', netns=self.netns)

@@ -23,7 +23,7 @@ typedef struct Gaps {
 static const Options *opt;
 static const NetOps *net;
 static bool sending;
-static uint64_t began_ns;
+static uint64_t began_ns, stopped_ns;
 
 static struct {
     uint64_t sent, next_ns;
@@ -54,7 +54,8 @@ static struct {
     const char *closed;
     Gaps gaps;
 } bulk[2];                          /* 0 to the guest, 1 from it */
-static char counters[1024];
+static Gaps turns;                   /* of the client's own loop: while it is silent, so is every flow */
+static char counters[2048];
 
 static void gaps_mark(Gaps *g, uint64_t now, uint64_t took)
 {
@@ -302,6 +303,8 @@ void flows_start(const Options *o, const NetOps *n)
 
 void flows_tick(uint64_t now)
 {
+    gaps_mark(&turns, now, 0);
+    resent_sample(net, now);
     if (sending) {
         echo_tick(now);
         stream_tick(now);
@@ -313,6 +316,7 @@ void flows_tick(uint64_t now)
 void flows_stop_sending(void)
 {
     sending = false;
+    stopped_ns = clock_ns();
     if (opt->stream_rate) {
         net->udp_send(UDP_STREAM, "0", 1);
     }
@@ -352,9 +356,10 @@ static void report_numbers(FILE *to, const Numbered *n, uint64_t sent)
 
 static void report_bulk(FILE *to, const char *name, int i)
 {
-    fprintf(to, "\"%s\":{\"bytes\":%llu,\"errors\":%llu,\"open\":%s,\"closed\":\"%s\",\"retransmissions\":%llu,", name,
+    fprintf(to, "\"%s\":{\"bytes\":%llu,\"errors\":%llu,\"open\":%s,\"closed\":\"%s\",", name,
             (unsigned long long)bulk[i].at, (unsigned long long)bulk[i].errors, bulk[i].open ? "true" : "false",
-            bulk[i].closed ? bulk[i].closed : "", (unsigned long long)net->tcp_retransmissions(TCP_UP + i));
+            bulk[i].closed ? bulk[i].closed : "");
+    resent_report(to, TCP_UP + i);
     report_gaps(to, &bulk[i].gaps);
     fprintf(to, "},");
 }
@@ -364,7 +369,8 @@ void flows_report(FILE *to, uint64_t began)
     const char *sent_text = strstr(counters, "\"stream_sent\":");
     uint64_t stream_sent = sent_text ? strtoull(sent_text + 14, NULL, 10) : stream.numbers.highest;
 
-    fprintf(to, "{\"event\":\"report\",\"began\":%.6f,\"seconds\":%.3f,", began / 1e9, (clock_ns() - began) / 1e9);
+    fprintf(to, "{\"event\":\"report\",\"began\":%.6f,\"seconds\":%.3f,\"sending\":%.3f,\"has_sack\":%s,", began / 1e9,
+            (clock_ns() - began) / 1e9, (stopped_ns - began) / 1e9, net->has_sack ? "true" : "false");
     fprintf(to, "\"echo\":{\"sent\":%llu,", (unsigned long long)echo.sent);
     report_numbers(to, &echo.answers, echo.sent);
     fprintf(to, "\"rtt_ms\":%.3f,\"rtt_max_ms\":%.3f,",
@@ -373,14 +379,17 @@ void flows_report(FILE *to, uint64_t began)
     fprintf(to, "},\"from_guest\":{\"sent\":%llu,", (unsigned long long)stream_sent);
     report_numbers(to, &stream.numbers, stream_sent);
     report_gaps(to, &stream.gaps);
-    fprintf(to, "},\"request\":{\"done\":%llu,\"errors\":%llu,\"open\":%s,\"closed\":\"%s\",\"rtt_max_ms\":%.3f,"
-            "\"retransmissions\":%llu,", (unsigned long long)request.done, (unsigned long long)request.errors,
-            request.open ? "true" : "false", request.closed ? request.closed : "", request.rtt_max_ns / 1e6,
-            (unsigned long long)net->tcp_retransmissions(TCP_REQUEST));
+    fprintf(to, "},\"request\":{\"done\":%llu,\"errors\":%llu,\"open\":%s,\"closed\":\"%s\",\"rtt_max_ms\":%.3f,",
+            (unsigned long long)request.done, (unsigned long long)request.errors, request.open ? "true" : "false",
+            request.closed ? request.closed : "", request.rtt_max_ns / 1e6);
+    resent_report(to, TCP_REQUEST);
     report_gaps(to, &request.gaps);
     fprintf(to, "},");
     report_bulk(to, "bulk_up", 0);
     report_bulk(to, "bulk_down", 1);
+    fprintf(to, "\"client\":{");
+    report_gaps(to, &turns);
+    fprintf(to, "},");
     fprintf(to, "\"broadcast_sent\":%llu,\"bad_frames\":%llu,\"guest\":%s}\n", (unsigned long long)broadcast.sent,
             (unsigned long long)net->bad_frames(), counters[0] ? counters : "null");
     fflush(to);

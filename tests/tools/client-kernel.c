@@ -3,7 +3,7 @@
 #include "client.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@ enum { READ_MAX = 65536 };
 
 static int udp_fd[UDP_CHANNELS], tcp_fd[TCP_CHANNELS] = { -1, -1, -1 };
 static bool tcp_is_open[TCP_CHANNELS];
-static uint64_t retransmissions[TCP_CHANNELS];
+static Resent resent[TCP_CHANNELS];
 static uint32_t guest_ip;
 
 static struct sockaddr_in address(uint32_t ip, uint16_t port)
@@ -69,19 +69,19 @@ static void read_datagrams(UdpChannel ch)
     }
 }
 
-static void note_retransmissions(TcpChannel ch)
+static void note_resent(TcpChannel ch)
 {
     struct tcp_info info;
     socklen_t len = sizeof(info);
 
     if (tcp_fd[ch] >= 0 && getsockopt(tcp_fd[ch], IPPROTO_TCP, TCP_INFO, &info, &len) == 0) {
-        retransmissions[ch] = info.tcpi_total_retrans;
+        resent[ch] = (Resent) { info.tcpi_total_retrans, info.tcpi_dsack_dups };
     }
 }
 
 static void kernel_close(TcpChannel ch, const char *why)
 {
-    note_retransmissions(ch);
+    note_resent(ch);
     close(tcp_fd[ch]);
     tcp_fd[ch] = -1;
     tcp_is_open[ch] = false;
@@ -170,10 +170,10 @@ static uint32_t kernel_tcp_send(TcpChannel ch, const void *data, uint32_t len)
     return sent > 0 ? sent : 0;
 }
 
-static uint64_t kernel_retransmissions(TcpChannel ch)
+static void kernel_resent(TcpChannel ch, Resent *ret)
 {
-    note_retransmissions(ch);
-    return retransmissions[ch];
+    note_resent(ch);
+    *ret = resent[ch];
 }
 
 static uint64_t kernel_bad_frames(void)
@@ -184,5 +184,5 @@ static uint64_t kernel_bad_frames(void)
 const NetOps net_kernel = {
     .open = kernel_open, .fds = kernel_fds, .ready = kernel_ready, .tick = kernel_tick, .can_start = kernel_can_start,
     .udp_send = kernel_udp_send, .tcp_open = kernel_tcp_open, .tcp_send = kernel_tcp_send,
-    .tcp_retransmissions = kernel_retransmissions, .bad_frames = kernel_bad_frames,
+    .has_sack = true, .tcp_resent = kernel_resent, .bad_frames = kernel_bad_frames,
 };

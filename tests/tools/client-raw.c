@@ -295,6 +295,6 @@ static uint64_t raw_bad_frames(void)
 
 const NetOps net_raw = {
     .open = raw_open, .fds = raw_fds, .ready = raw_ready, .tick = raw_tick, .can_start = raw_can_start,
-    .udp_send = raw_udp_send, .tcp_open = tcp_connect, .tcp_send = tcp_put, .tcp_retransmissions = tcp_retransmitted,
+    .udp_send = raw_udp_send, .tcp_open = tcp_connect, .tcp_send = tcp_put, .tcp_resent = tcp_resent,
     .bad_frames = raw_bad_frames,
 };

@@ -261,7 +261,7 @@ void tcp_tick(uint64_t now)
     }
 }
 
-uint64_t tcp_retransmitted(TcpChannel ch)
+void tcp_resent(TcpChannel ch, Resent *ret)
 {
-    return conns[ch].retransmitted;
+    *ret = (Resent) { .all = conns[ch].retransmitted };     /* no SACK here: nobody says what was needless */
 }

@@ -25,6 +25,10 @@ typedef struct Options {
     bool bare;                      /* the bare guest: echo only, no queries */
 } Options;
 
+typedef struct Resent {
+    uint64_t all, needless;         /* segments sent again; of them, those that the receiver then had twice */
+} Resent;
+
 typedef struct NetOps {
     bool (*open)(const Options *o);
     int (*fds)(struct pollfd *fds);                         /* at most NET_FDS */
@@ -34,7 +38,8 @@ typedef struct NetOps {
     void (*udp_send)(UdpChannel ch, const void *data, uint32_t len);
     bool (*tcp_open)(TcpChannel ch);
     uint32_t (*tcp_send)(TcpChannel ch, const void *data, uint32_t len);    /* bytes taken */
-    uint64_t (*tcp_retransmissions)(TcpChannel ch);
+    bool has_sack;                                          /* needless retransmissions are told from the others */
+    void (*tcp_resent)(TcpChannel ch, Resent *ret);         /* keeps its last values when the flow has ended */
     uint64_t (*bad_frames)(void);
 } NetOps;
 
@@ -62,6 +67,10 @@ void flows_report(FILE *to, uint64_t began);
 void flows_status(FILE *to);
 void flows_recent(FILE *to, uint64_t ms);
 
+/* What was sent again (client-resent.c). */
+void resent_sample(const NetOps *net, uint64_t now);
+void resent_report(FILE *to, TcpChannel ch);
+
 /* The small TCP of the raw network (client-tcp.c). */
 typedef void (*TcpOutput)(const uint8_t *segment, uint32_t len);    /* header and data, checksum filled in */
 void tcp_setup(uint32_t own_ip, uint32_t guest_ip, TcpOutput output);
@@ -69,6 +78,6 @@ void tcp_input(const uint8_t *segment, uint32_t len);
 void tcp_tick(uint64_t now);
 bool tcp_connect(TcpChannel ch);
 uint32_t tcp_put(TcpChannel ch, const void *data, uint32_t len);
-uint64_t tcp_retransmitted(TcpChannel ch);
+void tcp_resent(TcpChannel ch, Resent *ret);
 uint16_t inet_sum(uint32_t start, const uint8_t *data, uint32_t len);   /* 0 over a correct range */
 uint32_t pseudo_sum(uint32_t from, uint32_t to, uint8_t proto, uint32_t len);

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_NS = 500000, ASK_AGAIN_NS = 200000000, DRAIN_NS = 3000000000U };
+enum { TICK_NS = 500000, ASK_AGAIN_NS = 200000000, DRAIN_NS = 10000000000LL };
 
 const uint16_t udp_ports[UDP_CHANNELS] = { PORT_ECHO, PORT_STREAM, PORT_QUERY, PORT_BROADCAST };
 const uint16_t tcp_ports[TCP_CHANNELS] = { PORT_REQUEST, PORT_BULK, PORT_BULK };

@@ -1,0 +1,169 @@
+# tests/handoff/judge.py - what a handoff may cost: nothing lost, no segment that had to be sent again, a bounded silence.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The silence of the request/response flow is judged against the same run without a handoff: same client, guest and load.
+
+docs/testing.md, "What a handoff may cost", says why.  Times are seconds of CLOCK_REALTIME, silences milliseconds.
+"""
+import statistics
+from collections import namedtuple
+
+from pair import Failed, base
+
+Stretch = namedtuple('Stretch', 'begin end')
+FLOWS = ('request', 'bulk_up', 'bulk_down')
+WORST_MS, MEDIAN_MS = 30, 10        # what a silence may be longer than the pause
+BEFORE, AFTER = 0.02, 0.1           # still the handoff's: the gate, the first instructions of the new process
+SENT_AGAIN_AFTER = 0.5              # a time-out that began in the handoff is over by then
+NOTED_MS = 4                        # the client notes silences from here on
+TIMEOUT_MS = 200                    # TCP's shortest
+BUSY_MS = 50                        # a silence of which the host took more is the host's
+
+
+class Silences:
+    """Silences of the request/response flow, less the time in which the host let nobody run who had to act."""
+    def __init__(self, report, waits):
+        self.gaps, self.own, self.waits = report['request']['gaps'], report['client']['gaps'], waits
+
+    def held_up(self, begin, end):
+        """What the scheduler took: from the emulators' threads, and from the client, whose own loop stood still."""
+        own = sum(max(0, min(end, at + ms / 1000) - max(begin, at)) * 1000 for at, ms in self.own)
+        return own + (self.waits.within(begin, end) if self.waits else 0)
+
+    def longest(self, stretch):
+        """(the longest that touches the stretch, how much of it the host took)"""
+        longest, taken = NOTED_MS, 0
+        for at, ms in self.gaps:
+            if ms > longest and at < stretch.end and at + ms / 1000 > stretch.begin:
+                by_host = min(ms, self.held_up(at, at + ms / 1000))
+                if ms - by_host >= longest:
+                    longest, taken = ms - by_host, by_host
+                taken = max(taken, by_host)
+        return longest, taken
+
+
+def switchovers(moves):
+    return [Stretch(m.stop - BEFORE, m.resume + AFTER) for m in moves]
+
+
+def rounds(moves):
+    """While RAM is sent and the guest runs."""
+    return [Stretch(m.began, m.stop) for m in moves]
+
+
+def undisturbed(report, moves):
+    """Where the guest just ran, before the first handoff and after each, in pieces as long as a short switchover."""
+    begins = [report['began'] + AFTER] + [m.resume + 2 * AFTER for m in moves]
+    ends = [m.prepared for m in moves] + [report['began'] + report['sending']]
+    length = BEFORE + AFTER
+    return [Stretch(b + i * length, b + (i + 1) * length) for b, e in zip(begins, ends) for i in range(int((e - b) / length))]
+
+
+class Figures:
+    """The silences of one run: `over`, of the handoffs, beyond the pause; `usual`, without one; `rounds`, while RAM is sent.
+
+    Where the host took more than BUSY_MS nothing is said about us: such handoffs are counted in `unjudged`.
+    """
+    def __init__(self, report, moves, waits=None):
+        silences = Silences(report, waits)
+        found = [(silences.longest(s), m) for s, m in zip(switchovers(moves), moves)]
+        self.over = [ms - m.pause_ms for (ms, taken), m in found if taken <= BUSY_MS]
+        self.unjudged = len(moves) - len(self.over)
+        self.usual = [ms for ms, taken in map(silences.longest, undisturbed(report, moves)) if taken <= BUSY_MS] or [NOTED_MS]
+        self.rounds = [ms for ms, taken in map(silences.longest, rounds(moves)) if taken <= BUSY_MS]
+
+    def __str__(self):
+        return (f'silence beyond the pause: {listed(self.over)} ms; without a handoff: median '
+                f'{statistics.median(self.usual):.1f}, worst {max(self.usual):.1f} ms; while RAM was sent: '
+                f'{listed(self.rounds)} ms' + (f'; the host was too busy in {self.unjudged} handoffs' if self.unjudged else ''))
+
+
+def listed(figures):
+    return ', '.join(f'{f:.1f}' for f in figures) or '-'
+
+
+def check_gaps(figures):
+    wrong = []
+    for name, figure, limit, needed in (('worst', max, WORST_MS, 1), ('median', statistics.median, MEDIAN_MS, 3)):
+        usual = figure(figures.usual)
+        if len(figures.over) >= needed and figure(figures.over) > limit * base.PATIENCE + usual:
+            wrong.append(f'request/response: the {name} silence is {figure(figures.over):.1f} ms longer than its pause '
+                         f'(bound {limit} ms and the {usual:.1f} ms of a stretch without a handoff)')
+    return wrong
+
+
+def check_resent(report, guest, silences, moves):
+    """Nothing was sent again, with a handoff or without, but where the host stood still for half a time-out."""
+    def is_excused(at):
+        return (silences.held_up(at - SENT_AGAIN_AFTER, at) > TIMEOUT_MS / 2 or
+                any(m.stop <= at <= m.resume + SENT_AGAIN_AFTER for m in moves if m.pause_ms > TIMEOUT_MS))
+
+    wrong = []
+    for flow in FLOWS:
+        events = [(at, count) for at, count, _ in report[flow]['sent_again']]
+        count = sum(count for at, count in events if not is_excused(at))
+        if count:
+            where = ', '.join(near(at, moves) for at, _ in events)
+            wrong.append(f'{flow}: {count} retransmissions ({where})')
+    sent_again = guest.get('tcp_retransmissions', 0) - guest.get('tcp_needless', 0)
+    times = (report['began'] + n * SENT_AGAIN_AFTER / 2 for n in range(int(report['seconds'] / SENT_AGAIN_AFTER * 2)))
+    if sent_again > 0 and not any(map(is_excused, times)):          # the guest does not say when
+        wrong.append(f'the guest: {sent_again} retransmissions')
+    return wrong
+
+
+def near(at, moves):
+    """The time as a reader wants it."""
+    move = min(moves, key=lambda m: abs(m.stop - at), default=None)
+    return f'{(at - move.stop) * 1000:+.0f} ms from the stop of handoff {moves.index(move) + 1}' if move else f'{at:.3f}'
+
+
+def check_tcp(report, guest, moves, waits):
+    wrong = []
+    for flow in FLOWS:
+        if report[flow]['closed'] or report[flow]['errors']:
+            wrong.append(f"{flow}: {report[flow]['errors']} errors, {report[flow]['closed'] or 'open'}")
+    if guest.get('bulk_errors'):
+        wrong.append(f"the guest: {guest.get('bulk_errors')} wrong bytes")
+    wrong += check_resent(report, guest, Silences(report, waits), moves)
+    return wrong + check_gaps(Figures(report, moves, waits))
+
+
+def check_numbers(report, guest):
+    """The numbered flows, as the client and as the guest's memory count them."""
+    wrong = []
+    for where, flows, names in (('', report, ('echo', 'from_guest')), ('in the guest, ', guest, ('echo', 'broadcast'))):
+        for flow in names:
+            for what in ('lost', 'duplicated', 'reordered'):
+                if flows.get(flow, {}).get(what):
+                    wrong.append(f'{where}{flow}: {flows[flow][what]} {what}')
+    for flow, sent in (('echo', report['echo']['sent']), ('broadcast', report['broadcast_sent'])):
+        if sent and guest.get(flow, {}).get('received') != sent:
+            wrong.append(f'{flow}: the guest counted {guest.get(flow)} of {sent}')
+    return wrong
+
+
+def check_report(report, moves=(), waits=None, tcp=True):
+    """Nothing lost, doubled or reordered in any flow; with tcp: nothing sent again, no silence beyond the bound."""
+    guest = report['guest'] or {}
+    wrong = check_numbers(report, guest)
+    if tcp:
+        wrong += check_tcp(report, guest, moves, waits)
+    if report['bad_frames']:
+        wrong.append(f"{report['bad_frames']} damaged frames")
+    if wrong:
+        raise Failed('; '.join(wrong))
+
+
+def check_move(move):
+    """What the emulators say must agree with what was seen."""
+    wrong = []
+    if move.downtime_ms is None:
+        wrong.append('no downtime reported')
+    elif abs(move.downtime_ms - move.pause_ms) > max(1.0, move.pause_ms * 0.1) * base.PATIENCE:
+        wrong.append(f'downtime {move.downtime_ms} ms reported, {move.pause_ms:.1f} ms between the events')
+    for side in ('source', 'target'):
+        for netdev in move.netpass(side):
+            if netdev.get('ordered') is False:
+                wrong.append(f'{side}: netdev {netdev} was not ordered')
+    if wrong:
+        raise Failed('; '.join(wrong))
