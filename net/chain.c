@@ -202,6 +202,9 @@ NetResult net_port_send(NetPort *p, const NetFrame *f)
     }
     if (lane == NET_TO_GUEST && is_early(c)) {
         c->dropped_early++;
+        if (c->world->early) {
+            c->world->early(c, f);
+        }
         return NET_DONE;
     }
     verdict = ask_hook(c, lane, f);
@@ -428,6 +431,7 @@ void net_chain_free(NetChain *c)
         net_queue_clear(&c->lane[lane].segments);
         net_defer_free(c->lane[lane].room);
     }
+    netpass_pairs_free(c->early);
     g_ptr_array_free(c->filters, true);
     g_free(c);
 }

@@ -12,6 +12,7 @@
 #include "net/port.h"
 
 #include "defer.h"
+#include "netpass-pair.h"
 #include "queue.h"
 
 typedef enum NetLaneId { NET_TO_GUEST, NET_TO_HOST, NET_LANES } NetLaneId;
@@ -47,6 +48,7 @@ typedef struct NetWorld { /* all ports of a machine; tests make two */
     GPtrArray *ports;
     bool is_running;
     bool (*is_expecting)(void); /* the guest is still elsewhere: what comes here are copies of what it gets there */
+    void (*early)(NetChain *c, const NetFrame *f); /* such a frame, which is then left out; NULL: nobody asks */
 } NetWorld;
 
 struct NetChain {
@@ -56,6 +58,7 @@ struct NetChain {
     NetHook *hook;
     NetLane lane[NET_LANES];
     bool is_frozen;     /* filters hold nothing back: a handoff is on */
+    NetpassPairs *early; /* of what was left out so, until netpass takes it over; NULL: nothing yet */
     uint64_t dropped_link, dropped_malformed, dropped_early, delivered[NET_LANES];
 };
 

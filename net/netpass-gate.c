@@ -15,8 +15,7 @@
 
 #define GATE_MS_DEFAULT 100
 #define MARKER_NS (20 * NS_PER_MS) /* a marker that got no answer is sent again */
-#define PAIRING_NS (400 * NS_PER_MS) /* after the channel has gone: our copy of what it brought last */
-#define TWIN_NS (50 * NS_PER_MS)   /* how long a frame that both ports get waits for our own copy */
+#define MIRROR_GATE_NS (2 * NS_PER_SEC) /* the gate's deadline on a mirror: behind the source's own */
 #define ACK_BYTES (64 * 1024)
 #define FRAME_MIN 14
 
@@ -54,40 +53,11 @@ static void gate_pump(NetpassPort *np)
 }
 
 /* ---- opening ---- */
-/* Frames of the source from behind the first marker, in order: ours was delivered; ours is on the way; there is none. */
-static void sort_shared(NetpassPort *np, bool all)
-{
-    int64_t patience = time_monotonic_ns() - TWIN_NS;
-    NetpassCache waiting;
-    NetEntry *e;
-
-    netpass_cache_init(&waiting, np->shared.total, np->shared.bytes_max);
-    for (; (e = netpass_cache_head(&np->shared)); netpass_cache_pop(&np->shared)) {
-        NetpassCache *to = &np->cache;
-
-        if (netpass_pairs_meet(np->pairs, &e->frame, e->time_ns)) {
-            np->duplicate++;
-            continue;
-        }
-        if (!all && e->time_ns > patience && netpass_pairs_expected(np->pairs, &e->frame, e->time_ns)) {
-            to = &waiting;
-        } else {
-            netpass_pairs_source(np->pairs, &e->frame, e->time_ns);
-        }
-        np->refused += !netpass_cache_push(to, &e->frame, e->seq, e->time_ns);
-    }
-    netpass_cache_clear(&np->shared); /* empty, but for the memory it keeps for the next frame */
-    np->shared = waiting;
-    if (waiting.queue.frames && !loop_timer_pending(np->pass->twins)) {
-        loop_timer_set(np->pass->twins, time_monotonic_ns() + TWIN_NS);
-    }
-}
-
 static void sort_in_time(NetpassPort *np)
 {
     if (np->is_open) {
         np->chain->netdev->ops->drain(np->chain->netdev); /* we may have slept longer than our copies */
-        sort_shared(np, false);
+        netpass_sort_source(np, false);
         np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
         gate_pump(np);
     }
@@ -96,10 +66,20 @@ static void sort_in_time(NetpassPort *np)
 static void stop_pairing(NetpassPort *np)
 {
     if (np->is_open) {
-        sort_shared(np, true);
+        netpass_sort_source(np, true);
         np->state = NETPASS_DRAIN;
         gate_pump(np); /* lets go when all is in */
     }
+}
+
+static bool is_any_pairing(const Netpass *n)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < n->ports->len; i++) {
+        any |= netpass_is_pairing(n->ports->pdata[i]);
+    }
+    return any;
 }
 
 static void twins_due(void *opaque)
@@ -107,28 +87,14 @@ static void twins_due(void *opaque)
     Netpass *n = opaque;
 
     each_gated(n, sort_in_time);
-    if (!netpass_is_pairing(n)) {
+    if (n->has_peer) {
+        return;
+    }
+    if (is_any_pairing(n)) {
+        loop_timer_set(n->twins, time_monotonic_ns() + NETPASS_TWIN_NS);
+    } else {
         each_gated(n, stop_pairing);
-    } else if (!n->has_peer) {
-        loop_timer_set(n->twins, MIN(time_monotonic_ns() + TWIN_NS, n->pairs_until_ns));
     }
-}
-
-/* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
- * its place among the source's; one behind it was sent after the network had turned, and our own copy stands where it was
- * sent. */
-static void sort_twins(NetpassPort *np)
-{
-    NetCursor at = {0};
-    NetEntry *e;
-
-    while ((e = net_queue_next(&np->own.queue, &at))) {
-        if (!netpass_pairs_local(np->pairs, &e->frame, e->time_ns)) {
-            e->tag = np;
-            np->duplicate++;
-        }
-    }
-    sort_shared(np, false);
 }
 
 static void gate_open(NetpassPort *np)
@@ -139,7 +105,7 @@ static void gate_open(NetpassPort *np)
         return;
     }
     netdev->ops->drain(netdev);
-    sort_twins(np);
+    netpass_sort_twins(np);
     np->is_open = true;
     np->opened_ns = time_monotonic_ns();
     TRACE(netpass_gate_open, "%s: %" PRId64 " us, %" PRIu64 " own frames", np->id,
@@ -148,9 +114,16 @@ static void gate_open(NetpassPort *np)
     gate_pump(np);
 }
 
+/* On a mirror the source gets all that we get and passes it on: the guest misses nothing while we find our place. */
+static bool is_fed(const NetpassPort *np)
+{
+    return np->pass->has_peer && netpass_pairs_is_mirror(np->pairs) &&
+           time_monotonic_ns() - np->started_ns < MIRROR_GATE_NS;
+}
+
 static void gate_expired(NetpassPort *np)
 {
-    if (np->is_open) {
+    if (np->is_open || is_fed(np)) {
         return;
     }
     np->is_ordered = false;
@@ -161,27 +134,84 @@ static void gate_expired(NetpassPort *np)
 
 static void gate_deadline(void *opaque)
 {
-    each_gated(opaque, gate_expired);
+    Netpass *n = opaque;
+
+    each_gated(n, gate_expired);
+    if (n->has_peer && !n->is_tail_done) {
+        loop_timer_set(n->gate, time_monotonic_ns() + NS_PER_SEC / 10);
+    }
+}
+
+/* ---- markers ---- */
+/* No room: the timer sends it again. */
+static void send_marker(NetPort *nic, uint64_t nonce, unsigned number)
+{
+    uint8_t frame[NETPASS_MARKER_SIZE];
+
+    netpass_marker(frame, nic->mac, nonce, number);
+    net_port_send(nic, &(NetFrame){.data = frame, .size = sizeof(frame)});
+}
+
+static void send_markers(NetpassPort *np)
+{
+    NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
+
+    if (!nic || !np->is_started || np->end_came || !np->pass->has_peer) {
+        return;
+    }
+    if (np->is_synced) {
+        send_marker(nic, np->pass->nonce, NETPASS_MARKER_SYNCED);
+    } else if (np->source_saw) {
+        send_marker(nic, np->pass->nonce, NETPASS_MARKER_PROBE); /* has come, or not, when the last one is there */
+        send_marker(nic, np->pass->nonce, NETPASS_MARKER_LAST);
+    } else {
+        send_marker(nic, np->pass->nonce, NETPASS_MARKER_TURN);
+    }
 }
 
 /* ---- the netdev ---- */
+/* All that was in our netdev before is with the source, or was with the guest already when it was there. */
+static void sync_came(NetpassPort *np)
+{
+    if (np->is_synced || np->is_open) {
+        return;
+    }
+    np->is_synced = true;
+    netpass_gate_mirror(np);
+    np->flooded += np->own.queue.frames;
+    netpass_cache_clear(&np->own);
+    send_markers(np);
+}
+
+static bool take_marker(NetpassPort *np, NetpassMarker number)
+{
+    if (number == NETPASS_MARKER_SYNC) {
+        sync_came(np);
+    }
+    np->is_past |= number == NETPASS_MARKER_PAST;
+    return number;
+}
+
 static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
     int64_t now = time_monotonic_ns();
 
+    if (take_marker(np, netpass_marker_number(f, np->nonce))) {
+        return NET_TAKEN;
+    }
     if (np->state == NETPASS_GATE && !np->has_transmitted) {
         netpass_pairs_flooded(np->pairs, f, now);
         np->flooded++;
         return NET_TAKEN;
     }
-    if (np->state == NETPASS_DONE && !netpass_is_pairing(np->pass)) {
+    if (np->state == NETPASS_DONE && !netpass_is_pairing(np)) {
         return NET_PASS;
     }
     if (!netpass_cache_has_room(&np->own, f->size)) {
         return NET_REFUSED;
     }
-    if (netpass_is_pairing(np->pass) && (netpass_is_echo(np, f) || (np->is_open && !netpass_pairs_local(np->pairs, f, now)))) {
+    if (netpass_is_pairing(np) && (netpass_is_echo(np, f) || (np->is_open && !netpass_pairs_local(np->pairs, f, now)))) {
         np->duplicate++;
         return NET_TAKEN;
     }
@@ -241,11 +271,24 @@ static void gate_gone(NetHook *h)
 }
 
 /* ---- load ---- */
+void netpass_gate_early(NetChain *c, const NetFrame *f)
+{
+    NetPort *nic = net_chain_nic(c);
+
+    if (nic && netpass_is_wanted_on(c)) {
+        c->early = c->early ? c->early : netpass_pairs_new((uint64_t)g_random_int() << 32 | g_random_int(), nic->mac);
+        netpass_pairs_flooded(c->early, f, time_monotonic_ns());
+    }
+}
+
 static void attach(NetpassPort *np)
 {
     NetChain *c = np->chain;
 
-    np->pairs = netpass_pairs_new(np->pass->nonce, net_chain_nic(c)->mac);
+    np->pairs = c->early ? c->early : netpass_pairs_new(np->pass->nonce, net_chain_nic(c)->mac);
+    netpass_pairs_set_mac(np->pairs, net_chain_nic(c)->mac);
+    c->early = NULL;
+    np->nonce = np->pass->nonce;
     np->state = NETPASS_GATE;
     np->hook = (NetHook){.arrives = gate_arrives, .to_guest = gate_to_guest, .to_host = gate_to_host,
                          .nic_room = gate_nic_room, .gone = gate_gone};
@@ -338,23 +381,11 @@ static void gate_starting(HandoffPart *part)
     each_gated(part->opaque, let_in);
 }
 
-static void send_marker(NetpassPort *np)
-{
-    uint8_t frame[NETPASS_MARKER_SIZE];
-    NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
-
-    if (nic && np->is_started && !np->end_came && np->pass->has_peer) {
-        netpass_marker(frame, nic->mac, np->pass->nonce, np->source_saw ? 2 : 1);
-        /* No room: the timer sends it again. */
-        net_port_send(nic, &(NetFrame){.data = frame, .size = sizeof(frame)});
-    }
-}
-
 static void markers_due(void *opaque)
 {
     Netpass *n = opaque;
 
-    each_gated(n, send_marker);
+    each_gated(n, send_markers);
     if (n->has_peer && !n->is_tail_done) {
         loop_timer_set(n->markers, time_monotonic_ns() + MARKER_NS);
     }
@@ -452,7 +483,7 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
     }
     if (np->chain) {
         if (np->is_open) {
-            sort_shared(np, false);
+            netpass_sort_source(np, false);
         }
         np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
         gate_pump(np);
@@ -463,7 +494,15 @@ void netpass_gate_seen(NetpassPort *np)
 {
     if (!np->source_saw) {
         np->source_saw = true;
-        send_marker(np);
+        send_markers(np);
+    }
+}
+
+void netpass_gate_mirror(NetpassPort *np)
+{
+    if (np->chain) {
+        TRACE(netpass_mirror, "%s: the network shows our frames to the source, and the source's to us", np->id);
+        netpass_pairs_set_mirror(np->pairs);
     }
 }
 
@@ -493,12 +532,12 @@ static void tail_cut(NetpassPort *np)
 
 void netpass_gate_peer_gone(Netpass *n)
 {
-    n->pairs_until_ns = time_monotonic_ns() + PAIRING_NS;
+    n->peer_gone_ns = time_monotonic_ns();
     loop_timer_cancel(n->markers);
     each_gated(n, tail_cut);
     if (n->is_started) {
         n->is_active = false;
-        loop_timer_set(n->twins, time_monotonic_ns() + TWIN_NS);
+        loop_timer_set(n->twins, time_monotonic_ns() + NETPASS_TWIN_NS);
     }
 }
 

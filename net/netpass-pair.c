@@ -11,15 +11,32 @@
 #include <string.h>
 
 #define WINDOW_NS (400 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
+#define MIRROR_NS (5 * NS_PER_SEC)  /* a mirror's second copy is sure to come, however busy the host */
+#define LEFT_NS (100 * NS_PER_MS)   /* one that was left out: the nearest of a flow that repeats itself, not any */
 #define PROOF_NS (3 * NS_PER_MS)    /* a single unicast frame on both ports within this proves a mirror */
+#define SHOWN_NS (2 * NS_PER_SEC)   /* how long a frame for us, on a port that had sent nothing, says what the network does */
 #define ENTRIES_MAX 65536
+#define SIGHTINGS_MAX 4096 /* of the same bytes, without their twin */
 
-typedef struct Pair {
-    uint64_t hash;
+typedef enum SightingKind {
+    SOURCE = 1,   /* at the source; delivered */
+    HERE = 2,     /* here; delivered */
+    HELD = 4,     /* here; waits for netpass_pairs_settle() */
+    LEFT_OUT = 8, /* here; not delivered */
+} SightingKind;
+
+typedef struct Sighting { /* one that has not met its twin */
     int64_t time_ns;
-    int32_t balance;  /* > 0: delivered copies from the source without twin; < 0: from here */
-    uint32_t flooded; /* copies from here that were left out and have no twin yet */
+    SightingKind kind;
+    NetEntry *entry; /* HELD */
+} Sighting;
+
+typedef struct Pair { /* frames of the same bytes */
+    uint64_t hash;
+    int64_t time_ns; /* of the last one */
+    GArray *alone;   /* of Sighting, as they came */
     uint32_t from_source, from_here;
+    bool is_for_us; /* unicast, to our NIC */
 } Pair;
 
 struct NetpassPairs {
@@ -27,7 +44,8 @@ struct NetpassPairs {
     GQueue order;      /* of Pair, by first sight */
     uint64_t key;
     uint8_t mac[6];
-    bool is_mirror;
+    bool is_mirror, is_settled;
+    int64_t shown_ns; /* 0: never */
 };
 
 NetpassPairs *netpass_pairs_new(uint64_t key, const uint8_t mac[6])
@@ -41,13 +59,36 @@ NetpassPairs *netpass_pairs_new(uint64_t key, const uint8_t mac[6])
     return p;
 }
 
+static void pair_free(void *opaque)
+{
+    Pair *e = opaque;
+
+    g_array_unref(e->alone);
+    g_free(e);
+}
+
 void netpass_pairs_free(NetpassPairs *p)
 {
     if (p) {
         g_hash_table_unref(p->table);
-        g_queue_clear_full(&p->order, g_free);
+        g_queue_clear_full(&p->order, pair_free);
         g_free(p);
     }
+}
+
+void netpass_pairs_set_mac(NetpassPairs *p, const uint8_t mac[6])
+{
+    memcpy(p->mac, mac, 6);
+}
+
+void netpass_pairs_set_mirror(NetpassPairs *p)
+{
+    p->is_mirror = true;
+}
+
+bool netpass_pairs_is_mirror(const NetpassPairs *p)
+{
+    return p->is_mirror;
 }
 
 static void forget_old(NetpassPairs *p, int64_t now_ns)
@@ -55,11 +96,16 @@ static void forget_old(NetpassPairs *p, int64_t now_ns)
     Pair *e;
 
     while ((e = g_queue_peek_head(&p->order)) &&
-           (g_queue_get_length(&p->order) >= ENTRIES_MAX || now_ns - e->time_ns > 2 * WINDOW_NS)) {
+           (g_queue_get_length(&p->order) >= ENTRIES_MAX || now_ns - e->time_ns > MIRROR_NS)) {
         g_queue_pop_head(&p->order);
         g_hash_table_remove(p->table, &e->hash);
-        g_free(e);
+        pair_free(e);
     }
+}
+
+static bool is_for_us(const NetpassPairs *p, const NetFrame *f)
+{
+    return f->size >= 6 && !memcmp(f->data, p->mac, 6);
 }
 
 static Pair *lookup(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
@@ -72,28 +118,68 @@ static Pair *lookup(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
         e = g_new0(Pair, 1);
         e->hash = hash;
         e->time_ns = time_ns;
+        e->is_for_us = is_for_us(p, f);
+        e->alone = g_array_new(false, false, sizeof(Sighting));
         g_hash_table_insert(p->table, &e->hash, e);
         g_queue_push_tail(&p->order, e);
     }
-    if (ABS(time_ns - e->time_ns) > WINDOW_NS) {
-        *e = (Pair){.hash = hash, .time_ns = time_ns};
+    if (time_ns - e->time_ns > WINDOW_NS) {
+        e->from_source = e->from_here = 0;
     }
+    e->time_ns = MAX(e->time_ns, time_ns);
     return e;
 }
 
-static bool is_for_us(const NetpassPairs *p, const NetFrame *f)
+/* ---- sightings ---- */
+static Sighting *at(const Pair *e, int i)
 {
-    return f->size >= 6 && !memcmp(f->data, p->mac, 6);
+    return &g_array_index(e->alone, Sighting, i);
 }
 
-static bool may_have_twin(NetpassPairs *p, const NetFrame *f, const Pair *e, int64_t time_ns)
+static int64_t window(const NetpassPairs *p, SightingKind kind)
 {
-    if (p->is_mirror || !is_for_us(p, f)) {
+    return kind == LEFT_OUT ? LEFT_NS : p->is_mirror ? MIRROR_NS : WINDOW_NS;
+}
+
+/* The nearest in time of these kinds, -1: none.  The last ones are the likely ones. */
+static int nearest(const NetpassPairs *p, const Pair *e, unsigned kinds, int64_t time_ns)
+{
+    int64_t best = INT64_MAX;
+    int found = -1;
+
+    for (int i = (int)e->alone->len - 1; i >= 0; i--) {
+        const Sighting *s = at(e, i);
+        int64_t apart = ABS(s->time_ns - time_ns);
+
+        if ((s->kind & kinds) && apart <= window(p, s->kind) && apart < best) {
+            best = apart;
+            found = i;
+        } else if (found >= 0 && s->time_ns < time_ns - best) {
+            break;
+        }
+    }
+    return found;
+}
+
+static void add(Pair *e, SightingKind kind, int64_t time_ns, NetEntry *entry)
+{
+    Sighting s = {.time_ns = time_ns, .kind = kind, .entry = entry};
+
+    if (e->alone->len >= SIGHTINGS_MAX) {
+        g_array_remove_range(e->alone, 0, SIGHTINGS_MAX / 4);
+    }
+    g_array_append_val(e->alone, s);
+}
+
+/* Is this sighting, of a frame on the other port, the same frame? */
+static bool is_twin(NetpassPairs *p, const Pair *e, int other, int64_t time_ns)
+{
+    if (p->is_mirror || !e->is_for_us || (p->shown_ns && ABS(time_ns - p->shown_ns) <= SHOWN_NS)) {
         return true;
     }
-    if (e->from_source <= 1 && e->from_here <= 1 && ABS(time_ns - e->time_ns) <= PROOF_NS) {
-        TRACE(netpass_mirror, "a frame of %u bytes came on both ports", f->size);
-        p->is_mirror = true;
+    if (e->from_source <= 1 && e->from_here <= 1 && ABS(time_ns - at(e, other)->time_ns) <= PROOF_NS) {
+        TRACE(netpass_mirror, "a frame came on both ports");
+        p->shown_ns = time_ns;
         return true;
     }
     return false;
@@ -101,63 +187,119 @@ static bool may_have_twin(NetpassPairs *p, const NetFrame *f, const Pair *e, int
 
 bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
-    return (p->is_mirror || (f->data[0] & 1)) && !lookup(p, f, time_ns)->flooded;
+    return (p->is_mirror || (f->data[0] & 1)) && nearest(p, lookup(p, f, time_ns), LEFT_OUT, time_ns) < 0;
 }
 
 bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
+    int other = nearest(p, e, HERE | LEFT_OUT, time_ns);
 
     e->from_source++;
-    if (!e->flooded && e->balance < 0 && may_have_twin(p, f, e, time_ns)) {
-        e->balance++;
+    if (other >= 0 && at(e, other)->kind == HERE && is_twin(p, e, other, time_ns)) {
+        g_array_remove_index(e->alone, other);
         return true;
     }
-    e->from_source--;
+    e->from_source--; /* it is asked about again */
     return false;
 }
 
 bool netpass_pairs_source(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
+    int other = p->is_settled ? nearest(p, e, HERE | LEFT_OUT, time_ns) : -1;
+    bool is_here = other >= 0 && at(e, other)->kind == HERE;
 
     e->from_source++;
-    if (e->flooded) {
-        e->flooded--;
-        return true;
+    if (other >= 0 && (!is_here || is_twin(p, e, other, time_ns))) {
+        g_array_remove_index(e->alone, other);
+        return !is_here;
     }
-    if (e->balance < 0 && may_have_twin(p, f, e, time_ns)) {
-        e->balance++;
-        return false;
-    }
-    e->balance++;
-    e->time_ns = MAX(e->time_ns, time_ns);
+    add(e, SOURCE, time_ns, NULL);
     return true;
 }
 
 bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
+    int other = nearest(p, e, SOURCE, time_ns);
 
     e->from_here++;
-    if (e->balance > 0 && may_have_twin(p, f, e, time_ns)) {
-        e->balance--;
+    if (other >= 0 && is_twin(p, e, other, time_ns)) {
+        g_array_remove_index(e->alone, other);
         return false;
     }
-    e->balance--;
-    e->time_ns = MAX(e->time_ns, time_ns);
+    add(e, HERE, time_ns, NULL);
     return true;
+}
+
+void netpass_pairs_hold(NetpassPairs *p, NetEntry *entry)
+{
+    Pair *e = lookup(p, &entry->frame, entry->time_ns);
+
+    e->from_here++;
+    add(e, HELD, entry->time_ns, entry);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const Sighting *x = a, *y = b;
+
+    return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+}
+
+/* The sightings at the source, oldest first, each with the nearest from here. */
+static unsigned settle(NetpassPairs *p, Pair *e, void *tag)
+{
+    unsigned left_out = 0;
+
+    g_array_sort(e->alone, by_time);
+    for (unsigned i = 0; i < e->alone->len; i++) {
+        int64_t time_ns = at(e, i)->time_ns;
+        int other = at(e, i)->kind == SOURCE ? nearest(p, e, HELD | LEFT_OUT, time_ns) : -1;
+
+        if (other < 0 || (at(e, other)->kind == HELD && !is_twin(p, e, other, time_ns))) {
+            continue;
+        }
+        if (at(e, other)->kind == HELD) {
+            at(e, other)->entry->tag = tag;
+            left_out++;
+        }
+        g_array_remove_index(e->alone, MAX(other, (int)i));
+        g_array_remove_index(e->alone, MIN(other, (int)i));
+        i -= other < (int)i ? 2 : 1; /* wraps for the first one, and is counted up again */
+    }
+    for (unsigned i = 0; i < e->alone->len; i++) {
+        at(e, i)->kind = at(e, i)->kind == HELD ? HERE : at(e, i)->kind;
+        at(e, i)->entry = NULL;
+    }
+    return left_out;
+}
+
+unsigned netpass_pairs_settle(NetpassPairs *p, void *tag)
+{
+    unsigned left_out = 0;
+
+    for (GList *l = p->order.head; l; l = l->next) {
+        left_out += settle(p, l->data, tag);
+    }
+    p->is_settled = true;
+    return left_out;
 }
 
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
+    int other;
 
     /* Frames for our NIC on a port it has never sent from: this network shows everything to everybody. */
-    p->is_mirror |= is_for_us(p, f);
-    if (e->balance > 0) {
-        e->balance--;
+    if (is_for_us(p, f)) {
+        p->shown_ns = time_ns;
+    }
+    other = p->is_settled ? nearest(p, e, SOURCE, time_ns) : -1;
+    if (other >= 0) {
+        g_array_remove_index(e->alone, other);
     } else {
-        e->flooded++;
+        add(e, LEFT_OUT, time_ns, NULL);
     }
 }

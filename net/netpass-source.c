@@ -14,7 +14,7 @@
 #define LINGER_MS_DEFAULT 1000
 #define QUIET_NS (20 * NS_PER_MS)
 #define IN_FLIGHT_MIN (256 * 1024) /* the destination acknowledges in steps of 64 KiB */
-#define DRAIN_NS (20 * NS_PER_MS)
+#define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_STEP_US 100
 
 static void each_captured(Netpass *n, void (*fn)(NetpassPort *np))
@@ -127,6 +127,24 @@ static void source_flush(void *opaque)
     }
 }
 
+static void send_word(NetpassPort *np, NetpassMessageType type)
+{
+    StateWriter *w = state_writer_new();
+
+    netpass_put_message(w, type, np->index);
+    netpass_send(np->pass, w);
+    state_writer_free(w);
+}
+
+/* No room: the probe comes again, and a destination that has not heard of the end goes by the time. */
+static void send_marker(NetpassPort *np, NetpassMarker number)
+{
+    uint8_t frame[NETPASS_MARKER_SIZE];
+
+    netpass_marker(frame, net_chain_nic(np->chain)->mac, np->pass->nonce, number);
+    net_chain_deliver(np->chain, NET_TO_HOST, &(NetFrame){.data = frame, .size = sizeof(frame)});
+}
+
 /* ---- the end ---- */
 static void check_tail_done(Netpass *n)
 {
@@ -173,6 +191,9 @@ static void source_end(void *opaque)
     np->chain->netdev->ops->drain(np->chain->netdev);
     net_chain_flush_filters(np->chain);
     source_flush(np);
+    if (np->is_mirror) {
+        send_marker(np, NETPASS_MARKER_PAST);
+    }
     send_end(np);
     np->ended = true;
     TRACE(netpass_end, "%s: captured %" PRIu64 ", forwarded %" PRIu64, np->id, np->captured, np->forwarded);
@@ -194,7 +215,7 @@ static void linger_over(void *opaque)
 
 static void end_if_quiet(NetpassPort *np)
 {
-    if (np->seen && !np->ended && time_monotonic_ns() - np->last_frame_ns >= QUIET_NS) {
+    if (np->seen && !np->ended && !np->is_mirror && time_monotonic_ns() - np->last_frame_ns >= QUIET_NS) {
         source_end(np);
     }
 }
@@ -210,37 +231,60 @@ static void quiet_check(void *opaque)
 }
 
 /* ---- frames ---- */
-static void marker_came(NetpassPort *np, unsigned number)
+/* Both ports get everything.  Our answer in the network's own stream tells the destination what it has before it. */
+static void probe_came(NetpassPort *np)
 {
-    StateWriter *w;
+    if (!np->ended) {
+        np->is_mirror = true;
+        send_word(np, NETPASS_MIRROR);
+        send_marker(np, NETPASS_MARKER_SYNC);
+    }
+}
 
-    if (number == 2) {
+static void marker_came(NetpassPort *np, NetpassMarker number)
+{
+    if (number == NETPASS_MARKER_PROBE) {
+        probe_came(np);
+        return;
+    }
+    if (number == (np->is_mirror ? NETPASS_MARKER_SYNCED : NETPASS_MARKER_LAST)) {
         net_defer(np->end); /* not from within the netdev's own reading */
         return;
     }
-    if (np->seen) {
+    if (np->seen || number != NETPASS_MARKER_TURN) {
         return;
     }
     np->seen = true;
     source_flush(np);
-    w = state_writer_new();
-    netpass_put_message(w, NETPASS_SEEN, np->index);
-    netpass_send(np->pass, w);
-    state_writer_free(w);
+    send_word(np, NETPASS_SEEN);
     loop_timer_set(np->pass->quiet, time_monotonic_ns() + QUIET_NS);
+}
+
+/* The guest came here a moment ago, and our netdev still brings what the source before us has given it. */
+static bool is_old_twin(NetpassPort *np, const NetFrame *f, int64_t now)
+{
+    if (!np->old_pairs) {
+        return false;
+    }
+    if (now > np->old_until_ns || netpass_marker_number(f, np->old_nonce) == NETPASS_MARKER_PAST) {
+        netpass_pairs_free(np->old_pairs);
+        np->old_pairs = NULL;
+        return now <= np->old_until_ns;
+    }
+    return !netpass_pairs_local(np->old_pairs, f, now);
 }
 
 static NetResult source_to_guest(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
     int64_t now = time_monotonic_ns();
-    unsigned marker = netpass_marker_number(f, np->pass->nonce);
+    NetpassMarker marker = netpass_marker_number(f, np->pass->nonce);
 
     if (marker) {
         marker_came(np, marker);
         return NET_DONE;
     }
-    if (netpass_is_echo(np, f)) {
+    if (netpass_is_echo(np, f) || is_old_twin(np, f, now)) {
         np->duplicate++;
         return NET_DONE;
     }
@@ -282,6 +326,16 @@ static void source_gone(NetHook *h)
 }
 
 /* ---- freeze ---- */
+static void inherit_pairs(NetpassPort *np, NetpassPort *before)
+{
+    if (before && before->is_open && !before->is_past) {
+        np->old_pairs = before->pairs;
+        np->old_nonce = before->nonce;
+        np->old_until_ns = time_monotonic_ns() + (before->is_synced ? NETPASS_PAIRING_MIRROR_NS : NETPASS_PAIRING_NS);
+        before->pairs = NULL;
+    }
+}
+
 /* What the netdev's lane still had is number 1 and up; then its own frame that found no room, and all that comes. */
 static void harvest(NetpassPort *np, NetpassPort *before)
 {
@@ -301,6 +355,7 @@ static void harvest(NetpassPort *np, NetpassPort *before)
         }
         netpass_cache_pop(&before->own);
     }
+    inherit_pairs(np, before);
     net_chain_room(c, NET_TO_GUEST);
 }
 
@@ -372,7 +427,7 @@ static void source_freeze(HandoffPart *part)
 }
 
 /* Bytes of half frames come in, the guest's last frames go out.  The kernel has no event for "the other end has taken it",
- * so this looks again every 100 us, at most 20 ms; then it goes on: the rest leaves while we linger. */
+ * so this looks again every 100 us, at most 100 ms; then it goes on: the rest leaves while we linger. */
 static bool source_drain(HandoffPart *part, GError **errp)
 {
     Netpass *n = part->opaque;

@@ -132,6 +132,7 @@ bool netpass_get_message(StateReader *r, NetpassMessage *ret, GError **errp)
     case NETPASS_HELD:
         return get_frame_count(r, ret, errp);
     case NETPASS_SEEN:
+    case NETPASS_MIRROR:
         return true;
     case NETPASS_END:
         return get_end(r, ret, errp);
@@ -186,21 +187,28 @@ bool netpass_get_netdev(StateReader *r, NetpassBacklogNetdev *ret, GError **errp
 }
 
 /* ---- markers ---- */
-void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], uint64_t nonce, unsigned number)
+void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], uint64_t nonce, NetpassMarker number)
 {
     net_announce_frame(frame, mac);
     store_be32(frame + NET_RARP_PADDING, MARKER_MAGIC);
     store_be64(frame + NET_RARP_PADDING + 4, nonce);
     frame[NET_RARP_PADDING + 12] = number;
+    if (number >= NETPASS_MARKER_PROBE) {
+        memcpy(frame, mac, 6);
+    }
+    if (number == NETPASS_MARKER_SYNC || number == NETPASS_MARKER_PAST) { /* the NIC's address is the destination's now */
+        store_be16(frame + 6, 0x0200 | (nonce >> 32 & 0xff));
+        store_be32(frame + 8, nonce);
+    }
 }
 
-unsigned netpass_marker_number(const NetFrame *f, uint64_t nonce)
+NetpassMarker netpass_marker_number(const NetFrame *f, uint64_t nonce)
 {
     const uint8_t *tag = f->data + NET_RARP_PADDING;
 
     if (f->size < NETPASS_MARKER_SIZE || load_be16(f->data + 12) != 0x8035 || load_be32(tag) != MARKER_MAGIC ||
         load_be64(tag + 4) != nonce) {
-        return 0;
+        return NETPASS_MARKER_NONE;
     }
     return tag[12];
 }

@@ -19,6 +19,7 @@ typedef enum NetpassMessageType {
     NETPASS_END,        /* source: the cut is behind us; counters */
     NETPASS_ACK,        /* destination: bytes that have left its cache */
     NETPASS_HELD,       /* destination: frames that it gives back */
+    NETPASS_MIRROR,     /* source: the probe has come: the network shows both ports every frame */
     NETPASS_TYPE__MAX,
 } NetpassMessageType;
 
@@ -61,8 +62,17 @@ bool netpass_get_netdev(StateReader *r, NetpassBacklogNetdev *ret, GError **errp
 
 /* ---- markers: a reverse ARP request whose padding says whose it is ---- */
 #define NETPASS_MARKER_SIZE 60
-void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], uint64_t nonce, unsigned number);
-unsigned netpass_marker_number(const NetFrame *f, uint64_t nonce); /* 0: not our marker */
+typedef enum NetpassMarker { /* who sends it, and what its arrival on the other port says */
+    NETPASS_MARKER_NONE,
+    NETPASS_MARKER_TURN,   /* destination: every switch on the way has learned */
+    NETPASS_MARKER_LAST,   /* destination: what was looked up before that has arrived */
+    NETPASS_MARKER_PROBE,  /* destination, to its own address: the network learns nothing and shows all to both ports */
+    NETPASS_MARKER_SYNC,   /* source, where the probe came: all that our netdev had before reaches the source, too */
+    NETPASS_MARKER_SYNCED, /* destination, behind that: the last one of a mirror */
+    NETPASS_MARKER_PAST,   /* source, at its END: of what comes behind it the source has passed on nothing */
+} NetpassMarker;
+void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], uint64_t nonce, NetpassMarker number);
+NetpassMarker netpass_marker_number(const NetFrame *f, uint64_t nonce); /* NONE: not our marker */
 
 /* The same for two copies of a frame, whether its checksum was finished on the way or not. */
 uint64_t netpass_hash(const NetFrame *f, uint64_t key);

@@ -61,6 +61,7 @@ static void port_free(void *opaque)
     netpass_cache_clear(&np->own);
     netpass_cache_clear(&np->shared);
     netpass_pairs_free(np->pairs);
+    netpass_pairs_free(np->old_pairs);
     net_defer_free(np->flush);
     net_defer_free(np->end);
     g_free(np->id);
@@ -105,13 +106,16 @@ void netpass_clear(Netpass *n)
     g_ptr_array_unref(n->ports);
     n->ports = ports_new();
     n->is_active = n->is_tail_done = n->is_started = false;
-    n->pairs_until_ns = 0;
+    n->peer_gone_ns = 0;
     n->unknown_netdevs = n->unknown_frames = n->bad_messages = 0;
 }
 
-bool netpass_is_pairing(const Netpass *n)
+bool netpass_is_pairing(const NetpassPort *np)
 {
-    return n->has_peer || time_monotonic_ns() < n->pairs_until_ns;
+    const Netpass *n = np->pass;
+    int64_t patience = np->is_synced ? NETPASS_PAIRING_MIRROR_NS : NETPASS_PAIRING_NS;
+
+    return !np->is_past && np->chain && (n->has_peer || time_monotonic_ns() < n->peer_gone_ns + patience);
 }
 
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f)
@@ -160,7 +164,7 @@ static void drained(NetpassPort *np)
     } else {
         np->state = NETPASS_DONE; /* the hook stays: stragglers and twins may come while the source is there */
         np->chain->is_frozen = false;
-        if (!netpass_is_pairing(np->pass)) {
+        if (!netpass_is_pairing(np) && !np->pass->has_peer) {
             netpass_detach(np);
         }
     }
@@ -240,6 +244,9 @@ static void part_message(HandoffPart *p, StateReader *r)
         break;
     case NETPASS_SEEN:
         netpass_gate_seen(np);
+        break;
+    case NETPASS_MIRROR:
+        netpass_gate_mirror(np);
         break;
     case NETPASS_END:
         netpass_gate_end(np, &m.end);
@@ -351,6 +358,7 @@ Netpass *netpass_new(NetWorld *w)
     Netpass *n = g_new0(Netpass, 1);
 
     n->world = w;
+    w->early = netpass_gate_early;
     n->ports = ports_new();
     n->part = (HandoffPart){
         .name = "netpass",

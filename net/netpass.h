@@ -31,6 +31,7 @@ typedef struct NetpassPort {
     NetChain *chain; /* NULL: not here, or gone */
     char *id;
     uint16_t index;
+    uint64_t nonce; /* of its handoff */
     NetpassPortState state;
     bool is_best_effort;
 
@@ -39,13 +40,18 @@ typedef struct NetpassPort {
     uint64_t in_flight; /* source, FORWARD: sent and not acknowledged */
     NetDefer *flush, *end;
     bool seen, ended; /* source: the first marker came; END was sent */
+    bool is_mirror;   /* source: the probe came */
+    NetpassPairs *old_pairs; /* source: of the handoff that brought the guest here, while copies may come; or NULL */
+    uint64_t old_nonce;
+    int64_t old_until_ns;
     int64_t last_frame_ns;
 
     NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries have a twin */
     NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */
     NetpassPairs *pairs;
-    bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw;
+    bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw, is_synced, is_past;
     int64_t started_ns, opened_ns;
+    int64_t met_ns; /* destination: of the last shared frame whose own copy has come */
     uint64_t unacked;
 
     uint64_t captured, captured_bytes, forwarded, injected, duplicate, flooded, refused, late;
@@ -60,7 +66,7 @@ struct Netpass {
     NetpassTotal total;
     uint64_t nonce;
     bool is_source, is_active, has_peer, is_tail_done, is_started;
-    int64_t pairs_until_ns; /* destination, without a peer: twins may still come */
+    int64_t peer_gone_ns;
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
     LoopTimer *linger, *quiet;  /* source */
     LoopTimer *gate, *markers, *twins; /* destination */
@@ -79,7 +85,7 @@ NetpassPort *netpass_port_of(NetHook *h);
 void netpass_pump(NetpassPort *np, bool by_force);
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
 void netpass_detach(NetpassPort *np);
-bool netpass_is_pairing(const Netpass *n); /* destination: twins may come */
+bool netpass_is_pairing(const NetpassPort *np); /* destination: twins may come */
 void netpass_send(Netpass *n, StateWriter *w);
 void netpass_message_bad(Netpass *n, GError *err);
 uint64_t netpass_bytes_max(const NetChain *c);
@@ -92,8 +98,18 @@ void netpass_source_frames(NetpassPort *np, const NetpassMessage *m, StateReader
 void netpass_gate_setup(Netpass *n);
 void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r);
 void netpass_gate_seen(NetpassPort *np);
+void netpass_gate_mirror(NetpassPort *np);
+void netpass_gate_early(NetChain *c, const NetFrame *f); /* before anything was loaded; it is left out */
 void netpass_gate_end(NetpassPort *np, const NetpassEnd *end);
 void netpass_gate_peer_gone(Netpass *n);
+
+/* ---- destination: netpass-sort.c ---- */
+/* How long, after the channel has gone, our own copy of what it brought last may come. */
+#define NETPASS_PAIRING_NS (400 * NS_PER_MS)
+#define NETPASS_PAIRING_MIRROR_NS (10 * NS_PER_SEC) /* at most: a marker says when, and a busy host is late with all */
+#define NETPASS_TWIN_NS (250 * NS_PER_MS) /* how long a frame that both ports get waits for our own copy */
+void netpass_sort_twins(NetpassPort *np);            /* once, when the gate opens and the netdev has been read */
+void netpass_sort_source(NetpassPort *np, bool all); /* what waits of the source's, behind that; all: wait no longer */
 
 /* ---- filter-netpass.c ---- */
 bool netpass_filter_on(const NetChain *c, uint64_t *ret_bytes_max); /* an object stands on this netdev */

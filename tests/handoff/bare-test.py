@@ -331,7 +331,6 @@ def on(topology, case):
     return run
 
 
-# The hub is in the longer matrix only: docs/netpass.md, "What is not good enough yet".
 TOPOLOGIES = [OneBridge, ThreeBridges, Stream, Dgram, MirroredStream]
 # The turn of the path is the network's: these are tried on a bridge as well, and with BATON_FULL all on everything.
 ON_A_BRIDGE = {dirtying, parked, cancelled_at_switchover, source_killed_after_the_start}
@@ -354,8 +353,7 @@ EVENTS = [
 ]
 GROUPS = {
     'matrix': [(f'{topology.name}, {rate}/s: {MOVES} handoffs lose nothing', moves_lose_nothing(topology, rate))
-               for topology in TOPOLOGIES if base.FULL or topology is not MirroredStream
-               for rate in (1000, 5000)],
+               for topology in TOPOLOGIES for rate in (1000, 5000)],
     'events': [(f'{topology.name}: {name}', on(topology, case)) for topology in TOPOLOGIES for name, case in EVENTS
                if base.FULL or topology is Stream or (topology is OneBridge and case in ON_A_BRIDGE)],
 }

@@ -90,10 +90,30 @@ static void to_side(Lab *l, unsigned i, GBytes *frame, bool from_client)
         g_queue_push_tail(&l->slow, g_bytes_ref(frame));
         return;
     }
+    if (i == 1 && l->late) {
+        g_queue_push_tail(&l->on_the_way, g_bytes_ref(frame));
+        if (g_queue_get_length(&l->on_the_way) > l->late) {
+            slow = g_queue_pop_head(&l->on_the_way);
+            arrive(&l->side[1], slow);
+            g_bytes_unref(slow);
+        }
+        return;
+    }
     arrive(&l->side[i], frame);
     while (i == 0 && !from_client && (slow = g_queue_pop_head(&l->slow))) {
         arrive(&l->side[0], slow); /* looked up before, but queued behind */
         g_bytes_unref(slow);
+    }
+}
+
+void lab_all_arrives(Lab *l)
+{
+    GBytes *frame;
+
+    l->late = 0;
+    while ((frame = g_queue_pop_head(&l->on_the_way))) {
+        arrive(&l->side[1], frame);
+        g_bytes_unref(frame);
     }
 }
 
@@ -118,7 +138,7 @@ static void guest_frame(Lab *l, Side *from, const NetFrame *f)
         return;
     }
     l->learned = i;
-    if (f->data[0] & 1) {
+    if ((f->data[0] & 1) || l->mode == LAB_MIRROR) {
         to_side(l, !i, frame, false);
     }
     l->to_client++;
@@ -326,6 +346,7 @@ void lab_clear(Lab *l)
         g_ptr_array_unref(s->world.ports);
     }
     g_queue_clear_full(&l->slow, unref_bytes);
+    g_queue_clear_full(&l->on_the_way, unref_bytes);
     g_array_unref(l->got);
     lab_settle();
     handoff_set_engine(NULL);

@@ -40,6 +40,8 @@ struct Lab {
     bool no_markers;          /* the network swallows reverse ARP */
     unsigned lag;             /* client frames that wait on their way to side 0 until something else goes there */
     GQueue slow;              /* GBytes */
+    unsigned late;            /* that many frames are always on their way to side 1 */
+    GQueue on_the_way;        /* GBytes */
     uint32_t sent;            /* numbers given out by the client */
     GArray *got;              /* uint32_t: what the guest received, in order */
     unsigned to_client;       /* frames from the guest that left */
@@ -53,6 +55,7 @@ void lab_clear(Lab *l);
 void lab_settle(void);                       /* until nothing moves any more; timers do not count */
 void lab_wait(bool (*done)(Lab *l), Lab *l); /* the same with timers, until done; fails after 10 s */
 
+void lab_all_arrives(Lab *l);                /* what is on its way, from now on at once */
 void lab_client(Lab *l, unsigned count);     /* numbered unicast frames */
 void lab_client_same(Lab *l, unsigned count); /* all of them alike: number 0xffffffff */
 void lab_broadcast(Lab *l, unsigned count);  /* numbered group frames */

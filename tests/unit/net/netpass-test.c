@@ -432,6 +432,27 @@ static void floods_before_the_start_are_left_out(void)
     lab_clear(&l);
 }
 
+/* A busy host: what our port of a hub brings is old news, from before the freeze, and goes on being for a while. */
+static void hub_whose_other_port_lags_doubles_nothing(void)
+{
+    for (unsigned late = 1; late < 24; late += 3) {
+        Lab l;
+
+        lab_init(&l, LAB_MIRROR);
+        lab_guest_sends(&l, 0);
+        l.late = late;
+        lab_client(&l, 20); /* the guest has these at the source */
+        lab_settle();
+        hand_over(&l, 0, some_of_both);
+        lab_client(&l, 10);
+        lab_settle();
+        lab_all_arrives(&l);
+        lab_settle();
+        check_clean(&l, 1);
+        lab_clear(&l);
+    }
+}
+
 static void own_broadcast_does_not_come_back(void)
 {
     uint8_t data[LAB_FRAME] = "\xff\xff\xff\xff\xff\xff" GUEST_MAC "\x88\xb5";
@@ -595,6 +616,7 @@ int main(int argc, char **argv)
         {"kernel_drops_are_reported", kernel_drops_are_reported},
         {"repeated_frames_stay", repeated_frames_stay},
         {"floods_before_the_start_are_left_out", floods_before_the_start_are_left_out},
+        {"hub_whose_other_port_lags_doubles_nothing", hub_whose_other_port_lags_doubles_nothing},
         {"own_broadcast_does_not_come_back", own_broadcast_does_not_come_back},
         {"unknown_netdev_is_skipped", unknown_netdev_is_skipped},
         {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},

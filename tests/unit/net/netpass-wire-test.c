@@ -139,6 +139,7 @@ static void twins_follow_the_script(void)
         NetpassPairs *p = netpass_pairs_new(3, mac);
         g_autoptr(GString) got = g_string_new("");
 
+        netpass_pairs_settle(p, p);
         for (const char *at = s->steps; *at; at += 2) {
             uint8_t data[60] = {0};
             NetFrame f = {.data = data, .size = sizeof(data)};
@@ -155,6 +156,64 @@ static void twins_follow_the_script(void)
         }
         g_test_message("%s", s->what);
         g_assert_cmpstr(got->str, ==, s->wanted);
+        netpass_pairs_free(p);
+    }
+}
+
+/* What waits is told apart together: S at the source, F left out here, H held here; the times say what belongs together. */
+typedef struct Settled {
+    const char *what;
+    struct {
+        char port;
+        int ms;
+    } seen[8]; /* the same bytes */
+    const char *in; /* of the held ones: which go in */
+    bool is_mirror;
+} Settled;
+
+static const Settled settled_rows[] = {
+    {"a slow flow of one frame: each with its own copy", {{'F', 0}, {'S', 10}, {'F', 200}, {'S', 215}, {'H', 400}}, "1", true},
+    {"the copy that was consumed at the source proves nothing", {{'F', 0}, {'S', 200}, {'H', 195}}, "0", true},
+    {"the copy comes late, the host is busy", {{'S', 0}, {'H', 900}}, "0", true},
+    {"so late it is another one, on a switch", {{'S', 0}, {'H', 900}}, "1", false},
+    {"all alike: as many as were sent",
+     {{'F', 0}, {'S', 3}, {'F', 10}, {'S', 13}, {'H', 20}, {'S', 23}, {'H', 30}}, "01", true},
+    {"equal frames for us on a learning switch", {{'S', 0}, {'S', 1}, {'H', 2}, {'H', 3}}, "11", false},
+};
+
+static void what_waits_is_told_apart(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(settled_rows); i++) {
+        const Settled *s = &settled_rows[i];
+        NetpassPairs *p = netpass_pairs_new(3, mac);
+        g_autoptr(GString) got = g_string_new("");
+        NetEntry held[8] = {0};
+        uint8_t data[60] = {0};
+
+        memcpy(data, mac, 6);
+        for (unsigned n = 0; n < 8 && s->seen[n].port; n++) {
+            int64_t now = (1000000 + s->seen[n].ms) * NS_PER_MS;
+
+            held[n] = (NetEntry){.frame = {.data = data, .size = sizeof(data)}, .time_ns = now};
+            if (s->seen[n].port == 'S') {
+                g_assert_true(netpass_pairs_source(p, &held[n].frame, now));
+            } else if (s->seen[n].port == 'H') {
+                netpass_pairs_hold(p, &held[n]);
+            } else if (s->is_mirror) {
+                netpass_pairs_flooded(p, &held[n].frame, now);
+            }
+        }
+        if (s->is_mirror) {
+            netpass_pairs_set_mirror(p);
+        }
+        netpass_pairs_settle(p, p);
+        for (unsigned n = 0; n < 8 && s->seen[n].port; n++) {
+            if (s->seen[n].port == 'H') {
+                g_string_append_c(got, held[n].tag ? '0' : '1');
+            }
+        }
+        g_test_message("%s", s->what);
+        g_assert_cmpstr(got->str, ==, s->in);
         netpass_pairs_free(p);
     }
 }
@@ -179,6 +238,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/netpass-wire/only_our_marker_is_one", only_our_marker_is_one);
     g_test_add_func("/net/netpass-wire/hash_does_not_see_who_finished_the_checksum", hash_does_not_see_who_finished_the_checksum);
     g_test_add_func("/net/netpass-pair/twins_follow_the_script", twins_follow_the_script);
+    g_test_add_func("/net/netpass-pair/what_waits_is_told_apart", what_waits_is_told_apart);
     g_test_add_func("/net/netpass-pair/pairs_are_bounded", pairs_are_bounded);
     return g_test_run();
 }

@@ -1,0 +1,90 @@
+/* net/netpass-sort.c - the destination: of a frame that came on both ports, which one goes in, and where.
+ * Guarded by: vm_lock.  Page: docs/netpass.md.  Test: tests/unit/net/netpass-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "netpass.h"
+
+#include "util/loop.h"
+
+/* Our own copy of the frame is on the way: the network shows it to both ports, and no later one has overtaken it. */
+static bool is_awaited(const NetpassPort *np, const NetEntry *e, int64_t now)
+{
+    return e->time_ns > MAX(now - NETPASS_TWIN_NS, np->met_ns) && netpass_pairs_expected(np->pairs, &e->frame, e->time_ns);
+}
+
+static void sort_one(NetpassPort *np, const NetEntry *e, NetpassCache *waiting, int64_t now)
+{
+    NetpassCache *to = &np->cache;
+
+    if (netpass_pairs_meet(np->pairs, &e->frame, e->time_ns)) {
+        np->met_ns = MAX(np->met_ns, e->time_ns);
+        np->duplicate++;
+        return;
+    }
+    if (waiting && is_awaited(np, e, now)) {
+        to = waiting;
+    } else if (!netpass_pairs_source(np->pairs, &e->frame, e->time_ns)) {
+        np->duplicate++;
+        return;
+    }
+    np->refused += !netpass_cache_push(to, &e->frame, e->seq, e->time_ns);
+}
+
+/* Frames of the source from behind the first marker, in order: ours was delivered; ours is on the way; there is none. */
+static void sort_shared(NetpassPort *np, bool all)
+{
+    int64_t now = time_monotonic_ns();
+    NetpassCache waiting;
+    NetEntry *e;
+
+    netpass_cache_init(&waiting, np->shared.total, np->shared.bytes_max);
+    for (; (e = netpass_cache_head(&np->shared)); netpass_cache_pop(&np->shared)) {
+        sort_one(np, e, all ? NULL : &waiting, now);
+    }
+    netpass_cache_clear(&np->shared); /* empty, but for the memory it keeps for the next frame */
+    np->shared = waiting;
+    if (waiting.queue.frames && !loop_timer_pending(np->pass->twins)) {
+        loop_timer_set(np->pass->twins, now + NETPASS_TWIN_NS);
+    }
+}
+
+/* Both ports get every frame, in one order: the source's stand up to its END, and from there on ours. */
+static void take_shared(NetpassPort *np)
+{
+    NetEntry *e;
+
+    for (; (e = netpass_cache_head(&np->shared)); netpass_cache_pop(&np->shared)) {
+        if (np->is_synced && np->end_came && np->is_open) {
+            np->duplicate++; /* ours is here, or on the way */
+        } else {
+            sort_one(np, e, NULL, 0);
+        }
+    }
+    netpass_cache_clear(&np->shared);
+}
+
+void netpass_sort_source(NetpassPort *np, bool all)
+{
+    if (netpass_pairs_is_mirror(np->pairs)) {
+        take_shared(np);
+    } else {
+        sort_shared(np, all);
+    }
+}
+
+/* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
+ * its place among the source's; one behind it was sent after the network had turned, and our own copy stands where it was
+ * sent, unless the network has not turned at all because it is a mirror. */
+void netpass_sort_twins(NetpassPort *np)
+{
+    NetCursor at = {0};
+    NetEntry *e;
+
+    if (netpass_pairs_is_mirror(np->pairs)) {
+        take_shared(np);
+    }
+    while ((e = net_queue_next(&np->own.queue, &at))) {
+        netpass_pairs_hold(np->pairs, e);
+    }
+    np->duplicate += netpass_pairs_settle(np->pairs, np);
+    netpass_sort_source(np, false);
+}
