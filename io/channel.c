@@ -43,6 +43,16 @@ void interrupt_raise(Interrupt *i)
     }
 }
 
+void interrupt_clear(Interrupt *i)
+{
+    uint64_t count;
+
+    if (read(i->fd, &count, sizeof(count)) < 0) {
+        g_assert(errno == EAGAIN);
+    }
+    atomic_store(&i->raised, false);
+}
+
 bool interrupt_raised(const Interrupt *i)
 {
     return i && atomic_load(&i->raised);

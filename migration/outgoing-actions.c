@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define LIMIT_SLICE_MS 50
+#define CANCEL_WAIT_NS (10 * NS_PER_MS)
 
 /* While rounds are sent, the guest comes first: we do not push a hart off its processor when a socket has room.  In the
  * pause nobody comes before us. */
@@ -482,9 +483,12 @@ static void thaw(Outgoing *o, bool was_after_run, bool start)
     loop_call_wait(thaw_guest, &t);
 }
 
+/* The other side is told if that takes no time; a closed channel says the same. */
 static void cancel_and_thaw(Outgoing *o, bool start)
 {
-    stream_command_attempt(o->out, CMD_CANCEL, o->machine.attempt, NULL); /* if it can; a closed channel says the same */
+    interrupt_clear(o->interrupt); /* it ended a write of packets, which may have been waiting for a full socket */
+    o->out->until_ns = time_monotonic_ns() + CANCEL_WAIT_NS;
+    stream_command_attempt(o->out, CMD_CANCEL, o->machine.attempt, NULL);
     thaw(o, false, start);
 }
 

@@ -68,10 +68,15 @@ static void push(ItemKind kind, const MachineRow *row, GBytes *bytes) /* under t
     g_cond_signal(&outgoing.wake);
 }
 
-/* What takes the guest back must not wait for a write that is under way: a command, nor the other side's refusal. */
+/* What ends the connection must not wait for a write that is under way: a command, nor the other side's refusal. */
 static bool interrupts(int action)
 {
-    return action == MA_CLOSE_CHANNELS || action == MA_THAW;
+    const int8_t *does = outgoing_spec.actions[action].does;
+
+    while (does && *does >= 0 && *does != FX_HANG_UP) {
+        does++;
+    }
+    return does && *does == FX_HANG_UP;
 }
 
 char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineRow **ret_row)
@@ -217,6 +222,16 @@ static Item *next_item(Outgoing *o, bool *ret_over, int *ret_state)
     return i;
 }
 
+/* A write that lasted until the state's deadline: next_item() says what was waited for. */
+static void report_write(Outgoing *o, GError *take)
+{
+    if (o->deadline_ns != CHANNEL_FOREVER && time_monotonic_ns() >= o->deadline_ns) {
+        g_error_free(take);
+    } else {
+        outgoing_post_lost(take);
+    }
+}
+
 static void write_message(Outgoing *o, GBytes *bytes)
 {
     GError *err = NULL;
@@ -224,9 +239,10 @@ static void write_message(Outgoing *o, GBytes *bytes)
     size_t size;
     const uint8_t *data = g_bytes_get_data(bytes, &size);
 
-    if (!o->out) {
+    if (!o->out || o->out->is_broken) {
         return;
     }
+    o->out->until_ns = o->deadline_ns == CHANNEL_FOREVER ? 0 : o->deadline_ns;
     memcpy(head, &(uint64_t){GUINT64_TO_BE(o->machine.attempt)}, 8);
     memcpy(head + 8, &(uint32_t){GUINT32_TO_BE(size)}, 4);
     state_put_u8(o->out->small, SECTION_COMMAND);
@@ -235,8 +251,9 @@ static void write_message(Outgoing *o, GBytes *bytes)
     state_put(o->out->small, head, sizeof(head));
     state_put(o->out->small, data, size);
     if (!stream_flush(o->out, &err)) {
-        outgoing_post_lost(err);
+        report_write(o, err);
     }
+    o->out->until_ns = 0;
 }
 
 static void write_tail_end(Outgoing *o)

@@ -44,10 +44,16 @@ bool stream_writev(StreamOut *o, struct iovec *iov, int n, GError **errp)
         all[i + 1] = iov[i];
         size += iov[i].iov_len;
     }
-    ok = channel_writev(o->channel, all, n + 1, began + STREAM_WAIT_NS, errp);
+    if (o->is_broken) {
+        ok = fail(errp, "%s: a write has failed before", channel_name(o->channel));
+    } else {
+        ok = channel_writev(o->channel, all, n + 1,
+                            o->until_ns ? MIN(o->until_ns, began + STREAM_WAIT_NS) : began + STREAM_WAIT_NS, errp);
+    }
     if (!ok) {
         /* Half an element may have left, so nothing can follow it.  The other side has to see that: it may be waiting for a
          * RUN that will never come, and gives the guest back then. */
+        o->is_broken = true;
         channel_hang_up(o->channel);
     }
     state_writer_reset(o->small);

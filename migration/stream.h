@@ -14,6 +14,8 @@ typedef struct StreamOut {
     StateWriter *small; /* not yet written */
     uint64_t bytes;
     int64_t busy_ns;    /* spent in writing */
+    int64_t until_ns;   /* no write lasts longer; 0: STREAM_WAIT_NS is all */
+    bool is_broken;     /* a write failed, perhaps in the middle: nothing can follow it */
 } StreamOut;
 
 StreamOut *stream_out_new(Channel *c);

@@ -18,6 +18,7 @@
 typedef struct Interrupt Interrupt;
 Interrupt *interrupt_new(void);
 void interrupt_raise(Interrupt *i);
+void interrupt_clear(Interrupt *i); /* by whoever waits with it */
 bool interrupt_raised(const Interrupt *i);
 int interrupt_fd(const Interrupt *i); /* readable once raised */
 void interrupt_free(Interrupt *i);    /* nobody may be waiting any more */
