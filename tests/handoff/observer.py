@@ -82,6 +82,18 @@ class Noise(threading.Thread):
         self.ended = True
 
 
+def run_delay(pid, all_threads=True):
+    """Seconds for which threads of this process were ready to run and another process had the processor."""
+    names = os.listdir(f'/proc/{pid}/task') if all_threads else [str(pid)]
+    total = 0
+    for name in names:
+        try:
+            total += int(Path(f'/proc/{pid}/task/{name}/schedstat').read_text().split()[1])
+        except (OSError, IndexError):
+            pass                                # it has just ended, or this kernel does not count
+    return total / 1e9
+
+
 def ticks(*texts):
     """The numbers on the serial lines, one line after the other: a line cut in two by the handoff is whole again."""
     joined = b''.join(texts)

@@ -58,7 +58,8 @@ class Move(Attempt):
 class Pair:
     """The guest and the process that has it now."""
     def __init__(self, topology, guest_args, folder, binary=None, netpass=True, transport='unix', machine=None,
-                 parameters=None):
+                 parameters=None, more=lambda number: []):
+        self.more = more
         self.topology, self.guest_args, self.folder = topology, guest_args, Path(folder)
         self.binary, self.transport = binary, transport
         self.machine = machine or machine_args()
@@ -73,7 +74,8 @@ class Pair:
 
     def start(self, side, *extra):
         self.number += 1
-        emulator = Emulator([*self.machine, *self.guest_args, *self.topology.device(side), *extra], f'vm{self.number}',
+        emulator = Emulator([*self.machine, *self.guest_args, *self.topology.device(side), *self.more(self.number),
+                             *extra], f'vm{self.number}',
                             self.binary, self.topology.netns, self.folder)
         self.emulators.append(emulator)
         return emulator

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import wire as wires                                                                            # noqa: E402
-from observer import Memory, Noise, check_disk, check_frames, check_ticks, ticks                # noqa: E402
+from observer import Memory, Noise, check_disk, check_frames, check_ticks, run_delay, ticks     # noqa: E402
 from pair import Failed, Pair, QmpError, bare_args, base, machine_args                          # noqa: E402
 from topology import Stream                                                                     # noqa: E402
 
@@ -33,6 +33,7 @@ DEADLINES = {'short': {'setup-deadline-ms': 1500, 'ready-deadline-ms': 1500, 'ru
                        'tail-deadline-ms': 1000, 'netpass-linger-ms': 300},
              'normal': {}}
 BACK_S = 0.1                                    # the source has the guest back
+REST_S = 3.0                                    # a tail, or a goodbye
 RATE, SECTORS, MEMORY = 200, 8192, 64 << 20
 ENDED = ('completed', 'failed', 'cancelled')
 BREAKS = ('cut', 'reset', 'kill-destination')   # what a source notices at once
@@ -147,7 +148,7 @@ class Run:
         self.image = self.folder / 'disk.img'
         self.image.write_bytes(bytes(512 * SECTORS))
         self.lock = ImageLock(self.image)
-        self.acted = self.lost_time = None
+        self.acted = self.nobody_since = self.ended_since = None
         self.notes = []
 
     # ---- the scene ----
@@ -172,7 +173,7 @@ class Run:
     # ---- the wire ----
     def make_wire(self, left, right):
         pids = self.source.emulator.pid, self.target.emulator.pid
-        self.wire = wires.Wire(left, right, self.case.wire_fault(), pids, self.at_message, lambda: self.act(self.case.act)).start()
+        self.wire = wires.Wire(left, right, self.case.wire_fault(), pids, self.at_message, self.at_fault).start()
         self.wired.set()
 
     def between(self, listener, connect):
@@ -224,6 +225,10 @@ class Run:
         if message.key == self.case.at and self.case.fault == 'none':
             self.act(self.case.act)
 
+    def at_fault(self):
+        self.delay = run_delay(self.source.emulator.pid) if self.source.alive else 0.0
+        self.act(self.case.act)
+
     def act(self, act):
         if act == 'none':
             return
@@ -270,9 +275,9 @@ class Run:
 
     def settle(self):
         """Until neither side has anything left to do by itself."""
-        until = base.deadline(20 + self.case.for_s)
+        until = base.deadline((20 if self.case.deadlines == 'short' else 45) + self.case.for_s)
         while base.left(until):
-            if self.wire and self.wire.frozen:
+            if self.wire and (self.wire.frozen or self.wire.is_busy):
                 time.sleep(0.01)
                 continue
             if self.is_quitting():
@@ -303,23 +308,24 @@ class Run:
         return self.acted and self.acted[1] == 'quit' and self.acted[0].alive
 
     def wire_rests(self):
-        """No tail is under way: the source keeps the connection while there is one."""
-        if not self.wire or self.wire.vanished.is_set() or not self.wire.threads[0].is_alive():
+        """Nothing is on its way any more; a connection that stands without need is looked at no longer than this."""
+        if not self.wire or self.wire.vanished.is_set() or not any(t.is_alive() for t in self.wire.threads):
             return True
         source = self.source.state()[2]
-        return source not in ('completed', 'gone')
+        if source not in ENDED + ('gone',):
+            return False
+        self.ended_since = self.ended_since or time.monotonic()
+        return time.monotonic() - self.ended_since > REST_S + (5 if self.case.deadlines == 'normal' else 0)
 
     def is_waiting(self, source, target):
         """Nobody runs, both say that they are done: true while the destination is still starting the guest."""
-        since = getattr(self, 'nobody_since', None)
-        if since is None:
-            self.nobody_since = time.monotonic()
-            return True
-        return time.monotonic() - since < 0.3 * base.PATIENCE
+        self.nobody_since = self.nobody_since or time.monotonic()
+        return time.monotonic() - self.nobody_since < 0.3 * base.PATIENCE
 
     # ---- the judgement ----
     def run_seen(self):
-        return self.wire is not None and self.wire.saw('>RUN')
+        """The source may have begun to write RUN: into a connection that is cut, nobody sees it come out."""
+        return self.wire is not None and any(self.wire.saw(name) for name in ('>RUN', '<READY', '<ASK'))
 
     def run_arrived(self):
         """Whether all of RUN was given to the destination."""
@@ -367,7 +373,8 @@ class Run:
         since = max(stopped, w.fault_real)
         if back is None:
             raise Failed('the source did not take the guest back')
-        took = back - since - self.noise.between(since, back)
+        others = max(self.noise.between(since, back), run_delay(self.source.emulator.pid) - self.delay)
+        took = back - since - others                        # without what other processes of this machine took
         if took > BACK_S * base.PATIENCE:
             raise Failed(f'the source had the guest back after {took * 1000:.0f} ms')
 
@@ -527,4 +534,4 @@ def random_case(seed, surveys):
     act = rng.choice(('none',) * 4 + ACTS[1:])
     return Case(transport, flow, f'{name}#{rng.randint(1, count) if rng.random() < .5 else 1}', fault, byte, act,
                 rng.choice((0, 0, 1, 5, 20)), rng.choice((0.2, 2.0, 5.0)) if fault != 'delay' else 0.3, rng.randrange(8),
-                rng.choice(('short', 'short', 'normal')))
+                'short' if fault == 'vanish' else rng.choice(('short', 'short', 'normal')))

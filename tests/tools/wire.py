@@ -222,7 +222,8 @@ class Wire:
         self.fault_at = self.fault_real = None              # monotonic and CLOCK_REALTIME
         self.counts, self.lock = {}, threading.Lock()
         self.is_cut, self.vanished = False, threading.Event()
-        self.frozen, self.timers = set(), []
+        self.frozen, self.timers, self.is_busy = set(), [], False
+        self.pidfds = {pid: os.pidfd_open(pid) for pid in pids if pid}
         self.threads = [threading.Thread(target=self.run, args=(d,), daemon=True) for d in '><']
 
     def start(self):
@@ -284,7 +285,11 @@ class Wire:
             return
         self.at_message(message)
         if message.key == self.fault.at and self.fault.kind != 'none':
-            self.do_fault(message, to)
+            self.is_busy = True
+            try:
+                self.do_fault(message, to)
+            finally:
+                self.is_busy = False
         else:
             self.put(to, data)
 
@@ -322,13 +327,20 @@ class Wire:
             verb, who = kind.split('-')
             pid = self.pids[who == 'destination']
             if verb == 'kill':
-                os.kill(pid, signal.SIGKILL)
+                self.signal(pid, signal.SIGKILL)
             else:
                 self.freeze(pid, for_s)
 
+    def signal(self, pid, number):
+        """By its descriptor: a number may be another process's by now."""
+        try:
+            signal.pidfd_send_signal(self.pidfds[pid], number)
+        except ProcessLookupError:
+            pass                                            # it has ended by itself
+
     def freeze(self, pid, for_s):
-        os.kill(pid, signal.SIGSTOP)
         self.frozen.add(pid)
+        self.signal(pid, signal.SIGSTOP)
         timer = threading.Timer(for_s, self.thaw, (pid,))
         timer.daemon = True
         self.timers.append(timer)
@@ -337,10 +349,7 @@ class Wire:
     def thaw(self, pid):
         if pid in self.frozen:
             self.frozen.discard(pid)
-            try:
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+            self.signal(pid, signal.SIGCONT)
 
     def cut(self, how=hang_up):
         self.is_cut = True
@@ -352,12 +361,16 @@ class Wire:
         self.cut()
         for timer in self.timers:
             timer.cancel()
+            timer.join()
         for pid in list(self.frozen):
             self.thaw(pid)
         for thread in self.threads:
             thread.join(10)
         for sock in self.socks['>']:
             sock.close()
+        for fd in self.pidfds.values():
+            os.close(fd)
+        self.pidfds = {}
 
 
 # ---- by itself ---------------------------------------------------------------------------------------------------------

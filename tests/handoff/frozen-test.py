@@ -1,0 +1,455 @@
+#!/usr/bin/env python3
+# tests/handoff/frozen-test.py - the other side stops, its socket is full, the disk hangs, the network vanishes.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`migrate_cancel` is answered within 100 ms at any instant and the guest runs within 100 ms after it; every deadline is
+kept and says what was waited for; QMP answers query-status throughout within 50 ms of what an idle emulator needs."""
+import fcntl
+import os
+import select
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import wire as wires                                                                            # noqa: E402
+from observer import Memory, Noise, run_delay                                                    # noqa: E402
+from pair import Failed, Pair, QmpError, Skipped, bare_args, base, machine_args                 # noqa: E402
+from prober import Prober, SlowAnswer, monitor_args                                             # noqa: E402
+from topology import Stream, ip                                                                 # noqa: E402
+
+ANSWER_S = BACK_S = 0.1
+MEMORY = 64 << 20
+FOREVER = 3600.0
+HANG = base.BUILD / 'tests/qtest/libhang-disk.so'
+# How long the kernel takes to give a silent connection up, and what it takes until that is said: io/socket.c.
+NETWORK_S = 15 + 9 + 2
+
+
+def dirty_all(emulator):
+    """The guest writes to 16 MiB of its memory, again and again; returns when each page has been written once."""
+    emulator.console.send('d')
+    memory, until = Memory(emulator.pid, MEMORY), base.deadline(20)
+    while not memory.counters()['dirty_rounds']:
+        if not base.left(until):
+            raise Failed('the guest does not write to its memory')
+        time.sleep(0.01)
+
+
+class Scene:
+    """A guest, a destination behind a wire, a client, and a prober of both."""
+    def __init__(self, folder, at='', fault='freeze-destination', parked=False, rate=0, payload=1400, dirty=False, disk='',
+                 transport='unix', byte='0', **parameters):
+        self.folder, self.noise, self.wired = Path(folder), Noise(), threading.Event()
+        self.topology = self.pair = self.client = self.wire = self.prober = None
+        self.disk_fds = []
+        self.frozen, self.fault, self.transport = [], wires.Fault(fault, at, byte, for_s=FOREVER), transport
+        try:
+            self.open(parked, rate, payload, dirty, disk, parameters)
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self, parked, rate, payload, dirty, disk, parameters):
+        self.topology = Stream(self.folder)
+        args, binary = bare_args(), None
+        if disk:
+            image = self.folder / 'disk.img'
+            image.write_bytes(bytes(512 * 8192))
+            args += ['-drive', f'file={image},format=raw,if=none,id=d0', '-device', 'virtio-blk-device,drive=d0']
+            binary = self.hung_binary(image)
+        self.pair = Pair(self.topology, args, self.folder, machine=machine_args('64M'), binary=binary,
+                         parameters={name.replace('_', '-'): value for name, value in parameters.items()},
+                         more=lambda number: monitor_args(self.folder, f'vm{number}'))
+        self.source = self.pair.now
+        self.memory = Memory(self.source.pid, MEMORY)
+        self.source.console.expect('BARE-GUEST-READY', 30)
+        if dirty:
+            dirty_all(self.source)
+        if rate:
+            self.client = self.topology.client('--echo', rate, '--payload', payload)
+        self.target = self.pair.start(1, '-incoming', 'defer', *(['-S'] if parked else []))
+        self.pair.prepare(self.target)
+        self.prober = Prober(self.folder, {'vm1': self.source.pid, 'vm2': self.target.pid})
+
+    def hung_binary(self, image):
+        """The emulator with a disk that hangs while we hold a lock: tests/qtest/hang-disk.c."""
+        if b'__asan_init' in Path(base.EMULATOR).read_bytes():
+            raise Skipped('nothing can be preloaded before a sanitizer')
+        (self.folder / 'disk').symlink_to(image)
+        os.mkfifo(self.folder / 'entered')
+        self.disk_fds = [os.open(self.folder / 'entered', os.O_RDWR | os.O_NONBLOCK),
+                         os.open(self.folder / 'lock', os.O_RDWR | os.O_CREAT)]
+        script = self.folder / 'with-hung-disk'
+        script.write_text(f'#!/bin/sh\nLD_PRELOAD={HANG} BATON_HANG={self.folder} exec {base.EMULATOR} "$@"\n')
+        script.chmod(0o755)
+        return str(script)
+
+    def hang_disk(self, on):
+        if self.disk_fds:
+            fcntl.flock(self.disk_fds[1], fcntl.LOCK_EX if on else fcntl.LOCK_UN)
+
+    def until_disk_hangs(self):
+        if not select.select(self.disk_fds[:1], [], [], 10 * base.PATIENCE)[0]:
+            raise Failed('nobody used the disk')
+
+    def begin(self, **capabilities):
+        """Starts the migration through the wire; returns the place in the source's events."""
+        there, mine = f'unix:{self.folder}/there.sock', f'unix:{self.folder}/wire.sock'
+        if self.transport == 'tcp':
+            there = 'tcp:127.0.0.1:0'
+        self.target.qmp.execute('migrate-incoming', {'uri': there})
+        if self.transport == 'tcp':
+            where = self.target.qmp.execute('query-migrate')['socket-address'][0]
+            there, mine = f"tcp:127.0.0.1:{where['port']}", 'tcp:127.0.0.1:0'
+        listener = wires.open_address(mine, True)
+        if self.transport == 'tcp':
+            mine = 'tcp:127.0.0.1:%d' % listener.getsockname()[1]
+        threading.Thread(target=self._connect, args=(listener, there), daemon=True).start()
+        self.pair.prepare(self.source)
+        if capabilities:
+            self.source.qmp.execute('migrate-set-capabilities', {'capabilities': [
+                {'capability': name.replace('_', '-'), 'state': state} for name, state in capabilities.items()]})
+        since = self.source.qmp.mark()
+        self.source.qmp.execute('migrate', {'uri': mine})
+        return since
+
+    def _connect(self, listener, there):
+        left = listener.accept()[0]
+        listener.close()
+        self.wire = wires.Wire(left, wires.open_address(there, False), self.fault, (self.source.pid, self.target.pid),
+                               at_fault=self.noted).start()
+        self.wired.set()
+
+    def noted(self):
+        name = 'vm2' if self.fault.kind.endswith('destination') else 'vm1'
+        self.frozen.append((name, time.time() - 0.01, None))
+
+    def until_fault(self, seconds=20):
+        until = base.deadline(seconds)
+        while not (self.wire and self.wire.fault_at):
+            if not base.left(until):
+                raise Failed(f'no message {self.fault.at}; passed: {" ".join(self.wire.keys()) if self.wire else "none"}')
+            time.sleep(0.002)
+
+    def thaw(self):
+        """The frozen one goes on."""
+        self.frozen = [(name, first, to or time.time() + 0.05) for name, first, to in self.frozen]
+        for pid in list(self.wire.frozen):
+            self.wire.thaw(pid)
+
+    def settle(self, seconds):
+        """Time in which nothing has to happen: what is under way gets as far as it can."""
+        threading.Event().wait(seconds)
+
+    def took(self, first, last, delay_before=None):
+        """Without what other processes took: of this one's time, or of the source's where that is more."""
+        share = run_delay(self.source.pid) - delay_before if delay_before is not None else 0.0
+        return last - first - max(share, self.noise.between(first, last))
+
+    def command(self, name):
+        """Sends it; (seconds until the answer, refusal or None)."""
+        self.delay = run_delay(self.source.pid)
+        began = time.time()
+        number = self.source.qmp.send(name)
+        refusal = None
+        try:
+            self.source.qmp.reply(number, name, 20)
+        except QmpError as why:
+            refusal = why.desc
+        took = self.took(began, time.time(), self.delay)
+        if took > ANSWER_S * base.PATIENCE:
+            raise Failed(f'{name} was answered after {took * 1000:.0f} ms')
+        return began, refusal
+
+    def runs_again(self, since, began):
+        """After an accepted command: RESUME where it had stopped, and ticks in the guest's memory, in time."""
+        if any(e['event'] == 'STOP' for e in self.source.qmp.events[since:]):
+            back = self.source.qmp.event('RESUME', 20, since=since)['at']
+            took = self.took(began, back, self.delay)
+            if took > (ANSWER_S + BACK_S) * base.PATIENCE:
+                raise Failed(f'the guest ran {took * 1000:.0f} ms after the command')
+        before = self.memory.counters()['ticks']
+        until = base.deadline(2)
+        while self.memory.counters()['ticks'] == before:
+            if not base.left(until):
+                raise Failed('the guest does not run')
+            time.sleep(0.002)
+
+    def finish(self):
+        self.prober.stop()
+        return self.prober.check(self.frozen)
+
+    def close(self):
+        self.hang_disk(False)
+        self.noise.stop()
+        for part in (self.wire, self.client, self.pair, self.topology):
+            if part:
+                part.close()
+        if self.prober:
+            self.prober.control.close()
+        for fd in self.disk_fds:
+            os.close(fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+def stays_stopped(scene):
+    """After the frozen one goes on, it learns that the guest is not its own."""
+    scene.thaw()
+    until = base.deadline(10)
+    while base.left(until):
+        if scene.target.process.poll() is not None:
+            return
+        try:
+            status = scene.target.qmp.execute('query-migrate').get('status')
+            running = scene.target.qmp.execute('query-status')['running']
+        except (Failed, OSError):
+            continue                                        # it is just ending
+        if running:
+            raise Failed('the destination runs')
+        if status == 'failed':
+            return
+        time.sleep(0.01)
+    raise Failed(f'the destination never ends: {scene.target.qmp.execute("query-migrate")}')
+
+
+# ---- cancelled --------------------------------------------------------------------------------------------------------
+
+def cancelled_at(at, wait=0.1, parked=False, command='migrate_cancel', refused='', **scene_args):
+    def case(folder):
+        with Scene(folder, at, parked=parked, **scene_args) as scene:
+            since = scene.begin()
+            scene.until_fault()
+            scene.settle(wait)
+            began, refusal = scene.command(command)
+            if refused:
+                if refusal is None or refused not in refusal:
+                    raise Failed(f'{command} was answered {refusal!r}, not {refused!r}')
+            elif refusal:
+                raise Failed(f'{command} was refused: {refusal}')
+            else:
+                scene.runs_again(since, began)
+                stays_stopped(scene)
+            scene.finish()
+    return case
+
+
+def cancelled_while_connecting(folder):
+    """Nobody accepts: the wire's listener is never looked at."""
+    with Scene(folder) as scene:
+        path = f'{folder}/nobody.sock'
+        listener = wires.open_address(f'unix:{path}', True)
+        scene.pair.prepare(scene.source)
+        since = scene.source.qmp.mark()
+        scene.source.qmp.execute('migrate', {'uri': f'unix:{path}'})
+        scene.settle(0.1)
+        began, refusal = scene.command('migrate_cancel')
+        if refusal:
+            raise Failed(refusal)
+        scene.runs_again(since, began)
+        scene.source.qmp.event('MIGRATION', 5, since=since, status='cancelled')
+        listener.close()
+        scene.finish()
+
+
+def cancelled_with_hung_disk(folder):
+    """The guest's writes never end, so that the disks cannot be finished: the guest has to come back all the same."""
+    with Scene(folder, fault='none', disk='yes') as scene:
+        scene.hang_disk(True)
+        scene.until_disk_hangs()
+        since = scene.begin()
+        scene.source.qmp.event('STOP', 20, since=since)
+        scene.settle(0.2)
+        began, refusal = scene.command('migrate_cancel')
+        if refusal:
+            raise Failed(refusal)
+        scene.runs_again(since, began)
+        scene.hang_disk(False)
+        scene.finish()
+
+
+def qmp_during_hung_disk(folder):
+    """A disk that hangs for two seconds on both sides delays the handoff, and nothing else."""
+    with Scene(folder, fault='none', disk='yes') as scene:
+        scene.hang_disk(True)
+        scene.until_disk_hangs()
+        since = scene.begin()
+        scene.source.qmp.event('STOP', 20, since=since)
+        scene.settle(2)
+        scene.hang_disk(False)
+        scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
+        scene.finish()
+
+
+# ---- deadlines --------------------------------------------------------------------------------------------------------
+
+def deadline_kept(at, says, runs=True, byte='0', rate=100, **parameters):
+    limit = next(iter(parameters.values())) / 1000
+
+    def case(folder):
+        with Scene(folder, at, byte=byte, rate=rate, **parameters) as scene:
+            since = scene.begin()
+            scene.until_fault()
+            began = scene.wire.fault_real
+            event = scene.source.qmp.event('MIGRATION', 60, since=since, status=('failed', 'completed'))
+            info = scene.source.qmp.execute('query-migrate')
+            took = scene.took(began, event['at'])
+            if says not in info.get('error-desc', ''):
+                raise Failed(f"after {took:.2f} s: {event['data']['status']}: {info.get('error-desc')!r}, not {says!r}")
+            if took > limit + BACK_S * base.PATIENCE:
+                raise Failed(f'the deadline is {limit} s, and it was said after {took:.2f} s')
+            if scene.source.qmp.execute('query-status')['running'] != runs:
+                raise Failed(f'the guest {"does not run" if runs else "runs"} at the source')
+            if runs:
+                stays_stopped(scene)
+            scene.finish()
+    return case
+
+
+def tail_deadline(folder):
+    """The destination stops right after it has started the guest: the source ends by itself."""
+    with Scene(folder, '<VM_STARTED#1', byte='end', rate=100, tail_deadline_ms=500, netpass_linger_ms=300) as scene:
+        since = scene.begin()
+        scene.until_fault()
+        began = scene.wire.fault_real
+        scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
+        while scene.wire.threads[0].is_alive():             # until the source hangs up
+            if time.time() - began > 0.8 + 0.5 * base.PATIENCE:
+                raise Failed('the source still waits for the last packets to be confirmed')
+            time.sleep(0.005)
+        scene.finish()
+
+
+# ---- the network ------------------------------------------------------------------------------------------------------
+
+class TwoHosts(Stream):
+    """The emulators share a switch, and have a migration network between two name spaces that can be taken away."""
+    name = 'two hosts'
+    made = 0
+
+    def open(self):
+        if os.geteuid() != 0:
+            raise Skipped('network name spaces need root')
+        TwoHosts.made += 1
+        self.hosts = [f'baton-{os.getpid()}-v{TwoHosts.made}{side}' for side in 'abc']
+        for netns in self.hosts:
+            if not ip('netns', 'add', netns, check=False):
+                raise Skipped('network namespaces are not available')
+        core = self.hosts[2]
+        ip('link', 'add', 'br0', 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0', netns=core)
+        ip('link', 'set', 'br0', 'up', netns=core)
+        for side, netns in enumerate(self.hosts[:2]):
+            ip('link', 'add', 'm0', 'netns', netns, 'type', 'veth', 'peer', 'name', f'p{side}', 'netns', core)
+            ip('link', 'set', f'p{side}', 'master', 'br0', netns=core)
+            ip('link', 'set', f'p{side}', 'up', netns=core)
+            ip('addr', 'add', f'10.9.0.{side + 1}/24', 'dev', 'm0', netns=netns)
+            ip('link', 'set', 'm0', 'up', netns=netns)
+        super().open()
+
+    def vanish(self):
+        """Nothing arrives any more, in either direction, and nobody says so."""
+        ip('link', 'set', 'p0', 'nomaster', netns=self.hosts[2])
+
+    def close(self):
+        super().close()
+        for netns in getattr(self, 'hosts', []):
+            ip('netns', 'del', netns, check=False)
+
+
+def reason(emulator):
+    """By QMP, or, of a destination that ended because its guest did not arrive, on standard error."""
+    try:
+        return emulator.qmp.execute('query-migrate').get('error-desc')
+    except (Failed, OSError):
+        return emulator.errors()
+
+
+def network_vanishes(parked):
+    def case(folder):
+        topology = TwoHosts(folder)
+        pair = None
+        try:
+            topology.netns = topology.hosts[0]
+            pair = Pair(topology, bare_args(), folder, machine=machine_args('64M'),
+                        parameters={'ready-deadline-ms': 3600000, 'setup-deadline-ms': 3600000})
+            source = pair.now
+            source.console.expect('BARE-GUEST-READY', 30)
+            topology.netns = topology.hosts[1]
+            target = pair.start(1, '-incoming', 'defer', *(['-S'] if parked else []))
+            pair.prepare(target)
+            pair.prepare(source)
+            target.qmp.execute('migrate-incoming', {'uri': 'tcp:10.9.0.2:4444'})
+            if not parked:
+                dirty_all(source)
+                source.qmp.execute('migrate-set-parameters', {'max-bandwidth': 1 << 20})
+            since = source.qmp.mark()
+            source.qmp.execute('migrate', {'uri': 'tcp:10.9.0.2:4444'})
+            source.qmp.event('MIGRATION', 20, since=since, status='completed' if parked else 'active')
+            threading.Event().wait(0.2)
+            topology.vanish()
+            began = time.time()
+            for emulator in (source, target):
+                found = emulator.qmp.event('MIGRATION', 2 * NETWORK_S, status='failed')['at'] - began
+                if found > NETWORK_S * base.PATIENCE:
+                    raise Failed(f'{emulator.name} noticed after {found:.1f} s')
+                if not reason(emulator):
+                    raise Failed(f'{emulator.name} does not say why')
+            if source.qmp.execute('query-status')['running'] == parked:
+                raise Failed('the source should ' + ('keep the parked guest stopped' if parked else 'run'))
+            if parked:
+                source.qmp.execute('cont')
+                source.qmp.event('RESUME', 5)
+        finally:
+            if pair:
+                pair.close()
+            topology.close()
+    return case
+
+
+def judged(case):
+    """A machine that was busy in a way that nobody counts is busy once; what is ours comes again."""
+    def run(folder):
+        try:
+            case(folder)
+        except SlowAnswer:
+            again = folder / 'again'
+            again.mkdir()
+            case(again)
+    return run
+
+
+MAY_RUN = 'may run'
+CASES = [
+    ('cancelled while it connects', cancelled_while_connecting),
+    ('cancelled before the hello is answered', cancelled_at('>HELLO#1')),
+    ('cancelled in the middle of the memory, socket full', cancelled_at('>ram-batch#1', 0.5, dirty=True)),
+    ('the same over tcp', cancelled_at('>ram-batch#1', 0.5, dirty=True, transport='tcp')),
+    ('cancelled in the middle of the device state', cancelled_at('>PACKAGED#1', byte='half')),
+    ('cancelled while the destination loads', cancelled_at('>PACKAGED#1', byte='end')),
+    ('cancelled after RUN: refused at once', cancelled_at('<READY#1', refused=MAY_RUN)),
+    ('cancelled while parked', cancelled_at('<READY_PARKED#1', parked=True)),
+    ('cancelled while parked, socket full of packets', cancelled_at('<READY_PARKED#1', 2.0, parked=True, rate=4000)),
+    ('continued while parked, socket full of packets', cancelled_at('<READY_PARKED#1', 2.0, parked=True, rate=4000,
+                                                                    command='cont')),
+    ('cancelled with a disk that hangs', cancelled_with_hung_disk),
+    ('QMP answers with a disk that hangs', qmp_during_hung_disk),
+    ('a hello without an answer', deadline_kept('>HELLO#1', 'has not answered the hello', setup_deadline_ms=700)),
+    ('device state that is not loaded', deadline_kept('>PACKAGED#1', 'has not loaded the device state',
+                                                      ready_deadline_ms=700)),
+    ('RUN without an answer', deadline_kept('<READY#1', 'has not said that the guest runs', runs=False,
+                                            run_deadline_ms=700)),
+    ('RUN without an answer, socket full of packets',
+     deadline_kept('<READY#1', 'has not said that the guest runs', runs=False, rate=4000, run_deadline_ms=2500)),
+    ('packets that are not confirmed', tail_deadline),
+    ('a network that vanishes under the memory', network_vanishes(False)),
+    ('a network that vanishes under a parked guest', network_vanishes(True)),
+]
+
+if __name__ == '__main__':
+    sys.exit(base.run_tests([(f'frozen: {name}', judged(case)) for name, case in CASES]))
