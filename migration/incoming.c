@@ -319,9 +319,14 @@ static void set_stopped(void *opaque)
 
 static void give_back(Incoming *n)
 {
+    g_mutex_lock(&n->lock);
+    if (!n->error) { /* a disk that does not open has said so */
+        n->error = g_strdup("the source sent RUN, and nobody had asked for it");
+    }
+    g_mutex_unlock(&n->lock);
     parts_give_back();
     answer_text(n, RP_GIVE_BACK);
-    error_report("incoming migration: the guest was given back: %s", n->error ? n->error : "refused");
+    error_report("incoming migration: the guest was given back: %s", n->error);
 }
 
 static void abandon(Incoming *n)

@@ -89,6 +89,7 @@ static bool load_batch(RamLoad *l, GError **errp)
     Runs *runs = l->runs;
     uint8_t head[8];
     unsigned data, zero, pages = 0;
+    uint64_t all_pages = 0;
     RamBlock *b;
 
     if (!stream_get(l->in, head, sizeof(head), errp)) {
@@ -110,9 +111,13 @@ static bool load_batch(RamLoad *l, GError **errp)
         if (!get_run(b, runs->bytes + i * RUN_BYTES, &offset, &count)) {
             return bad(l, errp, "a run of pages is out of bounds");
         }
+        all_pages += count;
+        if (all_pages > RAM_BATCH_ALL_PAGES) {
+            return bad(l, errp, "a batch has too many pages");
+        }
         if (i < data) {
             runs->iov[i] = (struct iovec){b->host + offset, (size_t)count << PAGE_BITS};
-            pages += MIN(count, RAM_BATCH_PAGES + 1);
+            pages += count;
         } else {
             clear_pages(b, offset, count);
             l->zero += count;

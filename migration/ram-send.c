@@ -145,7 +145,7 @@ static bool is_full(const Batch *b, bool is_plain)
         return b->all_pages == RAM_RUNS_MAX - 1;
     }
     return b->data_runs == RAM_RUNS_MAX || b->zero_runs == RAM_RUNS_MAX || b->data_pages == RAM_BATCH_PAGES ||
-           b->all_pages == 16 * RAM_BATCH_PAGES;
+           b->all_pages == RAM_BATCH_ALL_PAGES;
 }
 
 /* Fills the batch from the block's list, from word *at on; the taken bits are cleared. */

@@ -46,7 +46,8 @@ enum { /* RAM records: be64 offset | flag */
 /* A batch, between two Batons: be64 RAM_BATCH, be16 block, be16 data runs, be16 zero runs, 2 zero bytes; then the runs,
  * data first, be64 offset and be32 pages each; then the bytes of all data runs. */
 #define RAM_RUNS_MAX 500u
-#define RAM_BATCH_PAGES 2048u
+#define RAM_BATCH_PAGES 2048u        /* data in a batch */
+#define RAM_BATCH_ALL_PAGES 32768u   /* and zeroes: so that no batch costs more than reading 128 MiB */
 #define RAM_SECTION_ID 1u
 
 #define PACKAGE_MAX (512u << 20)

@@ -212,6 +212,25 @@ static void test_wild_records_are_refused(void)
     ram_free_all();
 }
 
+/* 100 bytes must not make us read the whole memory again and again. */
+static void test_a_batch_costs_no_more_than_its_bound(void)
+{
+    const uint32_t pages = RAM_BYTES >> PAGE_BITS;
+    unsigned runs = RAM_BATCH_ALL_PAGES / pages + 1;
+    StateWriter *w;
+
+    make_memory();
+    w = with_blocks();
+    put_batch(w, 0, 0, runs, 0, pages);
+    while (--runs) {
+        state_put_be64(w, 0);
+        state_put_be32(w, pages);
+    }
+    expect_refusal(w, "a batch has too many pages");
+    state_writer_free(w);
+    ram_free_all();
+}
+
 static void test_wild_plain_records_are_refused(void)
 {
     static const struct {
@@ -275,6 +294,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/ram/batches_bring_it_back", test_batches);
     g_test_add_func("/migration/ram/plain_records_bring_it_back", test_plain_records);
     g_test_add_func("/migration/ram/wild_records_are_refused", test_wild_records_are_refused);
+    g_test_add_func("/migration/ram/a_batch_costs_no_more_than_its_bound", test_a_batch_costs_no_more_than_its_bound);
     g_test_add_func("/migration/ram/wild_plain_records_are_refused", test_wild_plain_records_are_refused);
     g_test_add_func("/migration/ram/pages_before_blocks_are_refused", test_pages_before_blocks_are_refused);
     g_test_add_func("/migration/ram/zero_pages_are_seen", test_zero_pages_are_seen);
