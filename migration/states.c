@@ -34,7 +34,7 @@ static void timer_saving(void *instance)
 
 static bool timer_loaded(void *instance, uint32_t version, GError **errp)
 {
-    if (timer_state.virtual_ns > INT64_MAX) {
+    if (timer_state.virtual_ns > CLOCK_NS_MAX) {
         return fail(errp, "the virtual clock is out of range");
     }
     clock_set_ns(timer_state.virtual_ns);

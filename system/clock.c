@@ -202,7 +202,7 @@ void clock_disable(void)
 
 void clock_set_ns(int64_t ns)
 {
-    g_assert(!clock_is_running());
+    g_assert(!clock_is_running() && ns >= 0 && ns <= CLOCK_NS_MAX);
     g_mutex_lock(&mutex);
     publish(ns, 0);
     g_mutex_unlock(&mutex);
