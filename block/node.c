@@ -299,6 +299,11 @@ bool block_is_read_only(const BlockNode *n)
     return !n->wants_write || !node_base(n)->wants_write;
 }
 
+bool block_is_cached(const BlockNode *n)
+{
+    return !n->is_through;
+}
+
 bool block_can_discard(const BlockNode *n)
 {
     return node_base(n)->can_discard;

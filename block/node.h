@@ -20,6 +20,7 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     bool is_writable;          /* and we may write to it */
     bool has_lock;
     struct timespec given_at;  /* the file's time of change when the lock was given away */
+    bool is_through;           /* cache=writethrough: the device's default, the device asks for it */
     bool is_direct, no_flush, can_discard, no_locking;
     BlockDeviceIoStatus io_status; /* until the machine goes on */
     ErrorPolicy write_policy, read_policy;

@@ -18,7 +18,8 @@ static const struct {
     {"driver", "raw file host_device"},
     {"format", "raw"},
     {"node-name", NULL}, {"id", NULL}, {"file", NULL}, {"filename", NULL}, {"read-only", NULL}, {"readonly", NULL},
-    {"auto-read-only", NULL}, {"cache", NULL}, {"cache.direct", NULL}, {"cache.no-flush", NULL}, {"locking", "auto on off"},
+    {"auto-read-only", NULL}, {"cache", NULL}, {"cache.writeback", NULL},
+    {"cache.direct", NULL}, {"cache.no-flush", NULL}, {"locking", "auto on off"},
     {"discard", "ignore off unmap on"}, {"detect-zeroes", "off"}, {"aio", "threads"},
     {"werror", NULL}, {"rerror", NULL}, {"if", NULL}, {"index", NULL}, {"media", "disk"}, {"force-share", NULL},
 };
@@ -76,19 +77,49 @@ static bool get_flag(const Json *dict, const char *key, bool *ret, GError **errp
     return true;
 }
 
+static const struct CacheMode {
+    const char *name;
+    bool is_through, is_direct, no_flush;
+} cache_modes[] = {
+    {"writeback"}, {"writethrough", .is_through = true}, {"none", .is_direct = true},
+    {"directsync", .is_through = true, .is_direct = true}, {"unsafe", .no_flush = true},
+};
+
+static bool take_cache_mode(BlockNode *n, const char *mode, GError **errp)
+{
+    g_autoptr(GString) known = g_string_new(NULL);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cache_modes); i++) {
+        const struct CacheMode *m = &cache_modes[i];
+
+        if (!strcmp(mode, m->name)) {
+            n->is_through = m->is_through;
+            n->is_direct = m->is_direct;
+            n->no_flush = m->no_flush;
+            return true;
+        }
+        g_string_append_printf(known, "%s%s", i ? ", " : "", m->name);
+    }
+    return fail(errp, "disk: cache mode '%s' is not known; there are: %s", mode, known->str);
+}
+
 static bool take_cache(BlockNode *n, const Json *options, GError **errp)
 {
     const Json *cache = json_get(options, "cache");
     const char *mode = json_is(cache, JSON_STRING) ? json_get_string(cache) : NULL;
+    bool is_cached;
 
     if (json_is(cache, JSON_DICT)) {
         return get_flag(cache, "direct", &n->is_direct, errp) && get_flag(cache, "no-flush", &n->no_flush, errp);
     }
-    if (mode && !is_word_of(mode, "writeback none unsafe")) {
-        return fail(errp, "disk: cache mode '%s' is not supported; there are: writeback, none, unsafe", mode);
+    if (mode && !take_cache_mode(n, mode, errp)) {
+        return false;
     }
-    n->is_direct = mode && !strcmp(mode, "none");
-    n->no_flush = mode && !strcmp(mode, "unsafe");
+    is_cached = !n->is_through;
+    if (!get_flag(options, "cache.writeback", &is_cached, errp)) {
+        return false;
+    }
+    n->is_through = !is_cached;
     return get_flag(options, "cache.direct", &n->is_direct, errp) &&
            get_flag(options, "cache.no-flush", &n->no_flush, errp);
 }

@@ -270,7 +270,7 @@ static int change(BlockNode *n, BlockRequest *r)
         result = read_or_write(n, r);
     }
     atomic_store(&n->is_unsynced, true); /* also after an error: part of it may be done */
-    return result;
+    return result == 0 && r->is_through ? flush_file(n) : result;
 }
 
 int raw_execute(BlockNode *n, BlockRequest *r)

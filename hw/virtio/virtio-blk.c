@@ -19,8 +19,9 @@
 #include <string.h>
 
 enum { SECTOR = 512, QUEUE_SIZE = 256, ID_SIZE = 20, HEADER = 16, SEGMENT = 16, CONFIG_SIZE = 60 };
-enum { BLK_F_SEG_MAX = 2, BLK_F_RO = 5, BLK_F_BLK_SIZE = 6, BLK_F_FLUSH = 9, BLK_F_TOPOLOGY = 10, BLK_F_DISCARD = 13,
-       BLK_F_WRITE_ZEROES = 14 };
+enum { BLK_F_SEG_MAX = 2, BLK_F_RO = 5, BLK_F_BLK_SIZE = 6, BLK_F_FLUSH = 9, BLK_F_TOPOLOGY = 10, BLK_F_CONFIG_WCE = 11,
+       BLK_F_DISCARD = 13, BLK_F_WRITE_ZEROES = 14 };
+enum { CONFIG_WRITEBACK = 32 };
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 enum { ZEROES_UNMAP = 1, ZEROES_MAX_SECTORS = 0x3fffff };
@@ -40,11 +41,15 @@ struct VirtioBlk {
     struct {
         uint32_t open_count;
         uint16_t open[VIRTQUEUE_SIZE_MAX]; /* ring heads of requests taken and not handed back */
+        bool is_cached;                    /* writes may wait for a flush; else each is safe when it is handed back */
     } st;
     GPtrArray *requests; /* of BlkRequest: in flight or parked */
     GArray *loaded;      /* of uint16_t: ring heads that came with the state, to be started again */
     BlockNode *node;
     char *drive, *serial;
+    int write_cache;     /* ON_OFF_AUTO_ */
+    bool can_change_cache;
+    int32_t boot_index;
 };
 
 /* ---- handing back ---- */
@@ -183,7 +188,8 @@ static void read_or_write(VirtioBlk *b, VirtioChain *c, bool is_write, uint64_t 
     count = is_write ? make_iov(iov, c->buffers, c->out_count, HEADER, size)
                      : make_iov(iov, c->in, c->in_count, 0, size);
     submit(b, c, (BlockRequest){.op = is_write ? BLOCK_WRITE : BLOCK_READ, .offset = sector * SECTOR, .size = size,
-                                .iov = iov, .iov_count = count}, is_write ? 0 : size);
+                                .iov = iov, .iov_count = count, .is_through = is_write && !b->st.is_cached},
+           is_write ? 0 : size);
 }
 
 static void discard_or_zero(VirtioBlk *b, VirtioChain *c, bool is_zero)
@@ -203,7 +209,8 @@ static void discard_or_zero(VirtioBlk *b, VirtioChain *c, bool is_zero)
         answer(b, c, S_IOERR, 0);
     } else {
         submit(b, c, (BlockRequest){.op = is_zero ? BLOCK_WRITE_ZEROES : BLOCK_DISCARD, .offset = sector * SECTOR,
-                                    .size = sectors * SECTOR, .may_unmap = flags & ZEROES_UNMAP}, 0);
+                                    .size = sectors * SECTOR, .may_unmap = flags & ZEROES_UNMAP,
+                                    .is_through = is_zero && !b->st.is_cached}, 0);
     }
 }
 
@@ -311,11 +318,18 @@ static void blk_session_reset(VirtioDevice *v)
     g_array_set_size(b->loaded, 0);
 }
 
+static bool cached_at_first(const VirtioBlk *b)
+{
+    return b->write_cache == ON_OFF_AUTO_AUTO ? block_is_cached(b->node) : b->write_cache == ON_OFF_AUTO_ON;
+}
+
 static uint64_t blk_features(VirtioDevice *v)
 {
     VirtioBlk *b = (VirtioBlk *)v;
-    uint64_t f = 1u << BLK_F_SEG_MAX | 1u << BLK_F_BLK_SIZE | 1u << BLK_F_FLUSH | 1u << BLK_F_TOPOLOGY;
+    uint64_t f = 1u << BLK_F_SEG_MAX | 1u << BLK_F_BLK_SIZE | 1u << BLK_F_TOPOLOGY;
 
+    f |= b->can_change_cache ? 1u << BLK_F_CONFIG_WCE | 1u << BLK_F_FLUSH : 0;
+    f |= cached_at_first(b) ? 1u << BLK_F_FLUSH : 0;
     return block_is_read_only(b->node) ? f | 1u << BLK_F_RO : f | 1u << BLK_F_DISCARD | 1u << BLK_F_WRITE_ZEROES;
 }
 
@@ -327,7 +341,7 @@ static unsigned blk_config(VirtioDevice *v, uint8_t config[256])
     store_le32(config + 12, QUEUE_SIZE - 2);           /* seg_max: header and status take two */
     store_le32(config + 20, SECTOR);                   /* blk_size */
     store_le16(config + 26, 1);                        /* min_io_size */
-    config[32] = 1;                                    /* writeback */
+    config[CONFIG_WRITEBACK] = b->st.is_cached;
     store_le16(config + 34, 1);                        /* num_queues */
     store_le32(config + 36, ZEROES_MAX_SECTORS);       /* max_discard_sectors, in one segment, aligned to */
     store_le32(config + 40, 1);
@@ -338,9 +352,36 @@ static unsigned blk_config(VirtioDevice *v, uint8_t config[256])
     return CONFIG_SIZE;
 }
 
+/* A driver that cannot flush gets writes that need no flush; one that chooses for itself is left alone, after a load too. */
+static void blk_features_set(VirtioDevice *v)
+{
+    VirtioBlk *b = (VirtioBlk *)v;
+
+    if (!v->st.features) {
+        b->st.is_cached = b->node && cached_at_first(b);
+    } else if (!virtio_has(v, BLK_F_CONFIG_WCE)) {
+        b->st.is_cached = virtio_has(v, BLK_F_FLUSH);
+    }
+}
+
+/* From the next request on.  What was written before is safe with the first of those, or with a flush. */
+static void blk_config_write(VirtioDevice *v, unsigned offset, const void *data, unsigned size)
+{
+    VirtioBlk *b = (VirtioBlk *)v;
+    uint8_t value = *(const uint8_t *)data;
+
+    if (offset != CONFIG_WRITEBACK || size != 1 || value > 1 || !virtio_has(v, BLK_F_CONFIG_WCE)) {
+        guest_error(virtio_name(v), "configuration written at %u, %u bytes: only 'writeback' can be, with 0 or 1 and if "
+                    "CONFIG_WCE was accepted", offset, size);
+        return;
+    }
+    b->st.is_cached = value;
+}
+
 static const VirtioOps blk_ops = {
     .device_id = VIRTIO_ID_BLOCK, .queue_count = 1, .queue_sizes = {QUEUE_SIZE}, .features = blk_features,
-    .config = blk_config, .queue_notify = blk_notify, .started = blk_started, .reset = blk_session_reset,
+    .features_set = blk_features_set, .config = blk_config, .config_write = blk_config_write,
+    .queue_notify = blk_notify, .started = blk_started, .reset = blk_session_reset,
 };
 
 /* ---- life ---- */
@@ -363,6 +404,7 @@ static bool blk_realize(Object *o, GError **errp)
         return false;
     }
     b->node = node;
+    b->st.is_cached = cached_at_first(b);
     return true;
 }
 
@@ -385,7 +427,8 @@ static void blk_saving(void *opaque)
 {
     VirtioBlk *b = opaque;
 
-    memset(&b->st, 0, sizeof(b->st));
+    memset(b->st.open, 0, sizeof(b->st.open));
+    b->st.open_count = 0;
     for (unsigned i = 0; i < b->requests->len; i++) {
         b->st.open[b->st.open_count++] = ((BlkRequest *)b->requests->pdata[i])->chain->head;
     }
@@ -406,15 +449,20 @@ static bool blk_loaded(void *opaque, uint32_t version, GError **errp)
 
 VMSTATE_DEFINE_SPAN(VirtioBlk, st)
 static const VMStateDescription blk_state = {
-    .name = "virtio-blk", .version = 1, .phase = VMSTATE_SAVE_DEVICE, VMSTATE_SPAN(VirtioBlk, st),
+    .name = "virtio-blk", .version = 2, .phase = VMSTATE_SAVE_DEVICE, VMSTATE_SPAN(VirtioBlk, st),
     .saving = blk_saving, .loaded = blk_loaded,
     .fields = VMSTATE_FIELDS(VMSTATE_U32(VirtioBlk, st.open_count),
-                             VMSTATE_VARRAY(VirtioBlk, st.open, st.open_count, VMS_U16, NULL)),
+                             VMSTATE_VARRAY(VirtioBlk, st.open, st.open_count, VMS_U16, NULL),
+                             VMSTATE_BOOL_SINCE(2, VirtioBlk, st.is_cached)),
 };
 
 static const Property blk_props[] = {
     PROP_ID("drive", VirtioBlk, drive, drive, "id of the -drive or node-name of the -blockdev"),
     PROP_STR("serial", VirtioBlk, serial, NULL, "serial number, at most 20 characters"),
+    {.name = "write-cache", .type = &prop_on_off_auto, .offset = offsetof(VirtioBlk, write_cache),
+     .about = "writes may wait for the guest's flush; auto: what cache= of the drive says"},
+    PROP_BOOL("config-wce", VirtioBlk, can_change_cache, true, "the guest may change that (CONFIG_WCE)"),
+    PROP_BOOT_INDEX(VirtioBlk, boot_index),
     {}
 };
 

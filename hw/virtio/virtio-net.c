@@ -494,6 +494,7 @@ static const Property net_props[] = {
     PROP_U16("host_mtu", VirtioNet, mtu, 0, "MTU told to the guest; 0: none"),
     PROP_U16("rx_queue_size", VirtioNet, rx_queue_size, 256, "entries of the receive ring"),
     PROP_U16("tx_queue_size", VirtioNet, tx_queue_size, 256, "entries of the transmit ring"),
+    PROP_BOOT_INDEX(VirtioNet, boot_index),
     OFFER("csum", NET_F_CSUM, "guest may leave checksums to the host"),
     OFFER("guest_csum", NET_F_GUEST_CSUM, "host may leave checksums to the guest"),
     OFFER("guest_tso4", NET_F_GUEST_TSO4, "guest takes large IPv4 TCP frames"),

@@ -35,6 +35,7 @@ typedef struct VirtioNet {
     uint8_t mac[6];
     char *netdev;
     uint16_t mtu, rx_queue_size, tx_queue_size;
+    int32_t boot_index;
     bool offer[64];                                /* by feature bit */
     /* data path */
     bool in_tx;

@@ -25,6 +25,7 @@ struct BlockRequest { /* the caller keeps it, and the memory behind iov, until `
     struct iovec *iov;
     int iov_count;
     bool may_unmap;                /* BLOCK_WRITE_ZEROES: holes are fine */
+    bool is_through;               /* done only when it is safe on the disk, as if a flush had followed */
     void (*done)(BlockRequest *r, int result); /* 0 or -errno; main loop, vm_lock */
     void *opaque;
     struct { /* block's own */
@@ -48,6 +49,7 @@ const char *block_name(const BlockNode *n);
 uint64_t block_size(const BlockNode *n);
 bool block_is_read_only(const BlockNode *n);
 bool block_can_discard(const BlockNode *n); /* discard=unmap */
+bool block_is_cached(const BlockNode *n);   /* what the user asked for: writes may wait for a flush */
 void block_submit(BlockNode *n, BlockRequest *r);
 /* For a reset of the device while it works: from the return of this on nobody touches the memory behind iov, however long
  * the disk hangs; `done` is still to come.  What has begun may still be done or not, as if the power had failed; until that

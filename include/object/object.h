@@ -83,6 +83,10 @@ enum { ON_OFF_AUTO_AUTO, ON_OFF_AUTO_ON, ON_OFF_AUTO_OFF }; /* prop_on_off_auto,
     {.name = n, .type = &prop_enum, .offset = offsetof(T, m), .defval = def, .names = table, .about = text}
 #define PROP_MAC(n, T, m, text) {.name = n, .type = &prop_mac, .offset = offsetof(T, m), .about = text}
 #define PROP_ID(n, T, m, kind, text) {.name = n, .type = &prop_##kind, .offset = offsetof(T, m), .about = text}
+/* Kept for firmware that asks; nothing of ours boots from a device. */
+#define PROP_BOOT_INDEX(T, m)                                                                                          \
+    {.name = "bootindex", .type = &prop_i32, .offset = offsetof(T, m), .defval = (uint64_t)-1, .min = (uint64_t)-1,    \
+     .max = INT32_MAX, .flags = PROP_SETTABLE, .about = "place in the boot order; -1: none"}
 
 /* ---- types ---- */
 void types_register(const ObjectType *const *types); /* ends with NULL; once, by main */

@@ -71,6 +71,9 @@ extern const VMStateDescription vmstate_none; /* for what has nothing to save */
 #define VMSTATE_SCALAR_(T, m, ctype, w)                                                                                \
     {.name = #m, .type = w, .offset = offsetof(T, m) + VMSTATE_TYPED_(T, m, ctype), .size = sizeof(ctype), .count = 1}
 #define VMSTATE_BOOL(T, m) VMSTATE_SCALAR_(T, m, bool, VMS_BOOL)
+#define VMSTATE_BOOL_SINCE(v, T, m)                                                                                    \
+    {.name = #m, .type = VMS_BOOL, .offset = offsetof(T, m) + VMSTATE_TYPED_(T, m, bool), .size = sizeof(bool),        \
+     .count = 1, .since = v}
 #define VMSTATE_U8(T, m) VMSTATE_SCALAR_(T, m, uint8_t, VMS_U8)
 #define VMSTATE_U16(T, m) VMSTATE_SCALAR_(T, m, uint16_t, VMS_U16)
 #define VMSTATE_U32(T, m) VMSTATE_SCALAR_(T, m, uint32_t, VMS_U32)

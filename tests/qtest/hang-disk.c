@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * $BATON_HANG names a folder with `disk` (the file, or a link to it), `lock` and `entered`, a FIFO.  While the test holds an
- * exclusive flock on `lock`, each call writes a byte to `entered` and waits. */
+ * exclusive flock on `lock`, each call writes a byte to `entered` and waits; where there is a file `only-syncs`, each sync. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +20,14 @@ static int open_in(const char *folder, const char *name, int flags)
     return open(path, flags | O_CLOEXEC);
 }
 
+static int has(const char *folder, const char *name)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return !access(path, F_OK);
+}
+
 static int is_the_disk(const char *folder, int fd)
 {
     char path[4096];
@@ -29,12 +37,13 @@ static int is_the_disk(const char *folder, int fd)
     return !stat(path, &disk) && !fstat(fd, &st) && disk.st_ino == st.st_ino && disk.st_dev == st.st_dev;
 }
 
-static void wait_for_the_test(int fd)
+static void wait_for_the_test(int fd, int is_sync)
 {
     const char *folder = getenv("BATON_HANG");
     int lock, entered;
 
-    if (!folder || !is_the_disk(folder, fd) || (lock = open_in(folder, "lock", O_RDONLY)) < 0) {
+    if (!folder || !is_the_disk(folder, fd) || (!is_sync && has(folder, "only-syncs")) ||
+        (lock = open_in(folder, "lock", O_RDONLY)) < 0) {
         return;
     }
     if (flock(lock, LOCK_SH | LOCK_NB)) {
@@ -51,30 +60,30 @@ static void wait_for_the_test(int fd)
 
 ssize_t pread64(int fd, void *to, size_t size, off64_t at)
 {
-    wait_for_the_test(fd);
+    wait_for_the_test(fd, 0);
     return NEXT(pread64)(fd, to, size, at);
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t size, off64_t at)
 {
-    wait_for_the_test(fd);
+    wait_for_the_test(fd, 0);
     return NEXT(pwrite64)(fd, from, size, at);
 }
 
 ssize_t preadv64(int fd, const struct iovec *iov, int count, off64_t at)
 {
-    wait_for_the_test(fd);
+    wait_for_the_test(fd, 0);
     return NEXT(preadv64)(fd, iov, count, at);
 }
 
 ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t at)
 {
-    wait_for_the_test(fd);
+    wait_for_the_test(fd, 0);
     return NEXT(pwritev64)(fd, iov, count, at);
 }
 
 int fdatasync(int fd)
 {
-    wait_for_the_test(fd);
+    wait_for_the_test(fd, 1);
     return NEXT(fdatasync)(fd);
 }

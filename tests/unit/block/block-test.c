@@ -118,6 +118,26 @@ static void a_node_may_stand_on_another(void)
     unlink(path);
 }
 
+static void a_write_through_needs_no_flush(void)
+{
+    g_autofree char *path = make_file();
+    uint8_t data[512] = {1};
+    struct iovec iov = {data, sizeof(data)};
+    BlockRequest r = {.op = BLOCK_WRITE, .size = sizeof(data), .iov = &iov, .iov_count = 1};
+    BlockNode *n;
+
+    g_assert_true(add(NULL, "{'id': 't', 'file': '%s', 'cache': 'writethrough'}", path));
+    n = block_find("t");
+    g_assert_false(block_is_cached(n)); /* the device's default; the device asks for it, write by write */
+    g_assert_cmpint(raw_execute(n, &r), ==, 0);
+    g_assert_true(n->is_unsynced);
+    r.is_through = true;
+    g_assert_cmpint(raw_execute(n, &r), ==, 0);
+    g_assert_false(n->is_unsynced);
+    g_assert_true(block_delete("t", NULL));
+    unlink(path);
+}
+
 static void wrong_options_say_what_is_accepted(void)
 {
     static const struct {
@@ -128,7 +148,7 @@ static void wrong_options_say_what_is_accepted(void)
         {"{'id': 'x'}", "*filename*missing*"},
         {"{'id': 'x', 'file': '/dev/null', 'colour': 'red'}", "*unknown option 'colour'*filename*"},
         {"{'id': 'x', 'file': '/dev/null', 'format': 'qcow2'}", "*'format' is 'qcow2'*raw*"},
-        {"{'id': 'x', 'file': '/dev/null', 'cache': 'writethrough'}", "*cache mode*writeback*"},
+        {"{'id': 'x', 'file': '/dev/null', 'cache': 'fast'}", "*cache mode 'fast'*writeback, writethrough, none, directsync*"},
         {"{'id': 'x', 'file': '/dev/null', 'werror': 'panic'}", "*'werror' is 'panic'*report*"},
         {"{'id': 'x', 'file': '/dev/null', 'read-only': 'maybe'}", "*'on' or 'off'*"},
         {"{'id': 'x', 'file': {'file': {'file': {'file': {'file': {'file': '/a'}}}}}}", "*nested too deep*"},
@@ -303,6 +323,7 @@ int main(int argc, char **argv)
                          what_is_written_is_read);
     g_test_add_func("/block/a_read_only_disk_refuses_writes", a_read_only_disk_refuses_writes);
     g_test_add_func("/block/a_node_may_stand_on_another", a_node_may_stand_on_another);
+    g_test_add_func("/block/a_write_through_needs_no_flush", a_write_through_needs_no_flush);
     g_test_add_func("/block/wrong_options_say_what_is_accepted", wrong_options_say_what_is_accepted);
     g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
     g_test_add_func("/block/the_lock_passes_with_the_guest", the_lock_passes_with_the_guest);
