@@ -48,7 +48,7 @@ static void init_all(void)
     types_register(hw_types);
     types_register(backend_types);
     qmp_set_commands(qmp_commands);
-    runstate_set_event_hook(qapi_emit);
+    runstate_set_event_hook(qapi_emit_at);
     devices_init();
     monitor_init();
     hmp_add_info("network", "NICs, netdevs and filters", net_info);

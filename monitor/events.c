@@ -128,9 +128,9 @@ static void drain(void *opaque)
     } while (event);
 }
 
-static Json *make_event(const char *name, Json *data)
+static Json *make_event(const char *name, Json *data, int64_t at_ns)
 {
-    int64_t now = time_wall_ns();
+    int64_t now = time_wall_ns() - (at_ns ? time_monotonic_ns() - at_ns : 0);
     Json *event = json_dict(), *stamp = json_dict();
 
     json_set(stamp, "seconds", json_int(now / NS_PER_SEC));
@@ -144,9 +144,9 @@ static Json *make_event(const char *name, Json *data)
 }
 
 /* In the main loop the event goes out at once, so that it comes before the reply of the command that caused it. */
-static void emit(const char *name, Json *data)
+static void emit(const char *name, Json *data, int64_t at_ns)
 {
-    Json *event = make_event(name, data);
+    Json *event = make_event(name, data, at_ns);
 
     TRACE(qmp_event, "%s", name);
     g_mutex_lock(&lock);

@@ -48,11 +48,16 @@ void qapi_set_emit_hook(QapiEmitFn *fn)
     emit_hook = fn;
 }
 
-void qapi_emit(const char *name, Json *data)
+void qapi_emit_at(const char *name, Json *data, int64_t at_ns)
 {
     if (emit_hook) {
-        emit_hook(name, data);
+        emit_hook(name, data, at_ns);
     } else {
         json_unref(data);
     }
+}
+
+void qapi_emit(const char *name, Json *data)
+{
+    qapi_emit_at(name, data, 0);
 }

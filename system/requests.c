@@ -24,7 +24,7 @@ static const struct {
 };
 
 static bool no_reboot, no_shutdown;
-static void (*event_hook)(const char *name, Json *data);
+static void (*event_hook)(const char *name, Json *data, int64_t at_ns);
 
 typedef struct Callback {
     void (*fn)(void *opaque);
@@ -37,18 +37,23 @@ static unsigned quit_waiting;       /* hooks that have not said done, plus one w
 static bool is_quitting;
 static int quit_code;
 
-void runstate_set_event_hook(void (*fn)(const char *name, Json *data))
+void runstate_set_event_hook(void (*fn)(const char *name, Json *data, int64_t at_ns))
 {
     event_hook = fn;
 }
 
-void runstate_event(const char *name, Json *data)
+void runstate_event_at(const char *name, Json *data, int64_t at_ns)
 {
     if (event_hook) {
-        event_hook(name, data);
+        event_hook(name, data, at_ns);
     } else {
         json_unref(data);
     }
+}
+
+void runstate_event(const char *name, Json *data)
+{
+    runstate_event_at(name, data, 0);
 }
 
 static Json *cause_json(ShutdownCause cause)

@@ -132,11 +132,11 @@ void vm_start(void)
         return;
     }
     set_state(RUN_STATE_RUNNING);
-    started_ns = time_monotonic_ns();
     clock_enable();
     notify_started();
-    runstate_event("RESUME", NULL);
+    started_ns = time_monotonic_ns();
     harts_resume_all();
+    runstate_event_at("RESUME", NULL, started_ns);
 }
 
 bool vm_stop(RunState why)
@@ -150,7 +150,7 @@ bool vm_stop(RunState why)
     clock_disable();
     notify_stopped(why);
     set_state(why);
-    runstate_event("STOP", NULL);
+    runstate_event_at("STOP", NULL, stopped_ns);
     return true;
 }
 

@@ -22,6 +22,8 @@ const QmpCommand *qmp_find(const char *name);
 Json *qmp_call(const char *name, const Json *args, GError **errp);
 
 /* Events leave through one hook, which the monitor fills in; any thread; takes data (NULL: none). */
-typedef void QapiEmitFn(const char *name, Json *data);
+typedef void QapiEmitFn(const char *name, Json *data, int64_t at_ns);
 void qapi_set_emit_hook(QapiEmitFn *fn);
 void qapi_emit(const char *name, Json *data);
+/* at_ns: when it happened, on the monotonic clock; 0: now.  The event's timestamp says that. */
+void qapi_emit_at(const char *name, Json *data, int64_t at_ns);

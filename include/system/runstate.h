@@ -57,5 +57,6 @@ void vm_on_quit(QuitFn *fn);
 void runstate_init(void);
 
 /* STOP, RESUME, SHUTDOWN, RESET, POWERDOWN go to the monitors through this hook, which takes `data` (may be NULL). */
-void runstate_set_event_hook(void (*fn)(const char *name, Json *data));
+void runstate_set_event_hook(void (*fn)(const char *name, Json *data, int64_t at_ns));
 void runstate_event(const char *name, Json *data);
+void runstate_event_at(const char *name, Json *data, int64_t at_ns); /* when it happened, monotonic; 0: now */

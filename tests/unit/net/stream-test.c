@@ -25,7 +25,7 @@ typedef struct Guest {
 
 static GString *events;
 
-static void note_event(const char *name, Json *data)
+static void note_event(const char *name, Json *data, int64_t at_ns)
 {
     g_string_append_printf(events, "%s %s;", name, json_get_str(data, "netdev-id"));
     json_unref(data);

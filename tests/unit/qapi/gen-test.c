@@ -158,7 +158,7 @@ static void commands_are_called_through_the_table(void)
 
 static GString *events;
 
-static void note_event(const char *name, Json *data)
+static void note_event(const char *name, Json *data, int64_t at_ns)
 {
     g_autofree char *text = data ? json_print(data, false) : g_strdup("-");
 
