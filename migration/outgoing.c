@@ -5,6 +5,7 @@
 #include "migration/params.h"
 #include "migration/parts.h"
 #include "qapi/qmp.h"
+#include "system/ram.h"
 #include "system/runstate.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define QUEUE_BYTES_MAX (512u << 20)
+#define PREFAULT_NS_PER_GIB NS_PER_SEC /* the other side gets its memory ready before it answers the hello */
 #define LAST_WORDS_NS (50 * NS_PER_MS)
 
 Outgoing outgoing;
@@ -171,7 +173,7 @@ static int64_t deadline_of(int state)
 {
     switch (state) {
     case MIG_SETUP:
-        return mig_deadline(PARAM_SETUP_DEADLINE);
+        return mig_deadline(PARAM_SETUP_DEADLINE) + (int64_t)(ram_total() >> 30) * PREFAULT_NS_PER_GIB;
     case MIG_DEVICE:
         return mig_deadline(PARAM_READY_DEADLINE);
     case MIG_HANDOVER:
