@@ -3,6 +3,7 @@
  *
  * For machines where nobody may open a tap.  Framing as of -netdev stream: be32 length, then the frame. */
 #include "client.h"
+#include "../guest/wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,49 +20,6 @@ static uint8_t in[IN_MAX], *out, guest_mac[6];
 static uint32_t in_len, out_len, ip_id;
 static uint64_t arp_asked_ns, bad;
 static bool resolved;
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) << 16 | get16(p + 2);
-}
-
-uint16_t inet_sum(uint32_t start, const uint8_t *data, uint32_t len)
-{
-    uint64_t sum = start;
-
-    for (uint32_t i = 0; i + 1 < len; i += 2) {
-        sum += get16(data + i);
-    }
-    if (len & 1) {
-        sum += data[len - 1] << 8;
-    }
-    while (sum >> 16) {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    return ~sum;
-}
-
-uint32_t pseudo_sum(uint32_t from, uint32_t to, uint8_t proto, uint32_t len)
-{
-    return (from >> 16) + (from & 0xffff) + (to >> 16) + (to & 0xffff) + proto + len;
-}
 
 static void flush_out(void)
 {

@@ -4,6 +4,7 @@
  * Slow start and congestion avoidance are left out: the sender is paced by the flows and by the guest's window.  The
  * time-out is Linux's (200 ms at least, doubling), so a lost segment hurts here as it would there. */
 #include "client.h"
+#include "../guest/wire.h"
 #include <string.h>
 
 enum { HEADER = 20, MSS = 1400, BUFFER = 1 << 16, RTO_MIN_NS = 200000000, RTO_MAX_NS = 6400000000LL, TRIES_MAX = 12 };
@@ -24,28 +25,6 @@ typedef struct Conn {
 static Conn conns[TCP_CHANNELS];
 static uint32_t own, guest;
 static TcpOutput output;
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) << 16 | get16(p + 2);
-}
 
 void tcp_setup(uint32_t own_ip, uint32_t guest_ip, TcpOutput out)
 {

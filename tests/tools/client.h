@@ -79,5 +79,3 @@ void tcp_tick(uint64_t now);
 bool tcp_connect(TcpChannel ch);
 uint32_t tcp_put(TcpChannel ch, const void *data, uint32_t len);
 void tcp_resent(TcpChannel ch, Resent *ret);
-uint16_t inet_sum(uint32_t start, const uint8_t *data, uint32_t len);   /* 0 over a correct range */
-uint32_t pseudo_sum(uint32_t from, uint32_t to, uint8_t proto, uint32_t len);

@@ -1,6 +1,7 @@
 /* tests/guest/bare/net.c - ARP, ICMP echo and the numbered datagrams of ../traffic.h on a fixed address.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bare.h"
+#include "../wire.h"
 
 enum {
     VNET = 12, ETH = 14, IP4 = 20, UDP = 8, BUFFER = 2048, IP_OWN = 0x0a00020f, F_MAC = 5, R_CONFIG = 0x100,
@@ -20,28 +21,6 @@ static struct {
     uint16_t port;
 } stream;
 
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) << 16 | get16(p + 2);
-}
-
 static bool same(const void *a, const void *b, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++) {
@@ -50,25 +29,6 @@ static bool same(const void *a, const void *b, uint32_t len)
         }
     }
     return true;
-}
-
-static uint16_t sum(uint64_t start, const uint8_t *data, uint32_t len)
-{
-    for (uint32_t i = 0; i + 1 < len; i += 2) {
-        start += get16(data + i);
-    }
-    if (len & 1) {
-        start += data[len - 1] << 8;
-    }
-    while (start >> 16) {
-        start = (start & 0xffff) + (start >> 16);
-    }
-    return ~start;
-}
-
-static uint64_t udp_start(uint32_t from, uint32_t to, uint32_t len)
-{
-    return (uint64_t)(from >> 16) + (from & 0xffff) + (to >> 16) + (to & 0xffff) + PROTO_UDP + len;
 }
 
 /* ---- sending -------------------------------------------------------------------------------------------------- */
@@ -125,7 +85,7 @@ static void ip_header(uint8_t *ip, uint8_t proto, uint32_t to, uint32_t body)
     ip[9] = proto;
     put32(ip + 12, IP_OWN);
     put32(ip + 16, to);
-    put16(ip + 10, sum(0, ip, IP4));
+    put16(ip + 10, inet_sum(0, ip, IP4));
 }
 
 static void udp_send(uint16_t id, const uint8_t *to_mac, uint32_t to_ip, uint16_t from, uint16_t to, uint32_t len)
@@ -139,7 +99,7 @@ static void udp_send(uint16_t id, const uint8_t *to_mac, uint32_t to_ip, uint16_
     put16(udp + 2, to);
     put16(udp + 4, UDP + len);
     put16(udp + 6, 0);
-    check = sum(udp_start(IP_OWN, to_ip, UDP + len), udp, UDP + len);
+    check = inet_sum(pseudo_sum(IP_OWN, to_ip, PROTO_UDP, UDP + len), udp, UDP + len);
     put16(udp + 6, check ? check : 0xffff);
     tx_send(id, ETH + IP4 + UDP + len);
 }
@@ -227,7 +187,8 @@ static void udp_input(const uint8_t *frame, const uint8_t *ip, const uint8_t *ud
     uint32_t len = room < UDP ? 0 : get16(udp + 4);
     Datagram d = { .mac = frame + 6, .body = udp + UDP, .ip = get32(ip + 12), .len = len - UDP };
 
-    if (len < UDP || len > room || (get16(udp + 6) && sum(udp_start(d.ip, get32(ip + 16), len), udp, len))) {
+    if (len < UDP || len > room ||
+        (get16(udp + 6) && inet_sum(pseudo_sum(d.ip, get32(ip + 16), PROTO_UDP, len), udp, len))) {
         counters.bad_sums++;
         return;
     }
@@ -257,7 +218,7 @@ static void icmp_input(const uint8_t *frame, const uint8_t *ip, const uint8_t *i
     memcpy(out + ETH + IP4, icmp, len);
     out[ETH + IP4] = 0;
     put16(out + ETH + IP4 + 2, 0);
-    put16(out + ETH + IP4 + 2, sum(0, out + ETH + IP4, len));
+    put16(out + ETH + IP4 + 2, inet_sum(0, out + ETH + IP4, len));
     tx_send(id, ETH + IP4 + len);
 }
 
@@ -271,7 +232,7 @@ static void ip_input(const uint8_t *frame, const uint8_t *ip, uint32_t room)
     header = (ip[0] & 15) * 4;
     total = get16(ip + 2);
     to = get32(ip + 16);
-    if (ip[0] >> 4 != 4 || header < IP4 || total < header || total > room || sum(0, ip, header)) {
+    if (ip[0] >> 4 != 4 || header < IP4 || total < header || total > room || inet_sum(0, ip, header)) {
         counters.bad_sums++;
     } else if (to == IP_OWN || to == (IP_OWN | 0xff) || to == 0xffffffff) {
         if (ip[9] == PROTO_UDP) {
