@@ -492,6 +492,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     set_sysctl("/proc/sys/net/core/netdev_max_backlog", "20000");
     set_sysctl("/proc/sys/net/ipv4/tcp_early_retrans", "0");    /* no probes: what is sent again was lost, or very late */
+    set_sysctl("/proc/sys/net/ipv4/udp_mem", "65536 131072 262144");
     set_sysctl("/proc/sys/net/ipv4/tcp_mem", "65536 131072 262144");
     pthread_create(&thread, NULL, serve_echo, (void *)(intptr_t)echo);
     pthread_create(&thread, NULL, serve_broadcast, (void *)(intptr_t)broadcast);

@@ -16,7 +16,8 @@ BEFORE, AFTER = 0.02, 0.1           # still the handoff's: the gate, the first i
 SENT_AGAIN_AFTER = 0.5              # a time-out that began in the handoff is over by then
 NOTED_MS = 4                        # the client notes silences from here on
 TIMEOUT_MS = 200                    # TCP's shortest
-BUSY_MS = 50                        # a silence of which the host took more is the host's
+BUSY_MS = 50                        # a silence of which the host took more is the host's,
+BUSY_SHARE, BUSY_BEFORE = 0.3, 1.0  # or one behind a second of which it took such a part
 
 
 class Silences:
@@ -24,21 +25,30 @@ class Silences:
     def __init__(self, report, waits):
         self.gaps, self.own, self.waits = report['request']['gaps'], report['client']['gaps'], waits
 
+    def is_busy(self, stretch, taken):
+        """Whether a silence says something about the host and not about us."""
+        return taken > BUSY_MS or self.held_up(stretch.begin - BUSY_BEFORE, stretch.end) > BUSY_SHARE * BUSY_BEFORE * 1000
+
     def held_up(self, begin, end):
         """What the scheduler took: from the emulators' threads, and from the client, whose own loop stood still."""
         own = sum(max(0, min(end, at + ms / 1000) - max(begin, at)) * 1000 for at, ms in self.own)
         return own + (self.waits.within(begin, end) if self.waits else 0)
 
-    def longest(self, stretch):
-        """(the longest that touches the stretch, how much of it the host took)"""
+    def longest(self, stretch, but=()):
+        """(the longest that touches the stretch and none of the others, how much of it the host took)"""
         longest, taken = NOTED_MS, 0
         for at, ms in self.gaps:
-            if ms > longest and at < stretch.end and at + ms / 1000 > stretch.begin:
+            gap = Stretch(at, at + ms / 1000)
+            if ms > longest and touch(gap, stretch) and not any(touch(gap, other) for other in but):
                 by_host = min(ms, self.held_up(at, at + ms / 1000))
                 if ms - by_host >= longest:
                     longest, taken = ms - by_host, by_host
                 taken = max(taken, by_host)
         return longest, taken
+
+
+def touch(one, other):
+    return one.begin < other.end and one.end > other.begin
 
 
 def switchovers(moves):
@@ -61,20 +71,27 @@ def undisturbed(report, moves):
 class Figures:
     """The silences of one run: `over`, of the handoffs, beyond the pause; `usual`, without one; `rounds`, while RAM is sent.
 
-    Where the host took more than BUSY_MS nothing is said about us: such handoffs are counted in `unjudged`.
+    Where the host was busy nothing is said about us: such handoffs are counted in `unjudged`.
     """
     def __init__(self, report, moves, waits=None):
         silences = Silences(report, waits)
-        found = [(silences.longest(s), m) for s, m in zip(switchovers(moves), moves)]
-        self.over = [ms - m.pause_ms for (ms, taken), m in found if taken <= BUSY_MS]
+        at_moves = switchovers(moves)
+
+        def judged(stretches, but=()):
+            found = [(i, s, *silences.longest(s, but)) for i, s in enumerate(stretches)]
+            return [(i, ms) for i, s, ms, taken in found if not silences.is_busy(s, taken)]
+
+        self.over = [ms - moves[i].pause_ms for i, ms in judged(at_moves)]
         self.unjudged = len(moves) - len(self.over)
-        self.usual = [ms for ms, taken in map(silences.longest, undisturbed(report, moves)) if taken <= BUSY_MS] or [NOTED_MS]
-        self.rounds = [ms for ms, taken in map(silences.longest, rounds(moves)) if taken <= BUSY_MS]
+        self.usual = [ms for _, ms in judged(undisturbed(report, moves), at_moves)] or [NOTED_MS]
+        self.rounds = [ms for _, ms in judged(rounds(moves), at_moves)]
+        self.host = silences.held_up(report['began'], report['began'] + report['sending']) / report['sending'] / 10
 
     def __str__(self):
         return (f'silence beyond the pause: {listed(self.over)} ms; without a handoff: median '
                 f'{statistics.median(self.usual):.1f}, worst {max(self.usual):.1f} ms; while RAM was sent: '
-                f'{listed(self.rounds)} ms' + (f'; the host was too busy in {self.unjudged} handoffs' if self.unjudged else ''))
+                f'{listed(self.rounds)} ms; the host took {self.host:.0f} % of the time'
+                + (f', too much in {self.unjudged} handoffs' if self.unjudged else ''))
 
 
 def listed(figures):
@@ -99,11 +116,10 @@ def check_resent(report, guest, silences, moves):
 
     wrong = []
     for flow in FLOWS:
-        events = [(at, count) for at, count, _ in report[flow]['sent_again']]
-        count = sum(count for at, count in events if not is_excused(at))
-        if count:
+        events = [(at, count) for at, count, _ in report[flow]['sent_again'] if count and not is_excused(at)]
+        if events:
             where = ', '.join(near(at, moves) for at, _ in events)
-            wrong.append(f'{flow}: {count} retransmissions ({where})')
+            wrong.append(f'{flow}: {sum(count for _, count in events)} retransmissions ({where})')
     sent_again = guest.get('tcp_retransmissions', 0) - guest.get('tcp_needless', 0)
     times = (report['began'] + n * SENT_AGAIN_AFTER / 2 for n in range(int(report['seconds'] / SENT_AGAIN_AFTER * 2)))
     if sent_again > 0 and not any(map(is_excused, times)):          # the guest does not say when
