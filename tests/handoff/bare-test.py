@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 
-from judge import check_move, check_report
+from judge import check_move, check_order, check_report
 from pair import Failed, Pair, bare_args, base, machine_args
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 
@@ -56,6 +56,7 @@ class Scene:
         report = self.client.stop()
         try:
             check_report(report, self.pair.moves, tcp=False)
+            check_order(self.pair.moves)
         except Failed as why:
             raise Failed(f'{why} (the kernel dropped {self.topology.drops()} at the taps)') from None
         return report

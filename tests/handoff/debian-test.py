@@ -4,7 +4,7 @@
 import json
 import sys
 
-from judge import Figures, check_move, check_report
+from judge import Figures, check_move, check_order, check_report
 from pair import Pair, base, debian_args, machine_args
 from topology import OneBridge, Stream, ThreeBridges
 from waits import Waits
@@ -60,6 +60,7 @@ class Scene:
         print(f'# {Figures(report, self.pair.attempts, self.waits)}', flush=True)
         try:
             check_report(report, self.pair.attempts, self.waits)
+            check_order(self.pair.moves)
         except base.Failed as why:
             raise base.Failed(f'{why} (the kernel dropped {self.net.drops()} at the taps; the guest '
                               f'{report["guest"]})') from None

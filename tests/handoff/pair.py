@@ -148,8 +148,10 @@ class Pair:
         self.pause_at_switchover(False)
 
     def retire(self, target):
-        """Ends the old process; the new one takes its place."""
+        """Ends the old process, which waits for its tail; the new one takes its place and has its last word."""
         self.now.quit()
+        if self.moves:
+            self.moves[-1].target = target.qmp.execute('query-migrate')
         self.now, self.side = target, 1 - self.side
 
     def move(self, seconds=60):

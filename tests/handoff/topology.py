@@ -219,7 +219,10 @@ class Switched(Topology):
     options = ()
 
     def start_switch(self, *options):
-        process = subprocess.Popen([str(BUILD / 'tests/tools/switch'), *self.options, *options], stdout=subprocess.PIPE)
+        command = [str(BUILD / 'tests/tools/switch'), *self.options, *options]
+        if self.netns:
+            command = ['ip', 'netns', 'exec', self.netns, *command]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.processes.append(process)
         until = deadline(10)
         if not select.select([process.stdout], [], [], left(until))[0] or process.stdout.readline() != b'ready\n':
@@ -247,9 +250,27 @@ class MirroredStream(Stream):
 
 
 class Dgram(Switched):
+    """A socket queues ten datagrams by default, which costs a process switch each time; root may have a longer queue."""
     name = 'dgram through the switch'
+    QUEUE = 512
+    made = 0
+
+    def open_namespace(self):
+        Dgram.made += 1
+        netns = f'baton-{os.getpid()}-d{Dgram.made}'
+        if os.geteuid() == 0 and ip('netns', 'add', netns, check=False):
+            self.netns = netns
+            ip('link', 'set', 'lo', 'up', netns=netns)
+            subprocess.run(['ip', 'netns', 'exec', netns, 'sh', '-c',
+                            f'echo {self.QUEUE} >/proc/sys/net/unix/max_dgram_qlen'], check=False)
+
+    def close(self):
+        super().close()
+        if self.netns:
+            ip('netns', 'del', self.netns, check=False)
 
     def open(self):
+        self.open_namespace()
         self.socket = self.folder / 'switch.sock'
         pairs = []
         for side in (0, 1):
