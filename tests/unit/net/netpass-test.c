@@ -33,6 +33,15 @@ static void hand_over(Lab *l, unsigned from, void (*traffic)(Lab *l))
     lab_settle();
 }
 
+/* From the state's arrival to the end, with nothing in between. */
+static void pass_on(Lab *l)
+{
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+}
+
 static void some_unicast(Lab *l)
 {
     lab_client(l, 3);
@@ -72,27 +81,22 @@ static void keeps_order_and_loses_nothing(void)
     }
 }
 
-static void frame_looked_up_before_the_cut_comes_in_time(void)
+static void frame_looked_up_before_the_cut_comes_in_time(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    lab_guest_sends(&l, 0);
-    lab_client(&l, 2);
+    lab_client(l, 2);
     lab_settle();
-    lab_freeze(&l, 0);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
     lab_settle();
-    l.lag = 3;
-    lab_client(&l, 3); /* to side 0, but queued behind the first marker */
-    lab_start(&l, 1);
-    lab_client(&l, 3); /* already to side 1 */
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    check_clean(&l, 1);
-    g_assert_cmpuint(lab_figure(&l, 0, "captured"), ==, 3);
-    lab_clear(&l);
+    l->lag = 3;
+    lab_client(l, 3); /* to side 0, but queued behind the first marker */
+    lab_start(l, 1);
+    lab_client(l, 3); /* already to side 1 */
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    check_clean(l, 1);
+    g_assert_cmpuint(lab_figure(l, 0, "captured"), ==, 3);
 }
 
 /* Anything at any time: the property that matters, over random orders of what may happen. */
@@ -165,26 +169,18 @@ static void random_traffic_is_whole(void)
     }
 }
 
-static void frame_of_a_full_ring_is_number_one(void)
+static void frame_of_a_full_ring_is_number_one(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    lab_guest_sends(&l, 0);
-    l.side[0].ring = 2;
-    l.side[0].room = 2;
-    lab_client(&l, 5); /* two in the ring, one in the netdev's hands, two in the kernel */
+    l->side[0].ring = 2;
+    l->side[0].room = 2;
+    lab_client(l, 5); /* two in the ring, one in the netdev's hands, two in the kernel */
     lab_settle();
-    g_assert_cmpuint(l.got->len, ==, 2);
-    lab_freeze(&l, 0);
-    g_assert_cmpuint(lab_figure(&l, 0, "captured"), ==, 3);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    check_clean(&l, 1);
-    lab_clear(&l);
+    g_assert_cmpuint(l->got->len, ==, 2);
+    lab_freeze(l, 0);
+    g_assert_cmpuint(lab_figure(l, 0, "captured"), ==, 3);
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    check_clean(l, 1);
 }
 
 static void roll_back_gives_all_to_the_local_guest(void)
@@ -216,79 +212,62 @@ static void roll_back_gives_all_to_the_local_guest(void)
     }
 }
 
-static void roll_back_into_a_full_ring_keeps_order_and_moves_again(void)
+static void roll_back_into_a_full_ring_keeps_order_and_moves_again(Lab *l)
 {
-    HandoffPart *p;
-    Lab l;
+    HandoffPart *p = &l->side[0].pass->part;
 
-    lab_init(&l, LAB_LEARN);
-    p = &l.side[0].pass->part;
-    lab_guest_sends(&l, 0);
-    l.side[0].ring = l.side[0].room = 1;
-    lab_freeze(&l, 0);
-    lab_client(&l, 6);
+    l->side[0].ring = l->side[0].room = 1;
+    lab_freeze(l, 0);
+    lab_client(l, 6);
     lab_settle();
     p->thaw(p, false);
-    net_world_set_running(&l.side[0].world, true);
-    lab_client(&l, 2);
-    lab_guest_takes(&l, 0, 2);
+    net_world_set_running(&l->side[0].world, true);
+    lab_client(l, 2);
+    lab_guest_takes(l, 0, 2);
     lab_settle();
-    g_assert_cmpuint(l.got->len, ==, 3);
-    hand_over(&l, 0, some_unicast); /* the rest was still ours */
-    check_clean(&l, 1);
-    lab_clear(&l);
+    g_assert_cmpuint(l->got->len, ==, 3);
+    hand_over(l, 0, some_unicast); /* the rest was still ours */
+    check_clean(l, 1);
 }
 
-static void give_back_returns_every_frame(void)
+static void give_back_returns_every_frame(Lab *l)
 {
-    HandoffPart *source, *destination;
-    Lab l;
+    HandoffPart *source = &l->side[0].pass->part, *destination = &l->side[1].pass->part;
 
-    lab_init(&l, LAB_LEARN);
-    source = &l.side[0].pass->part;
-    destination = &l.side[1].pass->part;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 3);
+    lab_freeze(l, 0);
+    lab_client(l, 3);
     lab_settle();
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_client(&l, 3);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_client(l, 3);
     lab_settle();
-    lab_guest_sends(&l, 1); /* it announced, and then did not run after all */
-    lab_client(&l, 4);      /* these go to side 1 */
+    lab_guest_sends(l, 1); /* it announced, and then did not run after all */
+    lab_client(l, 4);      /* these go to side 1 */
     lab_settle();
     destination->give_back(destination);
     lab_settle();
     source->thaw(source, true);
-    net_world_set_running(&l.side[0].world, true);
-    lab_guest_sends(&l, 0);
-    lab_client(&l, 2);
-    lab_check_all_in_order(&l);
-    lab_clear(&l);
+    net_world_set_running(&l->side[0].world, true);
+    lab_guest_sends(l, 0);
+    lab_client(l, 2);
+    lab_check_all_in_order(l);
 }
 
-static void parked_copies_stay_with_the_source(void)
+static void parked_copies_stay_with_the_source(Lab *l)
 {
-    HandoffPart *p, *q;
-    Lab l;
+    HandoffPart *p = &l->side[0].pass->part, *q = &l->side[1].pass->part;
 
-    lab_init(&l, LAB_LEARN);
-    p = &l.side[0].pass->part;
-    q = &l.side[1].pass->part;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 3);
-    lab_save_and_load(&l, 0);
+    lab_freeze(l, 0);
+    lab_client(l, 3);
+    lab_save_and_load(l, 0);
     p->parked(p);
-    lab_client(&l, 5);
+    lab_client(l, 5);
     lab_settle();
-    g_assert_cmpuint(lab_figure(&l, 1, "held"), ==, 8);
+    g_assert_cmpuint(lab_figure(l, 1, "held"), ==, 8);
     q->abandon(q); /* cancelled: the source takes the guest back */
     p->thaw(p, false);
-    net_world_set_running(&l.side[0].world, true);
-    lab_check_all_in_order(&l);
-    lab_clear(&l);
+    net_world_set_running(&l->side[0].world, true);
+    lab_check_all_in_order(l);
 }
 
 static bool gate_is_open(Lab *l)
@@ -296,95 +275,69 @@ static bool gate_is_open(Lab *l)
     return !lab_is_ordered(l, 1);
 }
 
-static void gate_opens_by_its_deadline_and_says_so(void)
+static void gate_opens_by_its_deadline_and_says_so(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    l.no_markers = true;
-    l.gate_ms = 5;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 3);
+    l->no_markers = true;
+    l->gate_ms = 5;
+    lab_freeze(l, 0);
+    lab_client(l, 3);
     lab_settle();
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_guest_sends(&l, 1);
-    lab_client(&l, 4);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_guest_sends(l, 1);
+    lab_client(l, 4);
     lab_settle();
-    g_assert_cmpuint(l.got->len, ==, 3);
-    lab_released(&l, 0);
-    lab_wait(gate_is_open, &l);
-    lab_check_all_in_order(&l); /* nothing came late here, and nothing was lost */
-    g_assert_cmpuint(lab_figure(&l, 1, "gate-us"), >=, 5000);
-    lab_clear(&l);
+    g_assert_cmpuint(l->got->len, ==, 3);
+    lab_released(l, 0);
+    lab_wait(gate_is_open, l);
+    lab_check_all_in_order(l); /* nothing came late here, and nothing was lost */
+    g_assert_cmpuint(lab_figure(l, 1, "gate-us"), >=, 5000);
 }
 
-static void linger_ends_by_its_deadline(void)
+static void linger_ends_by_its_deadline(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    l.no_markers = true;
-    l.linger_ms = 5;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_client(&l, 4); /* the network has not turned: these go to the source */
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    lab_client(&l, 2); /* and these too, behind END */
+    l->no_markers = true;
+    l->linger_ms = 5;
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_client(l, 4); /* the network has not turned: these go to the source */
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    lab_client(l, 2); /* and these too, behind END */
     lab_settle();
-    lab_check_all_in_order(&l);
-    g_assert_cmpuint(lab_figure(&l, 1, "late"), ==, 2);
-    lab_clear(&l);
+    lab_check_all_in_order(l);
+    g_assert_cmpuint(lab_figure(l, 1, "late"), ==, 2);
 }
 
-static void bound_stops_the_reading_and_loses_nothing(void)
+static void bound_stops_the_reading_and_loses_nothing(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    l.max_bytes = 16 * net_queue_cost(LAB_FRAME);
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 40);
+    l->max_bytes = 16 * net_queue_cost(LAB_FRAME);
+    lab_freeze(l, 0);
+    lab_client(l, 40);
     lab_settle();
-    g_assert_cmpuint(lab_figure(&l, 0, "captured"), ==, 16);
-    g_assert_cmpuint(g_queue_get_length(&l.side[0].kernel), ==, 24);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    check_clean(&l, 1);
-    lab_clear(&l);
+    g_assert_cmpuint(lab_figure(l, 0, "captured"), ==, 16);
+    g_assert_cmpuint(g_queue_get_length(&l->side[0].kernel), ==, 24);
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    check_clean(l, 1);
 }
 
-static void kernel_drops_are_reported(void)
+static void kernel_drops_are_reported(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    l.max_bytes = 4 * net_queue_cost(LAB_FRAME);
-    l.side[0].kernel_max = 4;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 4);
+    l->max_bytes = 4 * net_queue_cost(LAB_FRAME);
+    l->side[0].kernel_max = 4;
+    lab_freeze(l, 0);
+    lab_client(l, 4);
     lab_settle();
-    lab_client(&l, 10);
+    lab_client(l, 10);
     lab_settle();
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    g_assert_cmpuint(l.got->len, ==, 8);
-    g_assert_cmpuint(lab_figure(&l, 1, "lost-in-kernel"), >=, 6); /* a marker may be among them, and come again */
-    lab_clear(&l);
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    g_assert_cmpuint(l->got->len, ==, 8);
+    g_assert_cmpuint(lab_figure(l, 1, "lost-in-kernel"), >=, 6); /* a marker may be among them, and come again */
 }
 
 /* On a learning switch equal frames on both ports are two frames; on one port they are repeated on purpose. */
@@ -424,10 +377,7 @@ static void floods_before_the_start_are_left_out(void)
     lab_client(&l, 10);
     lab_settle();
     g_assert_cmpuint(lab_figure(&l, 1, "flooded"), ==, 10);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
+    pass_on(&l);
     check_clean(&l, 1);
     lab_clear(&l);
 }
@@ -453,64 +403,50 @@ static void hub_whose_other_port_lags_doubles_nothing(void)
     }
 }
 
-static void own_broadcast_does_not_come_back(void)
+static void own_broadcast_does_not_come_back(Lab *l)
 {
     uint8_t data[LAB_FRAME] = "\xff\xff\xff\xff\xff\xff" GUEST_MAC "\x88\xb5";
-    Lab l;
 
-    lab_init(&l, LAB_LEARN);
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    net_port_send(&l.side[1].nic, &(NetFrame){.data = data, .size = sizeof(data)});
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    check_clean(&l, 1);
-    g_assert_cmpuint(lab_figure(&l, 0, "duplicate"), ==, 1);
-    lab_clear(&l);
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    net_port_send(&l->side[1].nic, &(NetFrame){.data = data, .size = sizeof(data)});
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    check_clean(l, 1);
+    g_assert_cmpuint(lab_figure(l, 0, "duplicate"), ==, 1);
 }
 
-static void unknown_netdev_is_skipped(void)
+static void unknown_netdev_is_skipped(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    lab_guest_sends(&l, 0);
-    g_free(l.side[1].fake.id);
-    l.side[1].fake.id = g_strdup("other");
-    lab_freeze(&l, 0);
-    lab_client(&l, 2);
+    g_free(l->side[1].fake.id);
+    l->side[1].fake.id = g_strdup("other");
+    lab_freeze(l, 0);
+    lab_client(l, 2);
     lab_settle();
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_client(&l, 2);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_client(l, 2);
     lab_settle();
-    lab_start(&l, 1);
-    g_assert_cmpuint(lab_figure(&l, 1, "refused"), ==, 4);
-    g_assert_true(l.side[1].tail_done);
-    lab_clear(&l);
+    lab_start(l, 1);
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 4);
+    g_assert_true(l->side[1].tail_done);
 }
 
-static void backlog_over_the_bound_is_refused_before_ready(void)
+static void backlog_over_the_bound_is_refused_before_ready(Lab *l)
 {
-    HandoffPart *p, *q;
+    HandoffPart *p = &l->side[0].pass->part, *q = &l->side[1].pass->part;
     StateWriter *w = state_writer_new();
     GError *err = NULL;
     StateReader r;
     size_t size;
-    Lab l;
 
-    lab_init(&l, LAB_LEARN);
-    p = &l.side[0].pass->part;
-    q = &l.side[1].pass->part;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 20);
+    lab_freeze(l, 0);
+    lab_client(l, 20);
     lab_settle();
     g_assert_true(p->save(p, w, NULL));
-    l.max_bytes = 4 * net_queue_cost(LAB_FRAME);
+    l->max_bytes = 4 * net_queue_cost(LAB_FRAME);
     state_writer_data(w, &size);
     state_reader_init(&r, state_writer_data(w, &size), size, "netpass");
     g_assert_false(q->load(q, &r, &err));
@@ -518,58 +454,47 @@ static void backlog_over_the_bound_is_refused_before_ready(void)
     g_clear_error(&err);
     q->abandon(q);
     p->thaw(p, false);
-    net_world_set_running(&l.side[0].world, true);
-    lab_check_all_in_order(&l);
+    net_world_set_running(&l->side[0].world, true);
+    lab_check_all_in_order(l);
     state_writer_free(w);
-    lab_clear(&l);
 }
 
-static void channel_lost_in_the_tail_opens_the_gate(void)
+static void channel_lost_in_the_tail_opens_the_gate(Lab *l)
 {
-    Lab l;
-
-    lab_init(&l, LAB_LEARN);
-    l.no_markers = true;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 2);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_start(&l, 1);
-    lab_guest_sends(&l, 1);
-    lab_client(&l, 3);
-    lab_released(&l, 0);
+    l->no_markers = true;
+    lab_freeze(l, 0);
+    lab_client(l, 2);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_guest_sends(l, 1);
+    lab_client(l, 3);
+    lab_released(l, 0);
     lab_settle();
-    lab_peer_gone(&l);
-    g_assert_false(lab_is_ordered(&l, 1));
-    lab_check_all_in_order(&l);
-    lab_clear(&l);
+    lab_peer_gone(l);
+    g_assert_false(lab_is_ordered(l, 1));
+    lab_check_all_in_order(l);
 }
 
 /* The source was unsure for a while: the destination stood still, and then said that it runs after all. */
-static void late_answer_finds_what_was_kept_meanwhile(void)
+static void late_answer_finds_what_was_kept_meanwhile(Lab *l)
 {
-    HandoffPart *p;
-    Lab l;
+    HandoffPart *p = &l->side[0].pass->part;
 
-    lab_init(&l, LAB_LEARN);
-    p = &l.side[0].pass->part;
-    lab_guest_sends(&l, 0);
-    lab_freeze(&l, 0);
-    lab_client(&l, 2);
-    lab_save_and_load(&l, 0);
-    lab_run_sent(&l, 0);
-    lab_client(&l, 2);
+    lab_freeze(l, 0);
+    lab_client(l, 2);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_client(l, 2);
     lab_settle();
     p->lost(p);
-    lab_client(&l, 3);
+    lab_client(l, 3);
     lab_settle();
-    lab_start(&l, 1);
-    lab_client(&l, 2);
-    lab_released(&l, 0);
-    lab_wait(lab_both_done, &l);
-    check_clean(&l, 1);
-    lab_clear(&l);
+    lab_start(l, 1);
+    lab_client(l, 2);
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    check_clean(l, 1);
 }
 
 static const NetPortOps slirp_like = {.type = "user"};
@@ -596,41 +521,65 @@ static void netdev_that_cannot_is_refused_by_name(void)
     lab_clear(&l);
 }
 
+typedef struct Row {
+    const char *name;
+    void (*fn)(Lab *l);  /* gets a learning switch that knows the guest */
+    void (*alone)(void); /* makes what it needs */
+} Row;
+
+static const Row rows[] = {
+    {"keeps_order_and_loses_nothing", .alone = keeps_order_and_loses_nothing},
+    {"frame_looked_up_before_the_cut_comes_in_time", frame_looked_up_before_the_cut_comes_in_time},
+    {"random_traffic_is_whole", .alone = random_traffic_is_whole},
+    {"frame_of_a_full_ring_is_number_one", frame_of_a_full_ring_is_number_one},
+    {"roll_back_gives_all_to_the_local_guest", .alone = roll_back_gives_all_to_the_local_guest},
+    {"roll_back_into_a_full_ring_keeps_order", roll_back_into_a_full_ring_keeps_order_and_moves_again},
+    {"give_back_returns_every_frame", give_back_returns_every_frame},
+    {"parked_copies_stay_with_the_source", parked_copies_stay_with_the_source},
+    {"gate_opens_by_its_deadline_and_says_so", gate_opens_by_its_deadline_and_says_so},
+    {"linger_ends_by_its_deadline", linger_ends_by_its_deadline},
+    {"bound_stops_the_reading_and_loses_nothing", bound_stops_the_reading_and_loses_nothing},
+    {"kernel_drops_are_reported", kernel_drops_are_reported},
+    {"repeated_frames_stay", .alone = repeated_frames_stay},
+    {"floods_before_the_start_are_left_out", .alone = floods_before_the_start_are_left_out},
+    {"hub_whose_other_port_lags_doubles_nothing", .alone = hub_whose_other_port_lags_doubles_nothing},
+    {"own_broadcast_does_not_come_back", own_broadcast_does_not_come_back},
+    {"unknown_netdev_is_skipped", unknown_netdev_is_skipped},
+    {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},
+    {"channel_lost_in_the_tail_opens_the_gate", channel_lost_in_the_tail_opens_the_gate},
+    {"late_answer_finds_what_was_kept_meanwhile", late_answer_finds_what_was_kept_meanwhile},
+    {"netdev_that_cannot_is_refused_by_name", .alone = netdev_that_cannot_is_refused_by_name},
+};
+
+/* ---- what they have in common ---- */
+static void set_up(Lab *l, gconstpointer row)
+{
+    lab_init(l, LAB_LEARN);
+    lab_guest_sends(l, 0);
+}
+
+static void tear_down(Lab *l, gconstpointer row)
+{
+    lab_clear(l);
+}
+
+static void run(Lab *l, gconstpointer row)
+{
+    ((const Row *)row)->fn(l);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*fn)(void);
-    } rows[] = {
-        {"keeps_order_and_loses_nothing", keeps_order_and_loses_nothing},
-        {"frame_looked_up_before_the_cut_comes_in_time", frame_looked_up_before_the_cut_comes_in_time},
-        {"random_traffic_is_whole", random_traffic_is_whole},
-        {"frame_of_a_full_ring_is_number_one", frame_of_a_full_ring_is_number_one},
-        {"roll_back_gives_all_to_the_local_guest", roll_back_gives_all_to_the_local_guest},
-        {"roll_back_into_a_full_ring_keeps_order", roll_back_into_a_full_ring_keeps_order_and_moves_again},
-        {"give_back_returns_every_frame", give_back_returns_every_frame},
-        {"parked_copies_stay_with_the_source", parked_copies_stay_with_the_source},
-        {"gate_opens_by_its_deadline_and_says_so", gate_opens_by_its_deadline_and_says_so},
-        {"linger_ends_by_its_deadline", linger_ends_by_its_deadline},
-        {"bound_stops_the_reading_and_loses_nothing", bound_stops_the_reading_and_loses_nothing},
-        {"kernel_drops_are_reported", kernel_drops_are_reported},
-        {"repeated_frames_stay", repeated_frames_stay},
-        {"floods_before_the_start_are_left_out", floods_before_the_start_are_left_out},
-        {"hub_whose_other_port_lags_doubles_nothing", hub_whose_other_port_lags_doubles_nothing},
-        {"own_broadcast_does_not_come_back", own_broadcast_does_not_come_back},
-        {"unknown_netdev_is_skipped", unknown_netdev_is_skipped},
-        {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},
-        {"channel_lost_in_the_tail_opens_the_gate", channel_lost_in_the_tail_opens_the_gate},
-        {"late_answer_finds_what_was_kept_meanwhile", late_answer_finds_what_was_kept_meanwhile},
-        {"netdev_that_cannot_is_refused_by_name", netdev_that_cannot_is_refused_by_name},
-    };
-
     g_test_init(&argc, &argv, NULL);
     loop_init();
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *path = g_strdup_printf("/net/netpass/%s", rows[i].name);
 
-        g_test_add_func(path, rows[i].fn);
+        if (rows[i].fn) {
+            g_test_add(path, Lab, &rows[i], set_up, run, tear_down);
+        } else {
+            g_test_add_func(path, rows[i].alone);
+        }
     }
     return g_test_run();
 }
