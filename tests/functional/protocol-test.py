@@ -24,7 +24,7 @@ def refused(folder):
 def garbage(folder):
     with Scene(folder) as scene:
         scene.other.channel.sendall(b'\x77\x77\0\x08' + bytes(8))
-        scene.ends('failed', 'unknown message 30583')
+        scene.ends('failed', 'an answer of another attempt')
         scene.runs(True)
 
 
@@ -50,7 +50,7 @@ def stale_ready(folder):
         scene.other.hello()
         scene.other.until(PACKAGED)
         scene.other.ready(attempt=scene.other.attempt ^ 1)
-        scene.ends('failed', 'has not loaded the device state')
+        scene.ends('failed', 'an answer of another attempt')
         scene.goes_on()
 
 
@@ -214,7 +214,7 @@ if __name__ == '__main__':
         ('garbage for an answer fails, the guest runs on', garbage),
         ('no READY: the guest goes on here', no_ready),
         ('closed before READY: the guest goes on here', closed_before_ready),
-        ('a READY of another attempt does not count', stale_ready),
+        ('a READY of another attempt is damage: the guest goes on here', stale_ready),
         ('closed after RUN: stopped until it is forced', closed_after_run),
         ('silent after RUN: stopped, and a late answer settles it', silent_after_run),
         ('given back: the guest goes on here', given_back),
