@@ -276,39 +276,47 @@ void incoming_tail_done(void)
 /* ---- running it ---- */
 typedef struct Activation {
     GError *err;
-    bool ok;
+    MachineProgress *progress;
 } Activation;
 
 static void activate(void *opaque)
 {
     Activation *a = opaque;
 
-    a->ok = parts_activate(&a->err);
-    if (!a->ok) {
+    if (!parts_activate(&a->err)) {
+        a->progress->has_failed = true;
         return;
     }
+    machine_did(a->progress, FX_ACTIVATE);
     parts_starting();
+    machine_did(a->progress, FX_STARTING);
     vm_start();
     incoming.started_ns = vm_started_ns();
+    machine_did(a->progress, FX_START);
     parts_started();
+    machine_did(a->progress, FX_STARTED);
 }
 
-static void do_activate(Incoming *n)
+static void do_activate(Incoming *n, MachineProgress *p)
 {
-    Activation a = {NULL, false};
+    Activation a = {NULL, p};
 
     loop_call_wait(activate, &a);
-    if (a.ok) {
+    if (!p->has_failed) {
         incoming_step(IEV_STARTED);
     } else {
         incoming_error(IEV_REFUSED, a.err);
     }
 }
 
+/* Asked for by the reader: a `cont` may have been faster. */
 static void set_stopped(void *opaque)
 {
     RunState s = RUN_STATE_PAUSED;
 
+    if (runstate_get() != RUN_STATE_INMIGRATE) {
+        return;
+    }
     runstate_from_name(states_loaded_run_state(), &s);
     if (s == RUN_STATE_RUNNING || s == RUN_STATE_FINISH_MIGRATE || s == RUN_STATE_INMIGRATE ||
         s == RUN_STATE_PRELAUNCH || s == RUN_STATE_POSTMIGRATE) {
@@ -317,7 +325,13 @@ static void set_stopped(void *opaque)
     runstate_set(s);
 }
 
-static void give_back(Incoming *n)
+static void stand(MachineProgress *p)
+{
+    loop_call_wait(set_stopped, NULL);
+    machine_did(p, FX_STAND);
+}
+
+static void give_back(Incoming *n, MachineProgress *p)
 {
     g_mutex_lock(&n->lock);
     if (!n->error) { /* a disk that does not open has said so */
@@ -325,68 +339,97 @@ static void give_back(Incoming *n)
     }
     g_mutex_unlock(&n->lock);
     parts_give_back();
+    machine_did(p, FX_GIVE_BACK);
     answer_text(n, RP_GIVE_BACK);
+    machine_did(p, FX_SEND);
     error_report("incoming migration: the guest was given back: %s", n->error);
 }
 
-static void abandon(Incoming *n)
+static void abandon(Incoming *n, MachineProgress *p)
 {
     answer_text(n, RP_ERROR);
     answer_text(n, RP_GIVE_BACK);
+    machine_did(p, FX_SEND);
     parts_abandon();
+    machine_did(p, FX_ABANDON);
     error_report("incoming migration: %s", n->error ? n->error : "cancelled by the source");
     n->exit_wanted = n->exit_on_error && !n->had_guest;
 }
 
-void incoming_act(Incoming *n, int action)
+static void say(Incoming *n, int action, MachineProgress *p)
 {
-    TRACE(mig_in_act, "%s", incoming_spec.actions[action].name);
     switch ((InAction)action) {
-    case IA_NOTHING:
-    case IA_LISTEN:
-    case IA_LOAD:
-        break; /* incoming-stream.c is at it */
     case IA_ANSWER_HELLO:
         answer_hello(n);
         break;
     case IA_SEND_READY:
-        answer_ready(n, 0);
-        break;
     case IA_SEND_READY_PARKED:
-        loop_call_wait(set_stopped, NULL);
-        answer_ready(n, 1);
+        answer_ready(n, action == IA_SEND_READY_PARKED);
         break;
     case IA_SEND_ASK:
         answer(n, RP_ASK);
         break;
-    case IA_ACTIVATE:
-        do_activate(n);
-        break;
-    case IA_TAKE:
-        if (runstate_get() == RUN_STATE_INMIGRATE) {
-            loop_call_wait(set_stopped, NULL);
-        }
-        break;
     case IA_SEND_STARTED:
         answer_started(n);
         break;
+    default:
+        answer(n, RP_TAIL_DONE);
+        break;
+    }
+    machine_did(p, FX_SEND);
+}
+
+static void act(Incoming *n, int action, MachineProgress *p)
+{
+    switch ((InAction)action) {
+    case IA_NOTHING:
+    case IA_LISTEN:
+        break;
+    case IA_LOAD:
+        machine_did(p, FX_LOAD); /* incoming-stream.c is at it */
+        break;
+    case IA_SEND_READY_PARKED:
+        stand(p);
+        say(n, action, p);
+        break;
+    case IA_ANSWER_HELLO:
+    case IA_SEND_READY:
+    case IA_SEND_ASK:
+    case IA_SEND_STARTED:
+    case IA_SEND_TAIL_DONE:
+        say(n, action, p);
+        break;
+    case IA_ACTIVATE:
+        do_activate(n, p);
+        break;
+    case IA_TAKE:
+        stand(p);
+        break;
     case IA_SEND_GIVE_BACK:
-        give_back(n);
+        give_back(n, p);
         break;
     case IA_REPORT:
         error_report("the guest cannot start: %s", n->error ? n->error : "refused");
-        break;
-    case IA_SEND_TAIL_DONE:
-        answer(n, RP_TAIL_DONE);
+        stand(p);
         break;
     case IA_END_TAIL:
         break; /* the reader ends, and tells the parts */
     case IA_ABANDON:
-        abandon(n);
+        abandon(n, p);
         break;
     case IA__MAX:
         g_assert_not_reached();
     }
+}
+
+void incoming_act(Incoming *n, int action)
+{
+    MachineProgress p;
+
+    TRACE(mig_in_act, "%s", incoming_spec.actions[action].name);
+    machine_begin(&p, &incoming_spec.actions[action]);
+    act(n, action, &p);
+    machine_end(&p);
 }
 
 /* ---- memory ---- */

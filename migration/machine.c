@@ -123,10 +123,35 @@ const char *machine_effect_name(int effect)
         [FX_THAW] = "thaw",         [FX_TAKE_BACK] = "take back", [FX_LOAD] = "load",         [FX_ACTIVATE] = "activate",
         [FX_STARTING] = "starting", [FX_STARTED] = "started",     [FX_GIVE_BACK] = "give_back",
         [FX_ABANDON] = "abandon",   [FX_START] = "start",         [FX_RESUME] = "resume",     [FX_LEAVE] = "leave",
-        [FX_BEGIN] = "begin",
+        [FX_BEGIN] = "begin",       [FX_STAND] = "stand",
     };
 
     return names[effect];
+}
+
+void machine_begin(MachineProgress *p, const MachineAction *a)
+{
+    *p = (MachineProgress){a, 0, false};
+}
+
+static int step_at(const MachineProgress *p)
+{
+    return p->action->does ? p->action->does[p->at] : -1;
+}
+
+void machine_did(MachineProgress *p, int effect)
+{
+    if (step_at(p) != effect) {
+        g_error("action '%s': '%s' is done out of its place", p->action->name, machine_effect_name(effect));
+    }
+    p->at++;
+}
+
+void machine_end(const MachineProgress *p)
+{
+    if (!p->has_failed && step_at(p) >= 0) {
+        g_error("action '%s': '%s' was not done", p->action->name, machine_effect_name(step_at(p)));
+    }
 }
 
 char *machine_print(const MachineSpec *spec)

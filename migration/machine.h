@@ -42,6 +42,7 @@ typedef enum Effect {
     FX_DRAIN, FX_SAVE, FX_PARKED, FX_RUN_SENT, FX_RELEASED, FX_LOST,
     FX_THAW,      /* the parts go on here, with what they held */
     FX_TAKE_BACK, /* the same after RUN: and the network is told */
+    FX_STAND,     /* the run state says that it stands here, and waits for `cont` */
     FX_LOAD, FX_ACTIVATE, FX_STARTING, FX_STARTED, FX_GIVE_BACK, FX_ABANDON,
     FX_START,     /* the harts */
     FX_RESUME,    /* likewise, if they ran when they were stopped */
@@ -92,6 +93,15 @@ const char *machine_state_name(const Machine *m);
 const char *machine_status(const Machine *m);
 /* What is seen must be what the state promises: checked after each action. */
 void machine_assert(const Machine *m, const MachineObserved *seen);
+/* What of an action's steps has been done: the code notes each, so that the table says what is really done. */
+typedef struct MachineProgress {
+    const MachineAction *action;
+    int at;
+    bool has_failed; /* the rest is not done */
+} MachineProgress;
+void machine_begin(MachineProgress *p, const MachineAction *a);
+void machine_did(MachineProgress *p, int effect);
+void machine_end(const MachineProgress *p);
 /* The table as text, one row a line: for the documentation's diagram. */
 char *machine_print(const MachineSpec *spec);
 const char *machine_effect_name(int effect);

@@ -30,13 +30,24 @@ static void be_patient(bool on)
     sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none);
 }
 
+static void did(Outgoing *o, Effect fx)
+{
+    machine_did(&o->progress, fx);
+}
+
+static void fail_with(Outgoing *o, int event, GError *take)
+{
+    o->progress.has_failed = true;
+    if (event == EV_LOST) {
+        outgoing_post_lost(take);
+    } else {
+        outgoing_post_error(event, take);
+    }
+}
+
 static void post_failure(Outgoing *o, GError *err)
 {
-    if (o->channel && channel_at_end(o->channel)) {
-        outgoing_post_lost(err);
-    } else {
-        outgoing_post_error(EV_ERROR, err);
-    }
+    fail_with(o, o->channel && channel_at_end(o->channel) ? EV_LOST : EV_ERROR, err);
 }
 
 /* ---- setup ---- */
@@ -67,25 +78,27 @@ static void open_channels(Outgoing *o)
     int64_t deadline = mig_deadline(PARAM_SETUP_DEADLINE);
 
     if (!incoming_wait_finished(deadline, &err)) {
-        outgoing_post_error(EV_ERROR, err);
+        fail_with(o, EV_ERROR, err);
         return;
     }
     o->channel = channel_open(o->address, true, o->interrupt, deadline, &err);
     if (!o->channel) {
-        outgoing_post_error(EV_ERROR, err);
+        fail_with(o, EV_ERROR, err);
         return;
     }
     if (!o->is_one_way && !channel_can_read(o->channel)) {
         fail(&err, "%s: nothing can be read from it, so nobody could answer; exec: and file: are one-way",
              channel_name(o->channel));
-        outgoing_post_error(EV_ERROR, err);
+        fail_with(o, EV_ERROR, err);
         return;
     }
+    did(o, FX_CONNECT);
     o->out = stream_out_new(o->channel);
     if (!put_header(o, &err)) {
         post_failure(o, err);
         return;
     }
+    did(o, FX_SEND);
     if (o->is_one_way) {
         outgoing_post(EV_CHANNELS_UP);
     } else {
@@ -168,6 +181,7 @@ static void round_of_pages(Outgoing *o)
     o->stats.remaining = ram_dirty_pages() << PAGE_BITS;
     o->stats.dirty_rate = ram_dirty_pages() * NS_PER_SEC / MAX(time_monotonic_ns() - began, 1);
     g_mutex_unlock(&o->lock);
+    did(o, FX_PAGES);
     outgoing_post(EV_ROUND_DONE);
 }
 
@@ -213,6 +227,7 @@ static void first_round(Outgoing *o)
         return;
     }
     ram_list_all(o->ram);
+    did(o, FX_BEGIN);
     ram_dirty_round(o->ram, true);
     round_of_pages(o);
 }
@@ -249,6 +264,7 @@ static void freeze(Outgoing *o)
 {
     be_patient(false);
     loop_call_wait(stop_guest, o);
+    did(o, FX_FREEZE);
 }
 
 static bool send_last_ram(Outgoing *o, GError **errp)
@@ -286,6 +302,7 @@ static bool send_package(Outgoing *o, GError **errp)
         const uint8_t *data = state_writer_data(w, &size);
         struct iovec iov = {(void *)data, size};
 
+        did(o, FX_SAVE);
         state_put_u8(o->out->small, SECTION_COMMAND);
         state_put_be16(o->out->small, CMD_PACKAGED);
         state_put_be16(o->out->small, 4);
@@ -317,6 +334,7 @@ static bool send_one_way(Outgoing *o, GError **errp)
     bool ok = save_states(o->out->small, devices, true, errp);
 
     if (ok) {
+        did(o, FX_SAVE);
         put_description(o, devices);
         ok = stream_flush(o->out, errp) && channel_finish(o->channel, time_monotonic_ns() + STREAM_WAIT_NS, errp);
     }
@@ -329,15 +347,22 @@ static void send_devices(Outgoing *o)
     int64_t began = time_monotonic_ns(), ram_done;
     GError *err = NULL;
 
-    if (!parts_drain(&err) || !send_last_ram(o, &err)) {
+    if (!parts_drain(&err)) {
         post_failure(o, err);
         return;
     }
+    did(o, FX_DRAIN);
+    if (!send_last_ram(o, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    did(o, FX_PAGES);
     ram_done = time_monotonic_ns();
     if (!(o->is_one_way ? send_one_way : send_package)(o, &err)) {
         post_failure(o, err);
         return;
     }
+    did(o, FX_SEND);
     g_mutex_lock(&o->lock);
     o->state_sent_ns = time_monotonic_ns();
     o->stats.last_ram_ns = ram_done - began;
@@ -358,15 +383,29 @@ static void send_run(Outgoing *o)
     o->run_sent_ns = time_monotonic_ns();
     g_mutex_unlock(&o->lock);
     if (!stream_command_attempt(o->out, CMD_RUN, o->machine.attempt, &err)) {
-        outgoing_post_lost(err); /* some of it may have left */
+        fail_with(o, EV_LOST, err); /* some of it may have left */
         return;
     }
+    did(o, FX_SEND);
     parts_run_sent();
+    did(o, FX_RUN_SENT);
+}
+
+static void forward_copies(Outgoing *o)
+{
+    parts_parked();
+    did(o, FX_PARKED);
 }
 
 static void set_postmigrate(void *opaque)
 {
     runstate_set(RUN_STATE_POSTMIGRATE);
+}
+
+static void leave(Outgoing *o)
+{
+    loop_call_wait(set_postmigrate, NULL);
+    did(o, FX_LEAVE);
 }
 
 static void count_pause(Outgoing *o)
@@ -392,17 +431,19 @@ static void release_source(Outgoing *o)
     bool now;
 
     count_pause(o);
-    loop_call_wait(set_postmigrate, NULL);
+    leave(o);
     parts_released();
+    did(o, FX_RELEASED);
     g_mutex_lock(&o->lock);
     o->tail_counting = true;
     now = !o->tails_left;
     g_mutex_unlock(&o->lock);
+    did(o, FX_TAIL);
     if (now) {
         GError *err = NULL;
 
         if (!stream_command_attempt(o->out, CMD_TAIL_END, o->machine.attempt, &err)) {
-            outgoing_post_lost(err);
+            fail_with(o, EV_LOST, err);
         }
     }
 }
@@ -410,6 +451,7 @@ static void release_source(Outgoing *o)
 /* ---- endings ---- */
 static void hang_up(Outgoing *o)
 {
+    did(o, FX_HANG_UP);
     g_mutex_lock(&o->lock);
     o->has_peer = false;
     g_mutex_unlock(&o->lock);
@@ -475,21 +517,25 @@ static void thaw_guest(void *opaque)
     }
 }
 
-static void thaw(Outgoing *o, bool was_after_run, bool start)
+/* how: FX_THAW or FX_TAKE_BACK; then: FX_RESUME or FX_START. */
+static void thaw(Outgoing *o, Effect how, Effect then)
 {
-    Thaw t = {o, was_after_run, start};
+    Thaw t = {o, how == FX_TAKE_BACK, then == FX_START || (o->was_running && o->is_frozen)};
 
     hang_up(o);
     loop_call_wait(thaw_guest, &t);
+    did(o, how);
+    did(o, then);
 }
 
 /* The other side is told if that takes no time; a closed channel says the same. */
-static void cancel_and_thaw(Outgoing *o, bool start)
+static void cancel_and_thaw(Outgoing *o, Effect then)
 {
     interrupt_clear(o->interrupt); /* it ended a write of packets, which may have been waiting for a full socket */
     o->out->until_ns = time_monotonic_ns() + CANCEL_WAIT_NS;
     stream_command_attempt(o->out, CMD_CANCEL, o->machine.attempt, NULL);
-    thaw(o, false, start);
+    did(o, FX_SEND);
+    thaw(o, FX_THAW, then);
 }
 
 static void send_release(Outgoing *o)
@@ -499,11 +545,13 @@ static void send_release(Outgoing *o)
     if (!stream_command_attempt(o->out, CMD_RELEASE, o->machine.attempt, &err)) {
         error_report_free("leaving the guest to the other side", err);
     }
+    did(o, FX_SEND);
     parts_released();
-    loop_call_wait(set_postmigrate, NULL);
+    did(o, FX_RELEASED);
+    leave(o);
 }
 
-void outgoing_act(Outgoing *o, int action)
+static void act(Outgoing *o, int action)
 {
     switch ((MigAction)action) {
     case MA_NOTHING:
@@ -531,32 +579,33 @@ void outgoing_act(Outgoing *o, int action)
         send_run(o);
         break;
     case MA_FORWARD_COPIES:
-        parts_parked();
+        forward_copies(o);
         break;
     case MA_CANCEL_AND_THAW:
-        cancel_and_thaw(o, o->was_running);
+        cancel_and_thaw(o, FX_RESUME);
         break;
     case MA_CANCEL_AND_START:
-        cancel_and_thaw(o, true);
+        cancel_and_thaw(o, FX_START);
         break;
     case MA_SEND_RELEASE:
         send_release(o);
         break;
     case MA_STAY_STOPPED:
         parts_lost();
+        did(o, FX_LOST);
         outgoing_watch_peer(o);
         break;
     case MA_RELEASE_SOURCE:
         release_source(o);
         break;
     case MA_TAKE_BACK:
-        thaw(o, true, o->was_running);
+        thaw(o, FX_TAKE_BACK, FX_RESUME);
         break;
     case MA_HANG_UP:
         hang_up(o);
         break;
     case MA_END_ONE_WAY:
-        loop_call_wait(set_postmigrate, NULL);
+        leave(o);
         hang_up(o);
         break;
     case MA_CLOSE_CHANNELS:
@@ -564,15 +613,22 @@ void outgoing_act(Outgoing *o, int action)
         outgoing_post(EV_DRAINED);
         break;
     case MA_THAW:
-        thaw(o, false, o->was_running && o->is_frozen);
+        thaw(o, FX_THAW, FX_RESUME);
         break;
     case MA_THAW_AND_START:
-        thaw(o, false, true);
+        thaw(o, FX_THAW, FX_START);
         break;
     case MA_THAW_ALONE:
-        thaw(o, true, true);
+        thaw(o, FX_TAKE_BACK, FX_START);
         break;
     case MA__MAX:
         g_assert_not_reached();
     }
+}
+
+void outgoing_act(Outgoing *o, int action)
+{
+    machine_begin(&o->progress, &outgoing_spec.actions[action]);
+    act(o, action);
+    machine_end(&o->progress);
 }

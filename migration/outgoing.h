@@ -59,6 +59,7 @@ typedef struct Outgoing {
     StreamOut *out;
     RamSend *ram;
     bool was_running, is_frozen;
+    MachineProgress progress;
     int waiting_in;           /* the state that deadline_ns is of; -1: none yet */
     int64_t deadline_ns;
     int64_t stopped_ns, state_sent_ns, run_sent_ns, last_look_ns;

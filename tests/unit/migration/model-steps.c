@@ -73,8 +73,11 @@ static bool is_refused(int event)
 /* `cont` that is no business of the migration: the run state changes at once. */
 static void plain_cont(ModelState *s)
 {
+    if (!s->doing[0]) {
+        model_thaw(s, false);
+    }
     s->source_runs = true;
-    s->has_left = false;
+    s->has_left = s->clean = false;
     s->source_disk |= !s->destination_disk;
 }
 
@@ -257,6 +260,16 @@ static void source_acts(Model *m)
     }
 }
 
+static bool does(const MachineAction *a, int fx)
+{
+    for (unsigned i = 0; i < effects(a); i++) {
+        if (a->does[i] == fx) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tail_ends(Model *m, bool in_time)
 {
     ModelState s = *m->from;
@@ -272,8 +285,12 @@ static void tail_ends(Model *m, bool in_time)
     s.tail_sent = true;
     s.tail_cut |= on_its_way;
     s.unordered |= on_its_way; /* the gate has its own deadline, and that is shorter */
-    if (s.down) {
-        model_put(&s, s.to_destination, IEV_TAIL_END + 1);
+    for (int a = 0; a < m->tables->out.action_count; a++) {
+        const MachineAction *action = &m->tables->out.actions[a];
+
+        if (s.down && does(action, FX_TAIL)) {
+            model_put_all(&s, action->sends, &m->tables->in, s.to_destination);
+        }
     }
     add(m, &s, in_time ? STEP_PROGRESS : STEP_DEADLINE, BY_SOURCE, "source: the tail ends", "");
 }
@@ -284,7 +301,7 @@ static void source_commands(Model *m)
     const ModelState *s = m->from;
 
     for (int e = 0; e < spec->event_count; e++) {
-        if (!(spec->commands & 1u << e) || (e == EV_MIGRATE && s->source != MIG_NONE)) {
+        if (!(spec->commands & 1u << e) || (e == EV_MIGRATE && (s->source != MIG_NONE || s->destination == IN_NONE))) {
             continue;
         }
         if (e == EV_CONT && m->config->is_one_way && s->source == MIG_SAVED && s->destination != MODEL_GONE &&
@@ -317,7 +334,7 @@ static void source_steps(Model *m)
 
         s.was_answered |= s.run_began && (token - 1 == EV_GIVE_BACK || token - 1 == EV_VM_STARTED);
         source_event(m, &s, token - 1, STEP_PROGRESS, "source takes ");
-    } else if (!s.back) {
+    } else if (!s.back && !m->config->is_one_way) {
         source_event(m, &s, EV_LOST, STEP_NOTICE, "source sees the cut: ");
     }
     if (m->tables->out.states[from->source].awaits && !from->doing[0]) {
@@ -423,12 +440,15 @@ static void reader_steps(Model *m)
         add(m, &s, STEP_PROGRESS, BY_DESTINATION, "destination reads no more", "");
         return;
     }
+    if (from->destination == IN_NONE) {
+        return;
+    }
     if (from->to_destination[0]) {
         reader_takes(m);
-    } else if (!from->down && from->source != MIG_NONE && (from->source != MIG_SETUP || from->has_channel)) {
+    } else if (!from->down && from->met) {
         reader_ends(m, IEV_LOST, STEP_NOTICE, "destination sees the cut: ");
     }
-    if (from->has_channel || from->down) {
+    if (from->met) {
         reader_ends(m, IEV_LOST, STEP_FAULT, "destination loses the channel: ");
         reader_ends(m, IEV_ERROR, STEP_FAULT, "destination reads nonsense: ");
     }
@@ -447,7 +467,9 @@ static void destination_steps(Model *m)
         reader_steps(m);
     }
     if (!from->in_doing[MAIN_LOOP]) {
-        each_choice(m, *from, main_loop_decides, IEV_CONT, STEP_MANAGER, BY_DESTINATION, "manager at the destination: ");
+        int event = from->destination == IN_NONE ? IEV_LISTEN : IEV_CONT;
+
+        each_choice(m, *from, main_loop_decides, event, STEP_MANAGER, BY_DESTINATION, "manager at the destination: ");
     }
     if (from->gate == GATE_TAIL && from->destination_runs) {
         ModelState s = *from;

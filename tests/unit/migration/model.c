@@ -15,7 +15,7 @@ ModelState model_start(const ModelConfig *c)
 
     memset(&s, 0, sizeof(s));
     s.source = MIG_NONE;
-    s.destination = IN_LISTENING;
+    s.destination = IN_NONE;
     s.source_disk = s.smooth = true;
     s.source_runs = s.was_told = !c->is_paused;
     for (unsigned k = c->frames; k < MODEL_FRAMES; k++) {
@@ -65,7 +65,7 @@ static int event_named(const MachineSpec *spec, const char *name, size_t length)
     return -1; /* ours alone: the other side has no row for it */
 }
 
-static void put_all(ModelState *s, const char *names, const MachineSpec *to, uint8_t *queue)
+void model_put_all(ModelState *s, const char *names, const MachineSpec *to, uint8_t *queue)
 {
     while (names && *names) {
         size_t length = strcspn(names, " ");
@@ -208,7 +208,7 @@ static void release_frames(ModelState *s)
     }
 }
 
-static void thaw(ModelState *s, bool was_after_run)
+void model_thaw(ModelState *s, bool was_after_run)
 {
     if (!s->is_frozen) {
         return;
@@ -245,14 +245,14 @@ static bool fits_source(const ModelState *s, int fx)
     case FX_DRAIN:
         return s->is_frozen;
     case FX_SAVE:
-        return s->is_frozen && s->has_channel && !s->saved;
+        return s->is_frozen && s->has_channel && s->clean && !s->saved;
     case FX_PARKED:
     case FX_RUN_SENT:
     case FX_RELEASED:
     case FX_LOST:
         return s->is_frozen && s->has_channel && s->saved;
     case FX_LEAVE:
-        return !s->has_left && s->saved;
+        return !s->has_left && !s->source_runs && s->saved;
     default:
         return true;
     }
@@ -273,15 +273,16 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
     }
     switch ((Effect)fx) {
     case FX_CONNECT:
-        s->has_channel = true;
-        s->down = s->back = s->destination != MODEL_GONE && !s->reader_gone;
+        s->has_channel = s->met = true;
+        s->down = s->destination != MODEL_GONE && !s->reader_gone;
+        s->back = s->down && !m->config->is_one_way;
         break;
     case FX_HANG_UP:
         hang_up(s);
         break;
     case FX_SEND:
         if (s->down) {
-            put_all(s, a->sends, &m->tables->in, s->to_destination);
+            model_put_all(s, a->sends, &m->tables->in, s->to_destination);
         }
         break;
     case FX_TAIL:
@@ -289,6 +290,9 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
         break;
     case FX_BEGIN:
         s->began = true;
+        break;
+    case FX_PAGES:
+        s->clean = s->is_frozen && !s->source_disk; /* else the guest, or a device, may still change it */
         break;
     case FX_FREEZE:
         freeze(s);
@@ -317,7 +321,7 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
         break;
     case FX_TAKE_BACK:
     case FX_THAW:
-        thaw(s, fx == FX_TAKE_BACK);
+        model_thaw(s, fx == FX_TAKE_BACK);
         break;
     case FX_RESUME:
         s->source_runs |= s->was_running;
@@ -333,7 +337,7 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
         break;
     }
     if (s->source_runs) {
-        s->has_left = false;
+        s->has_left = s->clean = false;
     }
     return true;
 }
@@ -344,15 +348,19 @@ static void answer(const Model *m, ModelState *s, const char *sends)
         s->owner = s->source == MODEL_GONE ? MODEL_NOBODY : MODEL_SOURCE;
     }
     if (s->back) {
-        put_all(s, sends, &m->tables->out, s->to_source);
+        model_put_all(s, sends, &m->tables->out, s->to_source);
     }
 }
 
 static bool fits_destination(const ModelState *s, int fx)
 {
     switch ((Effect)fx) {
+    case FX_SEND:
+        return s->met;
     case FX_LOAD:
-        return !s->loaded;
+        return s->met && !s->loaded;
+    case FX_STAND:
+        return s->loaded;
     case FX_ACTIVATE:
         return s->loaded && !s->destination_disk;
     case FX_STARTING:
@@ -378,6 +386,9 @@ bool model_destination_effect(const Model *m, ModelState *s, const MachineAction
         break;
     case FX_LOAD:
         s->loaded = true;
+        break;
+    case FX_STAND:
+        s->stands = true;
         break;
     case FX_ACTIVATE:
         if (s->source_disk) {
@@ -432,6 +443,9 @@ static const char *source_wrong(const ModelState *s, const MachineState *facts)
     if (s->source == MIG_UNSURE && s->port != PORT_HOLD) {
         return "the source is unsure and does not keep its frames to itself";
     }
+    if ((s->source == MIG_PARKED || s->source == MIG_HANDOVER) && s->port != PORT_COPY) {
+        return "the source does not forward copies of its frames";
+    }
     if ((facts->owner == OWNER_DESTINATION || s->source == MIG_SAVED) && !s->has_left && !s->source_runs) {
         return "the guest has left, and the run state does not say so";
     }
@@ -448,6 +462,9 @@ static const char *destination_wrong(const ModelState *s, const MachineState *fa
     }
     if (facts->may_run == FACT_NO && s->destination_runs) {
         return "the destination runs in a state that forbids it";
+    }
+    if ((s->destination == IN_PARKED || s->destination == IN_OWNED) && !s->in_doing[0] && !s->in_doing[1] && !s->stands) {
+        return "the guest waits for 'cont', and the run state does not say so";
     }
     return NULL;
 }
@@ -473,6 +490,9 @@ const char *model_wrong(const Model *m, const ModelState *s)
     }
     if ((s->source_runs && s->owner != MODEL_SOURCE) || (s->destination_runs && s->owner != MODEL_DESTINATION)) {
         return "a side runs the guest that does not own it";
+    }
+    if (s->source_runs && s->is_frozen) {
+        return "the guest runs while its parts hold what arrives";
     }
     if ((s->source_runs && !s->was_told) ||
         (s->destination_runs && !s->told_there && (m->config->is_parked || !s->was_running))) {

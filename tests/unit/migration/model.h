@@ -48,6 +48,7 @@ typedef struct ModelState {
     uint8_t port, gate, owner, wrong, unused_bytes[3];
     uint32_t down : 1, back : 1;             /* the wire's directions work */
     uint32_t has_channel : 1, reader_gone : 1, is_alone : 1;
+    uint32_t met : 1;                        /* there was a connection */
     uint32_t is_frozen : 1, source_runs : 1, destination_runs : 1;
     uint32_t source_disk : 1, destination_disk : 1, writing : 1; /* locks; a write of the source's guest under way */
     uint32_t tail_waits : 1, turned : 1;     /* the network sends to the destination */
@@ -57,10 +58,10 @@ typedef struct ModelState {
     uint32_t tail_sent : 1, tail_cut : 1;    /* what reached the source may not have reached the destination */
     uint32_t was_running : 1;                /* when it was stopped */
     uint32_t was_told : 1, told_there : 1;   /* that it shall run: at the source, at the destination */
-    uint32_t has_left : 1;                   /* run state at the source */
-    uint32_t began : 1, saved : 1, loaded : 1;
+    uint32_t has_left : 1, stands : 1;       /* run states: at the source, at the destination */
+    uint32_t began : 1, clean : 1, saved : 1, loaded : 1; /* clean: the memory there is the memory here */
     uint32_t was_answered : 1;               /* the source heard what became of its RUN */
-    uint32_t unused : 4;
+    uint32_t unused : 1;
     ModelFrame frame[MODEL_FRAMES];
 } ModelState;
 _Static_assert(sizeof(ModelState) == 44, "states are compared and hashed as bytes, so nothing may be between the members");
@@ -107,6 +108,7 @@ const char *model_wrong(const Model *m, const ModelState *s);
 
 /* ---- model.c, for model-steps.c ---- */
 void model_put(ModelState *s, uint8_t *queue, unsigned token);
+void model_put_all(ModelState *s, const char *names, const MachineSpec *to, uint8_t *queue); /* names with spaces between */
 unsigned model_take(uint8_t *queue);
 unsigned model_length(const uint8_t *queue);
 void model_frame_arrives(ModelState *s, unsigned k);
@@ -118,6 +120,7 @@ bool model_can_fail(int fx);
 
 enum { MODEL_TOKEN_FRAME = 64 };
 enum { WRONG_TWICE = 1, WRONG_ORDER, WRONG_FLOOD, WRONG_WRITE, WRONG_PLACE, WRONG_NETWORK, WRONG_POST };
+void model_thaw(ModelState *s, bool was_after_run);
 
 /* ---- model-search.c ---- */
 typedef struct ModelResult {

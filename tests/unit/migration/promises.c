@@ -105,6 +105,20 @@ static char *run_only_after_ready(const ModelTables *t)
     return NULL;
 }
 
+/* A command must not depend on anything but the state; unsure asks for proof. */
+static char *missing_always(const MachineSpec *spec, int state, int event)
+{
+    for (int r = 0; r < spec->row_count; r++) {
+        const MachineRow *row = &spec->rows[r];
+
+        if (row->event == event && machine_row_from(row, state) &&
+            (!row->guard || spec->states[state].owner == OWNER_UNKNOWN)) {
+            return NULL;
+        }
+    }
+    return g_strdup_printf("%s: no row for every %s in '%s'", spec->name, spec->events[event], spec->states[state].name);
+}
+
 /* A command is possible where its story makes sense: by what the states say of themselves. */
 static bool may_be_commanded(const MachineState *s, int event)
 {
@@ -131,7 +145,7 @@ static char *commands_are_possible(const ModelTables *t)
     for (int s = 0; s < t->out.state_count && !broken; s++) {
         for (unsigned i = 0; i < G_N_ELEMENTS(commands) && !broken; i++) {
             if (may_be_commanded(&t->out.states[s], commands[i])) {
-                broken = missing(&t->out, s, commands[i]);
+                broken = missing_always(&t->out, s, commands[i]);
             } else if (t->out.states[s].owner != OWNER_SOURCE && commands[i] != EV_CONT &&
                        row_of(&t->out, s, commands[i])) {
                 broken = g_strdup_printf("outgoing: %s is possible in '%s'", t->out.events[commands[i]],
@@ -186,6 +200,9 @@ static bool is_right_word(const MachineSpec *spec, const char *const *words, int
     if (is_in && event == IEV_RUN && before == IN_PARKED) {
         return !strcmp(b->status, "failed"); /* nobody had asked */
     }
+    if (!is_in && event == EV_CONT && !strcmp(a->status, "failed")) {
+        return !strcmp(b->status, "failed"); /* that the guest goes on makes no success of it */
+    }
     return is_word_of(words[event], a->status, b->status);
 }
 
@@ -232,13 +249,20 @@ static bool does(const MachineAction *a, int fx)
 
 static char *the_guest_runs_while_much_is_left(const ModelTables *t)
 {
-    Machine m = {&t->out, MIG_ACTIVE, 0, only_much, NULL};
-    const MachineRow *row = machine_step(&m, 0, EV_ROUND_DONE, NULL);
+    static const struct {
+        int state, event;
+    } steps[] = {{MIG_SETUP, EV_CHANNELS_UP}, {MIG_ACTIVE, EV_ROUND_DONE}};
 
-    return row && m.state == MIG_ACTIVE && does(&t->out.actions[row->action], FX_PAGES) &&
-                   !does(&t->out.actions[row->action], FX_FREEZE)
-               ? NULL
-               : g_strdup("outgoing: the guest is stopped while much memory is left");
+    for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
+        Machine m = {&t->out, steps[i].state, 0, only_much, NULL};
+        const MachineRow *row = machine_step(&m, 0, steps[i].event, NULL);
+
+        if (!row || m.state != MIG_ACTIVE || !does(&t->out.actions[row->action], FX_PAGES) ||
+            does(&t->out.actions[row->action], FX_FREEZE)) {
+            return g_strdup("outgoing: the guest is stopped while much memory is left");
+        }
+    }
+    return NULL;
 }
 
 /* ---- after RUN ---- */
@@ -282,6 +306,15 @@ static char *an_error_is_taken_as_a_loss_is(const ModelTables *t)
     return broken ? broken : differs(&t->in, IEV_LOST, IEV_ERROR);
 }
 
+static char *a_run_that_nobody_asked_for_is_given_back(const ModelTables *t)
+{
+    const MachineRow *row = row_of(&t->in, IN_PARKED, IEV_RUN);
+    const char *sends = row ? t->in.actions[row->action].sends : NULL;
+
+    return sends && !strcmp(sends, "GIVE_BACK") && row->next == IN_REFUSED ? NULL
+                                                                           : g_strdup("incoming: RUN in 'parked' is taken");
+}
+
 const Promise promises[] = {
     {"each_state_is_reached", each_state_is_reached},
     {"states_with_a_channel_have_rows_for_its_loss", loss_has_rows},
@@ -291,6 +324,7 @@ const Promise promises[] = {
     {"the_manager_hears_the_right_word", the_manager_hears_the_right_word},
     {"the_guest_runs_while_much_is_left", the_guest_runs_while_much_is_left},
     {"after_run_only_an_answer_or_proof_brings_the_guest_back", after_run_only_an_answer_or_proof_brings_the_guest_back},
+    {"a_run_that_nobody_asked_for_is_given_back", a_run_that_nobody_asked_for_is_given_back},
     {"an_error_is_taken_as_a_loss_is", an_error_is_taken_as_a_loss_is},
 };
 const unsigned promise_count = G_N_ELEMENTS(promises);
