@@ -35,7 +35,6 @@ static const char *const guards[IG__MAX] = {
 
 static const MachineAction actions[IA__MAX] = {
     [IA_NOTHING] = {"-"},
-    [IA_LISTEN] = {"listen"},
     [IA_ANSWER_HELLO] = {"answer_hello", DOES(FX_SEND), "CHANNELS_UP"},
     [IA_LOAD] = {"load", DOES(FX_LOAD), .posts = "LOADED", .fails = "ERROR LOST"},
     [IA_SEND_READY] = {"send_ready", DOES(FX_SEND), "READY"},
@@ -47,7 +46,6 @@ static const MachineAction actions[IA__MAX] = {
     [IA_SEND_GIVE_BACK] = {"send_give_back", DOES(FX_GIVE_BACK, FX_SEND), "GIVE_BACK"},
     [IA_REPORT] = {"report", DOES(FX_STAND)},
     [IA_SEND_TAIL_DONE] = {"send_tail_done", DOES(FX_SEND), "TAIL_DONE"},
-    [IA_END_TAIL] = {"end_tail"},
     /* GIVE_BACK too: it settles the matter if RUN was already under way. */
     [IA_ABANDON] = {"abandon", DOES(FX_SEND, FX_ABANDON), "ERROR GIVE_BACK"},
 };
@@ -55,7 +53,7 @@ static const MachineAction actions[IA__MAX] = {
 #define NOT_OURS STATES(IN_LISTENING, IN_ACTIVE, IN_LOADING, IN_READY, IN_PARKED, IN_ASKED)
 
 static const MachineRow rows[] = {
-    {STATES(IN_NONE), IEV_LISTEN, 0, IA_LISTEN, IN_LISTENING},
+    {STATES(IN_NONE), IEV_LISTEN, 0, IA_NOTHING, IN_LISTENING},
     {STATES(IN_LISTENING), IEV_HELLO, 0, IA_ANSWER_HELLO, IN_ACTIVE},
     {STATES(IN_ACTIVE), IEV_DEVICES, 0, IA_LOAD, IN_LOADING},
     {STATES(IN_LOADING), IEV_LOADED, IG_ALONE_PARKED, IA_TAKE, IN_OWNED},
@@ -69,13 +67,13 @@ static const MachineRow rows[] = {
     {STATES(IN_PARKED), IEV_RELEASE, 0, IA_TAKE, IN_OWNED},
     {STATES(IN_ASKED), IEV_RELEASE, 0, IA_ACTIVATE, IN_STARTING},
     {STATES(IN_OWNED), IEV_CONT, 0, IA_ACTIVATE, IN_STARTING},
-    {STATES(IN_OWNED), IEV_LOST, 0, IA_END_TAIL, MACHINE_KEEP},
     {STATES(IN_STARTING), IEV_STARTED, 0, IA_SEND_STARTED, IN_RUNNING},
     {STATES(IN_STARTING), IEV_REFUSED, IG_ALONE, IA_REPORT, IN_OWNED},
     {STATES(IN_STARTING), IEV_REFUSED, 0, IA_SEND_GIVE_BACK, IN_REFUSED},
     {STATES(IN_RUNNING), IEV_TAIL_END, 0, IA_SEND_TAIL_DONE, IN_COMPLETED},
-    {STATES(IN_RUNNING), IEV_LOST, 0, IA_END_TAIL, IN_COMPLETED},
-    {STATES(IN_RUNNING), IEV_ERROR, 0, IA_END_TAIL, IN_COMPLETED},
+    /* The reader ends by itself, and tells the parts. */
+    {STATES(IN_RUNNING), IEV_LOST, 0, IA_NOTHING, IN_COMPLETED},
+    {STATES(IN_RUNNING), IEV_ERROR, 0, IA_NOTHING, IN_COMPLETED},
     {NOT_OURS, IEV_CANCEL, 0, IA_ABANDON, IN_REFUSED},
     {NOT_OURS, IEV_LOST, 0, IA_ABANDON, IN_REFUSED},
     {NOT_OURS, IEV_ERROR, 0, IA_ABANDON, IN_REFUSED},

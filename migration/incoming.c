@@ -383,7 +383,6 @@ static void act(Incoming *n, int action, MachineProgress *p)
 {
     switch ((InAction)action) {
     case IA_NOTHING:
-    case IA_LISTEN:
         break;
     case IA_LOAD:
         machine_did(p, FX_LOAD); /* incoming-stream.c is at it */
@@ -412,8 +411,6 @@ static void act(Incoming *n, int action, MachineProgress *p)
         error_report("the guest cannot start: %s", n->error ? n->error : "refused");
         stand(p);
         break;
-    case IA_END_TAIL:
-        break; /* the reader ends, and tells the parts */
     case IA_ABANDON:
         abandon(n, p);
         break;

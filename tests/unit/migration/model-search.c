@@ -252,8 +252,13 @@ static const char *never_ends(const ModelState *s)
     return s->source == MIG_UNSURE && s->was_answered ? "the source was answered and is still unsure" : NULL;
 }
 
-static bool is_waiting(const ModelState *s)
+static bool is_waiting(const Model *m, const ModelState *s)
 {
+    bool is_alone = s->is_alone || m->config->is_one_way;
+
+    if (s->reader_gone && s->destination != IN_REFUSED && s->destination != IN_COMPLETED && !is_alone) {
+        return true; /* for what nobody will hear */
+    }
     return s->destination == IN_LOADING || s->destination == IN_READY || s->destination == IN_ASKED ||
            s->destination == IN_STARTING;
 }
@@ -265,7 +270,7 @@ static const char *owner_wrong(const Model *m, const ModelState *s, Variant v)
     if (why) {
         return why;
     }
-    if (v == ALL_GOES_ON && is_waiting(s)) {
+    if (v == ALL_GOES_ON && is_waiting(m, s)) {
         return "the destination waits for ever";
     }
     if (!s->was_told && s->owner == MODEL_SOURCE) {

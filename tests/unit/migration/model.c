@@ -345,6 +345,7 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
 static void answer(const Model *m, ModelState *s, const char *sends)
 {
     if (s->owner == MODEL_DESTINATION && sends && strstr(sends, "GIVE_BACK")) {
+        s->wrong = s->is_alone || m->config->is_one_way ? WRONG_PLACE : s->wrong; /* nobody is there to take it */
         s->owner = s->source == MODEL_GONE ? MODEL_NOBODY : MODEL_SOURCE;
     }
     if (s->back) {

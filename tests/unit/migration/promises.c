@@ -154,7 +154,7 @@ static char *commands_are_possible(const ModelTables *t)
         }
     }
     for (int s = 0; s < t->in.state_count && !broken; s++) {
-        if (t->in.states[s].owner == OWNER_DESTINATION || s == IN_PARKED || s == IN_NONE) {
+        if (t->in.states[s].owner == OWNER_DESTINATION || s == IN_PARKED || s == IN_ASKED || s == IN_NONE) {
             broken = missing(&t->in, s, IEV_CONT);
         }
     }
@@ -306,6 +306,66 @@ static char *an_error_is_taken_as_a_loss_is(const ModelTables *t)
     return broken ? broken : differs(&t->in, IEV_LOST, IEV_ERROR);
 }
 
+static char *a_cancel_is_taken_as_a_loss_is(const ModelTables *t)
+{
+    for (int s = 0; s < t->in.state_count; s++) {
+        if (t->in.states[s].channel == FACT_YES && !row_of(&t->in, s, IEV_CANCEL)) {
+            return missing(&t->in, s, IEV_CANCEL);
+        }
+    }
+    return differs(&t->in, IEV_LOST, IEV_CANCEL);
+}
+
+/* ---- messages ---- */
+static const struct {
+    const char *message;
+    int next;
+} said[2][8] = {
+    {{"HELLO", MIG_SETUP}, {"DEVICES", MIG_DEVICE}, {"RUN", MIG_HANDOVER}, {"CANCEL", MIG_CANCELLED},
+     {"RELEASE", MIG_RELEASED}, {"TAIL_END", MIG_COMPLETED}},
+    {{"CHANNELS_UP", IN_ACTIVE}, {"READY", IN_READY}, {"READY_PARKED", IN_PARKED}, {"ASK", IN_ASKED},
+     {"VM_STARTED", IN_RUNNING}, {"GIVE_BACK", IN_REFUSED}, {"ERROR GIVE_BACK", IN_REFUSED}, {"TAIL_DONE", IN_COMPLETED}},
+};
+
+static bool may_be_said(int side, const char *message, int next)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(said[side]); i++) {
+        if (said[side][i].message && !strcmp(said[side][i].message, message)) {
+            return said[side][i].next == next;
+        }
+    }
+    return true; /* a message that was changed: the search says what comes of it */
+}
+
+static char *each_message_is_said_on_the_way_to_its_state(const ModelTables *t)
+{
+    const MachineSpec *specs[] = {&t->out, &t->in};
+
+    for (int side = 0; side < 2; side++) {
+        for (int r = 0; r < specs[side]->row_count; r++) {
+            const MachineRow *row = &specs[side]->rows[r];
+            const char *message = specs[side]->actions[row->action].sends;
+
+            if (message && !may_be_said(side, message, row->next)) {
+                return g_strdup_printf("%s: row %d says %s", specs[side]->name, r + 1, message);
+            }
+        }
+    }
+    return NULL;
+}
+
+static char *a_command_that_changes_nothing_does_nothing(const ModelTables *t)
+{
+    for (int r = 0; r < t->in.row_count; r++) {
+        const MachineRow *row = &t->in.rows[r];
+
+        if (t->in.commands & 1u << row->event && row->next == MACHINE_KEEP && row->action) {
+            return g_strdup_printf("incoming: row %d does something", r + 1);
+        }
+    }
+    return NULL;
+}
+
 static char *a_run_that_nobody_asked_for_is_given_back(const ModelTables *t)
 {
     const MachineRow *row = row_of(&t->in, IN_PARKED, IEV_RUN);
@@ -325,6 +385,9 @@ const Promise promises[] = {
     {"the_guest_runs_while_much_is_left", the_guest_runs_while_much_is_left},
     {"after_run_only_an_answer_or_proof_brings_the_guest_back", after_run_only_an_answer_or_proof_brings_the_guest_back},
     {"a_run_that_nobody_asked_for_is_given_back", a_run_that_nobody_asked_for_is_given_back},
+    {"each_message_is_said_on_the_way_to_its_state", each_message_is_said_on_the_way_to_its_state},
+    {"a_command_that_changes_nothing_does_nothing", a_command_that_changes_nothing_does_nothing},
+    {"a_cancel_is_taken_as_a_loss_is", a_cancel_is_taken_as_a_loss_is},
     {"an_error_is_taken_as_a_loss_is", an_error_is_taken_as_a_loss_is},
 };
 const unsigned promise_count = G_N_ELEMENTS(promises);
