@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
-from harness import BUILD, Failed, Skipped, deadline, left     # noqa: E402
+from harness import BUILD, Failed, Skipped, deadline, in_netns, left     # noqa: E402
 
 GUEST_IP, CLIENT_IP = '10.0.2.15', '10.0.2.2'
 MAC = '52:54:00:12:34:56'
@@ -142,11 +142,11 @@ class Bridged(Topology):
         for netns in (self.netns, self.client_ns):
             if not ip('netns', 'add', netns, check=False):
                 raise Skipped('network namespaces are not available')
-            subprocess.run(['ip', 'netns', 'exec', netns, 'sh', '-c',
+            subprocess.run([*in_netns(netns), 'sh', '-c',
                             'for f in all default; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done'], check=False)
             ip('link', 'set', 'lo', 'up', netns=netns)
         # No probes after two round trips of silence: what TCP sends again was lost, or waited for 200 ms.
-        subprocess.run(['ip', 'netns', 'exec', self.client_ns, 'sh', '-c',
+        subprocess.run([*in_netns(self.client_ns), 'sh', '-c',
                         'echo 0 >/proc/sys/net/ipv4/tcp_early_retrans'], check=False)
         for tap in ('t0', 't1'):
             if not ip('tuntap', 'add', tap, 'mode', 'tap', netns=self.netns, check=False):
@@ -176,7 +176,7 @@ class Bridged(Topology):
         return ['-netdev', f'tap,id=n0,ifname=t{side},script=no,downscript=no']
 
     def client_command(self):
-        return ['ip', 'netns', 'exec', self.client_ns, str(BUILD / 'tests/tools/traffic-client')]
+        return in_netns(self.client_ns, str(BUILD / 'tests/tools/traffic-client'))
 
     def drops(self):
         done = subprocess.run(['ip', '-n', self.netns, '-s', '-j', 'link'], stdout=subprocess.PIPE, check=True)
@@ -221,7 +221,7 @@ class Switched(Topology):
     def start_switch(self, *options):
         command = [str(BUILD / 'tests/tools/switch'), *self.options, *options]
         if self.netns:
-            command = ['ip', 'netns', 'exec', self.netns, *command]
+            command = in_netns(self.netns, *command)
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.processes.append(process)
         until = deadline(10)
@@ -261,7 +261,7 @@ class Dgram(Switched):
         if os.geteuid() == 0 and ip('netns', 'add', netns, check=False):
             self.netns = netns
             ip('link', 'set', 'lo', 'up', netns=netns)
-            subprocess.run(['ip', 'netns', 'exec', netns, 'sh', '-c',
+            subprocess.run([*in_netns(netns), 'sh', '-c',
                             f'echo {self.QUEUE} >/proc/sys/net/unix/max_dgram_qlen'], check=False)
 
     def close(self):
