@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import wire as wires                                                                            # noqa: E402
-from observer import Memory, Noise, run_delay                                                    # noqa: E402
+from observer import Delays, Memory, Noise                                                       # noqa: E402
 from pair import Failed, Pair, QmpError, Skipped, bare_args, base, machine_args                 # noqa: E402
 from prober import Prober, SlowAnswer, monitor_args                                             # noqa: E402
 from topology import Stream, ip                                                                 # noqa: E402
@@ -43,7 +43,7 @@ class Scene:
                  transport='unix', byte='0', **parameters):
         self.folder, self.noise, self.wired = Path(folder), Noise(), threading.Event()
         self.topology = self.pair = self.client = self.wire = self.prober = None
-        self.disk_fds = []
+        self.disk_fds, self.delays = [], None
         self.frozen, self.fault, self.transport = [], wires.Fault(fault, at, byte, for_s=FOREVER), transport
         try:
             self.open(parked, rate, payload, dirty, disk, parameters)
@@ -143,14 +143,14 @@ class Scene:
         """Time in which nothing has to happen: what is under way gets as far as it can."""
         threading.Event().wait(seconds)
 
-    def took(self, first, last, delay_before=None):
+    def took(self, first, last, delays=None):
         """Without what other processes took: of this one's time, or of the source's where that is more."""
-        share = run_delay(self.source.pid) - delay_before if delay_before is not None else 0.0
+        share = delays.seconds() if delays else 0.0
         return last - first - max(share, self.noise.between(first, last))
 
     def command(self, name):
         """Sends it; (seconds until the answer, refusal or None)."""
-        self.delay = run_delay(self.source.pid)
+        self.delays = Delays(self.source.pid)
         began = time.time()
         number = self.source.qmp.send(name)
         refusal = None
@@ -158,7 +158,7 @@ class Scene:
             self.source.qmp.reply(number, name, 20)
         except QmpError as why:
             refusal = why.desc
-        took = self.took(began, time.time(), self.delay)
+        took = self.took(began, time.time(), self.delays)
         if took > ANSWER_S * base.PATIENCE:
             raise Failed(f'{name} was answered after {took * 1000:.0f} ms')
         return began, refusal
@@ -167,7 +167,7 @@ class Scene:
         """After an accepted command: RESUME where it had stopped, and ticks in the guest's memory, in time."""
         if any(e['event'] == 'STOP' for e in self.source.qmp.events[since:]):
             back = self.source.qmp.event('RESUME', 20, since=since)['at']
-            took = self.took(began, back, self.delay)
+            took = self.took(began, back, self.delays)
             if took > (ANSWER_S + BACK_S) * base.PATIENCE:
                 raise Failed(f'the guest ran {took * 1000:.0f} ms after the command')
         before = self.memory.counters()
@@ -184,6 +184,8 @@ class Scene:
     def close(self):
         self.hang_disk(False)
         self.noise.stop()
+        if self.delays:
+            self.delays.stop()
         for part in (self.wire, self.client, self.pair, self.topology):
             if part:
                 part.close()
@@ -285,6 +287,56 @@ def qmp_during_hung_disk(folder):
         scene.hang_disk(False)
         scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
         scene.finish()
+
+
+# ---- the source stops, or is told to end ----
+def destination_quits(folder):
+    with Scene(folder, '>ram-batch#1', 'freeze-source', byte='half', dirty=True) as scene:
+        scene.begin()
+        scene.until_fault()
+        scene.settle(0.2)
+        began = time.time()
+        scene.target.quit(5)
+        if time.time() - began > 1 * base.PATIENCE:
+            raise Failed(f'it took {time.time() - began:.1f} s to quit')
+        scene.thaw()
+        scene.source.qmp.event('MIGRATION', 10, status='failed')
+        if not scene.source.qmp.execute('query-status')['running']:
+            raise Failed('the source does not run')
+        scene.finish()
+
+
+def continued_without_the_source(folder):
+    """`cont` asks and returns; the guest starts when the source can answer."""
+    with Scene(folder, '<READY_PARKED#1', 'freeze-source', byte='end', parked=True, rate=100) as scene:
+        scene.begin()
+        scene.until_fault()
+        began = time.time()
+        scene.target.qmp.execute('cont')
+        if scene.took(began, time.time()) > ANSWER_S * base.PATIENCE:
+            raise Failed(f'cont was answered after {(time.time() - began) * 1000:.0f} ms')
+        scene.settle(0.3)
+        if scene.target.qmp.execute('query-status')['running']:
+            raise Failed('the destination runs without RUN')
+        scene.thaw()
+        scene.target.qmp.event('RESUME', 10)
+        scene.finish()
+
+
+def source_quits(at, limit, parked=False, **scene_args):
+    def case(folder):
+        with Scene(folder, at, parked=parked, **scene_args) as scene:
+            scene.begin()
+            scene.until_fault()
+            scene.settle(1.5 if parked else 0.3)
+            began = time.time()
+            scene.source.quit(limit + 10)
+            if time.time() - began > limit * base.PATIENCE:
+                raise Failed(f'it took {time.time() - began:.1f} s to quit')
+            scene.thaw()
+            scene.settle(0.2)
+            scene.finish()
+    return case
 
 
 # ---- deadlines --------------------------------------------------------------------------------------------------------
@@ -439,6 +491,10 @@ CASES = [
                                                                     command='cont')),
     ('cancelled with a disk that hangs', cancelled_with_hung_disk),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
+    ('the destination quits while its source is stopped', destination_quits),
+    ('continued while the source is stopped', continued_without_the_source),
+    ('the source quits in the middle of the memory, socket full', source_quits('>ram-batch#1', 1, dirty=True)),
+    ('the source quits while parked, socket full of packets', source_quits('<READY_PARKED#1', 9.5, parked=True, rate=4000)),
     ('a hello without an answer', deadline_kept('>HELLO#1', 'has not answered the hello', setup_deadline_ms=700)),
     ('device state that is not loaded', deadline_kept('>PACKAGED#1', 'has not loaded the device state',
                                                       ready_deadline_ms=700)),
@@ -447,9 +503,8 @@ CASES = [
     ('RUN without an answer, socket full of packets',
      deadline_kept('<READY#1', 'has not said that the guest runs', runs=False, rate=4000, run_deadline_ms=2500)),
     ('packets that are not confirmed', tail_deadline),
-    ('a network that vanishes under the memory', network_vanishes(False)),
     ('a network that vanishes under a parked guest', network_vanishes(True)),
-]
+] + [('a network that vanishes under the memory', network_vanishes(False))] * base.FULL
 
 if __name__ == '__main__':
     sys.exit(base.run_tests([(f'frozen: {name}', judged(case)) for name, case in CASES]))

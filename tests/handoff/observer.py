@@ -94,6 +94,34 @@ def run_delay(pid, all_threads=True):
     return total / 1e9
 
 
+class Delays(threading.Thread):
+    """run_delay() of a process from now on, of threads that end meanwhile, too."""
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.latest, self.ended = pid, {}, threading.Event()
+        self._sample()
+        self.before = dict(self.latest)
+        self.start()
+
+    def _sample(self):
+        try:
+            for tid in os.listdir(f'/proc/{self.pid}/task'):
+                self.latest[tid] = int(Path(f'/proc/{self.pid}/task/{tid}/schedstat').read_text().split()[1])
+        except (OSError, IndexError):
+            pass
+
+    def run(self):
+        while not self.ended.wait(NOISE_STEP_S):
+            self._sample()
+
+    def seconds(self):
+        self._sample()
+        return sum(ns - self.before.get(tid, 0) for tid, ns in list(self.latest.items())) / 1e9
+
+    def stop(self):
+        self.ended.set()
+
+
 def ticks(*texts):
     """The numbers on the serial lines, one line after the other: a line cut in two by the handoff is whole again."""
     joined = b''.join(texts)

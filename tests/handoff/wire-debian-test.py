@@ -91,10 +91,10 @@ class Scene:
         while base.left(until):
             if not self.wire.frozen:
                 who = [e for e in (self.pair.now, target) if self.says_it_runs(e)]
-                if len(who) == 2:
+                if len(who) == 2 and self.says_it_runs(self.pair.now):     # asked again: it may just have given it away
                     raise Failed('both sides say that they run')
                 if who:
-                    return who[0]
+                    return who[-1]
                 if self.pair.now.qmp.execute('query-migrate')['status'] == 'failed':
                     return None
             time.sleep(0.01)

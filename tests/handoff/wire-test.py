@@ -4,7 +4,7 @@
 """First each flow goes over an unbroken wire, which lists the messages there are; then they are broken.
 
 usage: wire-test.py [--seeds N] [--first N] [--seed N] [--case 'transport=tcp at=>RUN#1 fault=cut ...'] [--jobs N]
-                    [--survey] [--all]
+                    [--survey] [--all [--step N]]
 --seed and --case do one case and keep its files; --all is each fault at each message in each flow.
 """
 import argparse
@@ -26,6 +26,18 @@ from pair import base
 UNUSED = {'SHUT': 'nobody sends it', 'SWITCHOVER_START': 'accepted, not sent', 'SETUP': 'no device has setup state'}
 
 
+# What was found once, and how it has to end.
+FOUND = [
+    ('at=>RUN#1 fault=damage byte=8', 'at the source'),                     # the destination waited for a better RUN
+    ('at=<READY#1 fault=damage byte=6', 'at the source'),                   # the guest stood still until the deadline
+    ('at=>RUN#1 fault=vanish', 'recovered at the source'),                  # packets put the deadline off
+    ('at=<VM_STARTED#1 fault=damage byte=9', 'at the destination'),
+    ('flow=parked at=>MESSAGE.netpass.1#2 fault=freeze-destination for_s=2 act=cancel', 'at the source'),
+    ('flow=refused at=<GIVE_BACK#1 fault=damage byte=8', 'recovered at the source'),
+    ('flow=released at=>RELEASE#1 fault=delay for_s=0.3', 'at the destination'),    # what came meanwhile was left out
+]
+
+
 def protocol():
     """The messages that the program's own header names."""
     text = (base.ROOT / 'migration/wire.h').read_text()
@@ -34,10 +46,12 @@ def protocol():
 
 def attempt(job):
     """In a process of its own."""
-    label, case = job
+    label, case, *expected = job
     folder = Path(tempfile.mkdtemp(prefix='baton-wire-'))
     began = time.monotonic()
     done = run_case(case, folder)
+    if expected and not done['error'] and expected[0] != done['result']:
+        done['error'] = f"it ended {done['result']}, not {expected[0]}"
     if done['error']:
         done['error'] += f'\nfiles kept in {folder}'
     else:
@@ -90,17 +104,20 @@ def survey(pool, report):
 
 
 def matrix(surveys):
-    """Each fault at each message; acts at each message with the wire cut and with it whole."""
+    """Each fault at the first and the last message of each name; acts there with the wire whole, cut or damaged and either
+    process killed or stopped."""
     for transport in TRANSPORTS:
         for flow in FLOWS:
-            for key in surveys[transport, flow]:
+            keys = surveys[transport, flow]
+            last = {key.split('#')[0]: key for key in keys}
+            for key in [k for k in keys if k.endswith('#1')] + [k for k in last.values() if not k.endswith('#1')]:
                 for fault in wires.FAULTS[1:]:
-                    for byte in ('0', 'half') if fault in ('cut', 'damage') else ('0',):
+                    for byte in ('0', 'half', 'end') if fault == 'cut' else ('0', 'half') if fault == 'damage' else ('0',):
                         yield Case(transport, flow, key, fault, byte)
                 for act in ACTS[1:]:
-                    for fault in ('none', 'cut', 'kill-source', 'kill-destination', 'freeze-source', 'freeze-destination',
+                    for fault in ('delay', 'cut', 'kill-source', 'kill-destination', 'freeze-source', 'freeze-destination',
                                   'damage'):
-                        yield Case(transport, flow, key, fault, '0', act)
+                        yield Case(transport, flow, key, fault, '0', act, for_s=0.1 if fault == 'delay' else 2.0)
 
 
 def jobs_of(args, surveys):
@@ -109,18 +126,20 @@ def jobs_of(args, surveys):
     if args.seed is not None:
         return [(f'seed {args.seed}', random_case(args.seed, surveys))]
     if args.all:
-        return [('matrix', case) for case in matrix(surveys)]
+        cases = list(matrix(surveys))
+        return [('matrix', case) for case in cases[args.first - 1::args.step]]
     return [(f'seed {n}', random_case(n, surveys)) for n in range(args.first, args.first + args.seeds)]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seeds', type=int, default=1000 if base.FULL else 200)
+    parser.add_argument('--seeds', type=int, default=1000 if base.FULL else 120)
     parser.add_argument('--first', type=int, default=1)
     parser.add_argument('--seed', type=int)
     parser.add_argument('--case')
     parser.add_argument('--survey', action='store_true')
     parser.add_argument('--all', action='store_true')
+    parser.add_argument('--step', type=int, default=1, help='with --all: every so many, from --first on')
     parser.add_argument('--jobs', type=int, default=(os.cpu_count() or 1) + 1)
     args = parser.parse_args()
     report = Report()
@@ -129,7 +148,9 @@ def main():
         if args.survey:
             print(json.dumps({' '.join(k): v for k, v in surveys.items()}, indent=1))
         else:
-            for outcome in pool.imap_unordered(attempt, jobs_of(args, surveys)):
+            found = [] if args.case or args.seed is not None or args.all else FOUND
+            jobs = [('found before', Case.parse(text), end) for text, end in found] + jobs_of(args, surveys)
+            for outcome in pool.imap_unordered(attempt, jobs):
                 report.case(outcome)
     return report.end()
 

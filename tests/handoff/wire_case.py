@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import wire as wires                                                                            # noqa: E402
-from observer import Memory, Noise, check_disk, check_frames, check_ticks, run_delay, ticks     # noqa: E402
+from observer import Delays, Memory, Noise, check_disk, check_frames, check_ticks, ticks        # noqa: E402
 from pair import Failed, Pair, QmpError, bare_args, base, machine_args                          # noqa: E402
 from topology import Stream                                                                     # noqa: E402
 
@@ -129,7 +129,7 @@ class Side:
     def advances(self):
         """Whether the guest's ticks go on, by its memory."""
         first = self.memory.counters()
-        until = base.deadline(1.0)
+        until = base.deadline(5.0)
         while first and base.left(until):
             now = self.memory.counters()
             if now is None:
@@ -148,6 +148,7 @@ class Run:
         self.image = self.folder / 'disk.img'
         self.image.write_bytes(bytes(512 * SECTORS))
         self.lock = ImageLock(self.image)
+        self.delays = None
         self.acted = self.nobody_since = self.ended_since = None
         self.notes = []
 
@@ -165,6 +166,8 @@ class Run:
 
     def close(self):
         self.noise.stop()
+        if self.delays:
+            self.delays.stop()
         for part in (self.wire, self.client, self.pair, self.topology):
             if part:
                 part.close()
@@ -226,7 +229,7 @@ class Run:
             self.act(self.case.act)
 
     def at_fault(self):
-        self.delay = run_delay(self.source.emulator.pid) if self.source.alive else 0.0
+        self.delays = Delays(self.source.emulator.pid)
         self.act(self.case.act)
 
     def act(self, act):
@@ -289,7 +292,9 @@ class Run:
             if source[2] == 'failed' and not source[1] and target[2] == 'active' and self.run_seen():
                 return source, target                       # unsure, and the connection stands
             if source[1] and target[1]:
-                raise Failed('both sides say that they run')
+                source = self.source.state()                # it was asked first, and may have given its guest away since
+                if source[1]:
+                    raise Failed('both sides say that they run')
             if self.wire and self.wire.vanished.is_set() and source[2] in ENDED + ('gone',):
                 self.wire.close()                           # what keep-alive would do in the end
             if not self.wired.is_set() and source[2] in ENDED:
@@ -370,27 +375,45 @@ class Run:
         if stopped is None:
             return
         back = self.source.event_at('RESUME', stopped)
-        since = max(stopped, w.fault_real)
+        since = max(stopped, w.told_real.get('<', w.fault_real))        # a killed process needs its time to be gone
         if back is None:
             raise Failed('the source did not take the guest back')
-        others = max(self.noise.between(since, back), run_delay(self.source.emulator.pid) - self.delay)
+        others = max(self.noise.between(since, back), self.delays.seconds())
         took = back - since - others                        # without what other processes of this machine took
         if took > BACK_S * base.PATIENCE:
             raise Failed(f'the source had the guest back after {took * 1000:.0f} ms')
 
-    def check_act(self):
-        """Cancel is answered at once, and where it is accepted the guest runs at once."""
+    def check_act(self, runner):
+        """Every command is answered; a cancel that was accepted has the guest back at once, whatever became of the other."""
         if not self.acted:
             return
         who, verb, number, at = self.acted
-        if verb == 'quit' or not who.alive or self.case.fault.endswith('-' + ('source' if who is self.source
-                                                                              else 'destination')):
+        is_struck = self.case.fault.endswith('-' + ('source' if who is self.source else 'destination'))
+        if verb == 'quit' or not who.alive or (is_struck and self.case.fault.startswith('kill')):
             return
         try:
-            who.emulator.qmp.reply(number, verb, 1)
+            who.emulator.qmp.reply(number, verb, 5)
             self.notes.append(f'{verb}: accepted')
         except QmpError as why:
             self.notes.append(f'{verb}: {why.desc}')
+            return
+        stopped = self.source.event_at('STOP')
+        if verb == 'migrate_cancel' and runner is self.source and not is_struck and stopped and stopped < at:
+            back = self.source.event_at('RESUME', stopped)
+            others = max(self.noise.between(at, back), self.delays.seconds())
+            if back - at - others > 2 * BACK_S * base.PATIENCE:
+                raise Failed(f'the guest ran {(back - at - others) * 1000:.0f} ms after migrate_cancel')
+
+    def prove_death(self):
+        """The destination is dead: `cont` has to work, unless it ran the guest; then the manager may say force."""
+        try:
+            self.source.ask('cont')
+        except QmpError as why:
+            ran = self.target.event_at('RESUME') is not None
+            hidden = self.case.fault == 'damage' and '<HELLO' in self.case.at       # it does not know which process
+            if not ran and not hidden:
+                raise Failed(f"the destination is dead, and 'cont' is refused: {why.desc}") from None
+            self.source.ask('cont', arguments={'force': True})
 
     def recover(self, source, target):
         """Nobody runs: what the manager may do then, and has to succeed with.  Returns who runs, or None."""
@@ -404,17 +427,12 @@ class Run:
                     return None
                 if not self.run_seen():
                     raise Failed(f"RUN never left the source, and 'cont' there is refused: {why.desc}") from None
-                if 'may run' not in why.desc:
-                    raise Failed(f"nobody runs, and 'cont' at the source says: {why.desc}") from None
                 if self.target.alive:
+                    if 'may run' not in why.desc:
+                        raise Failed(f"nobody runs, and 'cont' at the source says: {why.desc}") from None
                     self.target.killed = True
                     self.target.emulator.kill()
-                try:
-                    self.source.ask('cont')                 # proof: the process is dead
-                except QmpError as again:
-                    if self.case.fault == 'damage' and '<HELLO' in self.case.at:
-                        return None
-                    raise Failed(f"the destination is dead, and 'cont' is refused: {again.desc}") from None
+                self.prove_death()
             if not self.source.advances():
                 raise Failed("'cont' at the source was accepted, and the guest does not run")
             return self.source
@@ -431,7 +449,7 @@ class Run:
         self.check_exits()
         runner = self.source if source[1] else self.target if target[1] else None
         recovered = runner is None
-        self.check_act()
+        self.check_act(runner)
         if recovered:
             runner = self.recover(source, target)
         else:

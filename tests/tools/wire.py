@@ -130,7 +130,7 @@ def take_command(b):
     return name
 
 
-def take_ram_record(b, payload):
+def take_ram_record(b):
     """One record; '' when it was the last of its section."""
     flags = b.number(8)
     kind = flags & RAM_FLAGS
@@ -169,7 +169,7 @@ def messages_to_destination(b):
                 b.take(8)
             yield SECTIONS[kind]
             while True:
-                name = take_ram_record(b, None)
+                name = take_ram_record(b)
                 yield name or 'ram-eos'
                 if not name:
                     break
@@ -220,6 +220,7 @@ class Wire:
         self.tell = tell
         self.passed, self.problems = [], []
         self.fault_at = self.fault_real = None              # monotonic and CLOCK_REALTIME
+        self.told_real = {}                                 # when an end was told that the other one has hung up
         self.counts, self.lock = {}, threading.Lock()
         self.is_cut, self.vanished = False, threading.Event()
         self.frozen, self.timers, self.is_busy = set(), [], False
@@ -249,7 +250,7 @@ class Wire:
             for name in parse(b):
                 self.carry(direction, name, b.done(), to)
         except Ended:
-            self.put(to, bytes(b.message))                  # half a message is passed on, too
+            self.put_quietly(to, bytes(b.message))          # half a message is passed on, too
         except Unknown as why:
             self.problems.append(f'{direction} unknown to the wire: {why}')
             self.drain(b, to)
@@ -258,10 +259,17 @@ class Wire:
         if self.vanished.is_set():
             return
         hang_up(to, socket.SHUT_WR)
+        self.told_real.setdefault(direction, time.time())
+
+    def put_quietly(self, to, data):
+        try:
+            self.put(to, data)
+        except OSError:
+            pass                                            # its reader is gone as well
 
     def drain(self, b, to):
+        self.put_quietly(to, bytes(b.message) + bytes(b.buffer))
         try:
-            self.put(to, bytes(b.message) + bytes(b.buffer))
             while True:
                 chunk = b.sock.recv(65536)
                 if not chunk:
@@ -355,6 +363,8 @@ class Wire:
         self.is_cut = True
         for sock in self.socks['>']:
             how(sock)
+        for direction in '><':
+            self.told_real.setdefault(direction, time.time())
 
     def close(self):
         """Ends the wire, at the latest now; whoever is frozen goes on."""
