@@ -15,7 +15,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define LAST_HEARD_NS NS_PER_SEC /* the channel may end so long before the process does, if both are one event */
+#define LAST_HEARD_NS (1 * NS_PER_SEC) /* the channel may end so long before the process does, if both are one event */
 
 static LoopWatch *watch;
 
