@@ -8,6 +8,7 @@
 extern const ObjectType *const program_types[]; /* main/types.c; ends with NULL */
 extern const ObjectType secret_type, memory_backend_type, memory_backend_ram_type, iothread_type; /* main/objects.c */
 
+void program_init(void); /* main/init.c: main thread, once */
 /* Makes everything in order and starts the guest (unless -S or -incoming). */
 bool assemble(const Config *c, GError **errp);
 /* Prints what was asked for; returns the exit code. */

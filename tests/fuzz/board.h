@@ -36,23 +36,9 @@
 #ifndef BOARD_BEGINS
 #define BOARD_BEGINS "-incoming", "defer"
 #endif
-
-static inline void board_init_all(void)
-{
-    loop_init();
-    runstate_init();
-    vm_lock();
-    types_register(program_types);
-    types_register(hw_types);
-    types_register(backend_types);
-    qmp_set_commands(qmp_commands);
-    runstate_set_event_hook(qapi_emit);
-    devices_init();
-    monitor_init();
-    migration_init();
-    block_init();
-    net_init();
-}
+#ifndef BOARD_MORE
+#define BOARD_MORE
+#endif
 
 static inline bool board_netpass_on(GError **errp)
 {
@@ -87,13 +73,13 @@ static inline void board_make(void)
             "baton", "-M", "virt", "-m", "2M", "-nodefaults", "-display", "none", "-no-shutdown", "-bios", "none",
             "-blockdev", blockdev, "-device", "virtio-blk-device,drive=d0", "-netdev", netdev,
             "-device", "virtio-net-device,netdev=n0", "-object", "rng-builtin,id=r0", "-device", "virtio-rng-device,rng=r0",
-            BOARD_BEGINS,
+            BOARD_BEGINS, BOARD_MORE
         };
 
         config_init(&c);
         g_assert_true(cmdline_parse(G_N_ELEMENTS(argv), argv, &c, &err));
     }
-    board_init_all();
+    program_init();
     g_assert_true(board_netpass_on(&err));
     if (!assemble(&c, &err)) {
         g_error("%s", err->message);

@@ -1,0 +1,48 @@
+/* main/init.c - everything that exists before a machine does; also for tests that make one.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "assemble.h"
+#include "block/block.h"
+#include "hw/machine.h"
+#include "migration/migration.h"
+#include "monitor/monitor.h"
+#include "net/net.h"
+#include "qapi/qapi-commands.h"
+#include "qapi/qmp.h"
+#include "system/devices.h"
+#include "system/harts.h"
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "target/hart.h"
+#include "util/loop.h"
+
+static void info_registers(GString *out)
+{
+    bool was_running = runstate_is_running();
+
+    harts_pause_all(); /* registers belong to their thread */
+    for (unsigned i = 0; harts_ops() && i < harts_count(); i++) {
+        hart_dump(i, out);
+    }
+    if (was_running) {
+        harts_resume_all();
+    }
+}
+
+void program_init(void)
+{
+    loop_init();
+    runstate_init();
+    vm_lock();
+    types_register(program_types);
+    types_register(hw_types);
+    types_register(backend_types);
+    qmp_set_commands(qmp_commands);
+    runstate_set_event_hook(qapi_emit_at);
+    devices_init();
+    monitor_init();
+    hmp_add_info("network", "NICs, netdevs and filters", net_info);
+    hmp_add_info("registers", "state of the harts", info_registers);
+    migration_init();
+    block_init();
+    net_init();
+}
