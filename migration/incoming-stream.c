@@ -78,17 +78,17 @@ static bool finish_load(Incoming *n, const uint8_t *data, size_t size, GError **
 static bool take_package(Incoming *n, unsigned number, const uint8_t *payload, GError **errp)
 {
     uint32_t size = load_be32(payload);
-    g_autofree uint8_t *data = NULL;
+    g_autoptr(GByteArray) data = NULL;
 
     be_patient(false);
     if (size > PACKAGE_MAX) {
         return bad(n, errp, "the device state is too long");
     }
-    data = g_malloc(size + 1);
-    if (!stream_get(n->in, data, size, errp)) {
+    data = stream_take(n->in, size, errp);
+    if (!data) {
         return false;
     }
-    return number == CMD_SETUP ? load_bytes(data, size, errp) : finish_load(n, data, size, errp);
+    return number == CMD_SETUP ? load_bytes(data->data, size, errp) : finish_load(n, data->data, size, errp);
 }
 
 /* A one-way stream: what is left is device state up to its end, the byte `first` being taken already. */

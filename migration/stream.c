@@ -11,6 +11,7 @@
 
 #define IN_BUFFER (256 * 1024)
 #define OUT_IOV 1023
+#define TAKE_BYTES (4u << 20)
 
 /* ---- out ---- */
 StreamOut *stream_out_new(Channel *c)
@@ -225,6 +226,22 @@ bool stream_get_str8(StreamIn *in, char ret[256], GError **errp)
     ret[size] = 0;
     return bytes_are_text(ret, size) ||
            fail(errp, "%s: a name holds bytes that are no text", channel_name(in->channel));
+}
+
+GByteArray *stream_take(StreamIn *in, size_t size, GError **errp)
+{
+    GByteArray *all = g_byte_array_new();
+
+    while (all->len < size) {
+        size_t at = all->len, piece = MIN(size - at, TAKE_BYTES);
+
+        g_byte_array_set_size(all, at + piece);
+        if (!stream_get(in, all->data + at, piece, errp)) {
+            g_byte_array_unref(all);
+            return NULL;
+        }
+    }
+    return all;
 }
 
 GByteArray *stream_slurp(StreamIn *in, size_t max, GError **errp)

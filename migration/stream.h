@@ -45,5 +45,7 @@ bool stream_get_be64(StreamIn *in, uint64_t *ret, GError **errp);
 bool stream_get_str8(StreamIn *in, char ret[256], GError **errp);
 /* Straight into place; iov is used up. */
 bool stream_readv(StreamIn *in, struct iovec *iov, int n, GError **errp);
+/* So many bytes; memory grows with what really comes, not with what was announced. */
+GByteArray *stream_take(StreamIn *in, size_t size, GError **errp);
 /* All that still comes, at most `max` bytes. */
 GByteArray *stream_slurp(StreamIn *in, size_t max, GError **errp);
