@@ -2,6 +2,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Input: sections, as in a package. */
+#include "config-host.h"
+#if CONFIG_SLIRP
+#define BOARD_MORE "-netdev", "user,id=u0,restrict=on", "-device", "virtio-net-device,netdev=u0",
+#endif
 #include "board.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
