@@ -72,8 +72,16 @@ class Side:
         return '\n'.join([*lines, '```'])
 
 
+def harmless_table(root):
+    rows = re.findall(r'^    \{"([^"]+)",\s+"([^"]+)"\},', (root / 'tests/unit/migration/harmless.c').read_text(), re.M)
+    lines = ['| mutant that nothing catches | why it does no harm |', '|---|---|']
+    return '\n'.join(lines + [f'| {mutant} | {why} |' for mutant, why in rows])
+
+
 def filled(root):
     page = (root / 'docs/handoff.md').read_text()
+    page = re.sub(r'(<!-- begin harmless mutants -->\n).*?(<!-- end harmless mutants -->)',
+                  lambda m: f'{m[1]}{harmless_table(root)}\n{m[2]}', page, flags=re.S)
     for name in SIDES:
         side = Side(root, name)
         for kind in ('states', 'rows', 'actions', 'diagram'):

@@ -249,6 +249,10 @@ static const char *never_ends(const ModelState *s)
     case MIG_COMPLETED:
         return "the source's attempt never comes to an end";
     }
+    if (s->source == MIG_UNSURE && s->destination == IN_REFUSED && !s->in_doing[0] && s->has_channel && !s->back_cut &&
+        !s->to_source[0]) {
+        return "the destination has refused, and did not say so";
+    }
     return s->source == MIG_UNSURE && s->was_answered ? "the source was answered and is still unsure" : NULL;
 }
 

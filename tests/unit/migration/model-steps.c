@@ -360,6 +360,7 @@ static void destination_acts(Model *m, unsigned thread)
         ModelState failed = *m->from;
 
         failed.in_doing[thread] = failed.in_step[thread] = 0;
+        failed.destination_disk |= fx == FX_ACTIVATE && !failed.source_disk; /* of two disks the first */
         posts(m, &failed, decide, a->fails, ok ? STEP_FAULT : STEP_PROGRESS, "the destination fails to do its part: ");
     }
     if (!ok) {
@@ -533,11 +534,11 @@ static void wire_steps(Model *m)
     s = *m->from;
     if (s.back) {
         s.back = false;
-        s.tail_cut = true;
+        s.tail_cut = s.back_cut = true;
         add(m, &s, STEP_FAULT, BY_WORLD, "the wire to the source is cut", "");
     } else if ((n = model_length(s.to_source))) {
         s.to_source[n - 1] = 0;
-        s.tail_cut = true;
+        s.tail_cut = s.back_cut = true;
         add(m, &s, STEP_FAULT, BY_WORLD, "the last message to the source is lost", "");
     }
 }

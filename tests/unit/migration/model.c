@@ -363,7 +363,7 @@ static bool fits_destination(const ModelState *s, int fx)
     case FX_STAND:
         return s->loaded;
     case FX_ACTIVATE:
-        return s->loaded && !s->destination_disk;
+        return s->loaded && !s->destination_runs;
     case FX_STARTING:
         return s->destination_disk && s->gate == GATE_CLOSED && !s->destination_runs;
     case FX_STARTED:
@@ -413,6 +413,10 @@ bool model_destination_effect(const Model *m, ModelState *s, const MachineAction
         break;
     case FX_GIVE_BACK:
         s->destination_disk = false;
+        s->gave_up = true;
+        break;
+    case FX_ABANDON:
+        s->gave_up = true;
         break;
     default:
         break;
@@ -463,6 +467,9 @@ static const char *destination_wrong(const ModelState *s, const MachineState *fa
     }
     if (facts->may_run == FACT_NO && s->destination_runs) {
         return "the destination runs in a state that forbids it";
+    }
+    if (s->destination == IN_REFUSED && !s->in_doing[0] && !s->in_doing[1] && !s->gave_up) {
+        return "the destination has refused, and its parts hold on";
     }
     if ((s->destination == IN_PARKED || s->destination == IN_OWNED) && !s->in_doing[0] && !s->in_doing[1] && !s->stands) {
         return "the guest waits for 'cont', and the run state does not say so";
