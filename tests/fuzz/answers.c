@@ -136,7 +136,7 @@ static void put_message(GByteArray *out, StateWriter *w)
     g_byte_array_append(out, (const uint8_t *)message, sizeof(message) - 1);
 }
 
-/* Seed i: a whole conversation, begun in state i. */
+/* Seed i: a whole conversation, begun in state i; the last one: two answers to the hello, each of which opens a pidfd. */
 static GByteArray *make_seed(unsigned i)
 {
     GByteArray *out = g_byte_array_new();
@@ -147,6 +147,10 @@ static GByteArray *make_seed(unsigned i)
     g_byte_array_append(out, &state, 1);
     hello_answer_put(w, ATTEMPT);
     put(out, RP_HELLO, w);
+    if (i == MIG__MAX) {
+        hello_answer_put(w, ATTEMPT);
+        put(out, RP_HELLO, w);
+    }
     put_message(out, w);
     state_put_be64(w, ATTEMPT);
     state_put_u8(w, i & 1);
@@ -164,4 +168,4 @@ static GByteArray *make_seed(unsigned i)
     return out;
 }
 
-FUZZ_MAIN("answers", make_seed, MIG__MAX, 300)
+FUZZ_MAIN("answers", make_seed, MIG__MAX + 1, 300)
