@@ -18,6 +18,7 @@ FIELDS = ('magic', 'ticks', 'late_ticks', 'frames_in', 'frames_out', 'bad_sums',
           'sectors_asked', 'sectors_flushed', 'disk_errors', 'dirty_rounds', 'dirty_wrong', 'echo_received',
           'echo_duplicated', 'echo_reordered', 'echo_highest', 'echo_ancient')
 SECTOR = 512
+MAPPING_MAX = 4 << 30                           # a sanitizer's shadow is not guest memory
 NOISE_STEP_S = 0.002
 
 
@@ -30,7 +31,7 @@ class Memory:
         for line in Path(f'/proc/{self.pid}/maps').read_text().splitlines():
             span, rights = line.split()[:2]
             first, end = (int(text, 16) for text in span.split('-'))
-            if rights.startswith('rw') and end - first >= self.size:
+            if rights.startswith('rw') and self.size <= end - first <= MAPPING_MAX:
                 first = (first + 0x1fffff) & ~0x1fffff
                 yield from range(first, end - self.size + 1, 0x200000)
 
