@@ -345,7 +345,8 @@ class Run:
         source_ended = self.case.fault == 'kill-source' or quits == 'quit-source'
         target_ended = self.case.fault == 'kill-destination' or quits == 'quit-destination'
         if self.case.flow == 'released':
-            return source_ended or target_ended or self.case.fault in ('cut', 'reset', 'vanish', 'damage')
+            return source_ended or target_ended or self.case.fault in ('cut', 'reset', 'vanish', 'damage') \
+                or self.source.event_at('RESUME') is not None   # taken back before this flow's `quit` reached its owner
         return source_ended or (target_ended and not self.source.alive)
 
     def target_had_it(self):
