@@ -224,6 +224,10 @@ Json *keyval_parse(const char *text, const char *implied, GError **errp)
         return parse_json(text, errp);
     }
     dict = parse_parts(text, implied, put_dotted, NULL, errp);
+    if (dict && json_size(dict) && is_number_text(json_key_at(dict, 0))) { /* only below a name may there be a list */
+        fail(errp, "Invalid parameter '%s'", json_key_at(dict, 0));
+        return NULL;
+    }
     return dict ? listify(dict, "", errp) : NULL;
 }
 
