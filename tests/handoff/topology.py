@@ -123,7 +123,7 @@ class Topology:
 
 
 def ip(*words, netns=None, check=True):
-    command = ['ip', *(['-n', netns] if netns else []), *words]
+    command = in_netns(netns, 'ip', *words) if netns else ['ip', *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if check and done.returncode != 0:
         raise Failed(f"{' '.join(command)}: {done.stdout.strip()}")
@@ -179,7 +179,7 @@ class Bridged(Topology):
         return in_netns(self.client_ns, str(BUILD / 'tests/tools/traffic-client'))
 
     def drops(self):
-        done = subprocess.run(['ip', '-n', self.netns, '-s', '-j', 'link'], stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(in_netns(self.netns, 'ip', '-s', '-j', 'link'), stdout=subprocess.PIPE, check=True)
         links = {link['ifname']: link for link in json.loads(done.stdout)}
         return sum(links[t]['stats64']['tx']['dropped'] for t in ('t0', 't1') if t in links)
 

@@ -15,6 +15,12 @@ static Line bits;
 static uint32_t halves[2] __attribute__((aligned(8)));
 static volatile uint32_t *const msip = (uint32_t *)0x2000000;
 
+/* Who waits lets another hart have the processor: the host may have fewer than we are. */
+static void relax(void)
+{
+    __asm__ volatile(".insn i 0x0f, 0, x0, x0, 0x010"); /* pause */
+}
+
 static uint64_t increment(volatile uint64_t *p)
 {
     uint64_t old, failed;
@@ -31,6 +37,7 @@ static void meet(uint64_t number)
 {
     __atomic_fetch_add(&arrived.v, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&arrived.v, __ATOMIC_ACQUIRE) < number * HARTS) {
+        relax();
     }
 }
 
@@ -43,6 +50,7 @@ static void count_together(uint64_t hart)
         __atomic_fetch_xor(&bits.v, UINT64_C(1) << (hart * 8 + i % 8), __ATOMIC_RELAXED);
         if (i % 8 == 0) {
             while (__atomic_exchange_n((uint32_t *)&lock.v, 1, __ATOMIC_ACQUIRE)) {
+                relax();
             }
             in_lock.v = in_lock.v + 1; /* not atomic: the lock has to hold */
             __atomic_store_n((uint32_t *)&lock.v, 0, __ATOMIC_RELEASE);
@@ -64,9 +72,11 @@ static uint64_t pass_messages(uint64_t hart)
             }
             __atomic_store_n(&mail.v, i, __ATOMIC_RELEASE);
             while (__atomic_load_n(&answer.v, __ATOMIC_ACQUIRE) != i) {
+                relax();
             }
         } else {
             while (__atomic_load_n(&mail.v, __ATOMIC_ACQUIRE) != i) {
+                relax();
             }
             for (int k = 0; k < 8; k++) {
                 wrong += __atomic_load_n(&payload[k], __ATOMIC_RELAXED) != i * 8 + k;
@@ -95,10 +105,12 @@ static uint64_t store_buffers(uint64_t hart)
         both[hart].v = i << 1 | seen;
         __asm__ volatile("fence rw, rw" : : : "memory");
         while (both[!hart].v >> 1 < i) {
+            relax();
         }
         wrong += seen && (both[!hart].v == (i << 1 | 1));
         increment(&code_seen.v);
         while (code_seen.v < 2 * i) {
+            relax();
         }
     }
     return wrong;
@@ -113,6 +125,7 @@ static void wake(uint64_t hart)
 
             msip[other] = 1;
             while (finished.v == before) {
+                relax();
             }
         }
         return;
