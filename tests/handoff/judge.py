@@ -68,6 +68,10 @@ def undisturbed(report, moves):
     return [Stretch(b + i * length, b + (i + 1) * length) for b, e in zip(begins, ends) for i in range(int((e - b) / length))]
 
 
+# What waited during the pause is answered first, in order: so many datagrams a second when the guest has got behind.
+CATCHING_UP = 15000
+
+
 class Figures:
     """The silences of one run: `over`, of the handoffs, beyond the pause; `usual`, without one; `rounds`, while RAM is sent.
 
@@ -81,7 +85,8 @@ class Figures:
             found = [(i, s, *silences.longest(s, but)) for i, s in enumerate(stretches)]
             return [(i, ms) for i, s, ms, taken in found if not silences.is_busy(s, taken)]
 
-        self.over = [ms - moves[i].pause_ms for i, ms in judged(at_moves)]
+        rate = report['echo']['sent'] / report['sending']
+        self.over = [ms - moves[i].pause_ms * (1 + rate / CATCHING_UP) for i, ms in judged(at_moves)]
         self.unjudged = len(moves) - len(self.over)
         self.usual = [ms for _, ms in judged(undisturbed(report, moves), at_moves)] or [NOTED_MS]
         self.rounds = [ms for _, ms in judged(rounds(moves), at_moves)]
