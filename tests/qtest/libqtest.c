@@ -108,14 +108,19 @@ static char *read_line(Lines *l, const char *what)
     }
 }
 
-static void write_all(int fd, const char *text, size_t size)
+/* In one piece: a program that answers `quit` as soon as its object is whole may be gone before a second one. */
+static void write_line(int fd, const char *request)
 {
-    while (size) {
-        ssize_t n = send(fd, text, size, MSG_NOSIGNAL);
+    g_autofree char *line = g_strdup_printf("%s\n", request);
+    size_t done = 0, size = strlen(line);
 
-        g_assert_cmpint(n, >, 0);
-        text += n;
-        size -= n;
+    while (done < size) {
+        ssize_t n = send(fd, line + done, size - done, MSG_NOSIGNAL);
+
+        if (n <= 0) {
+            g_error("'%.100s' could not be sent: %s", request, g_strerror(errno));
+        }
+        done += n;
     }
 }
 
@@ -254,8 +259,7 @@ static bool take_irq(QTest *q, const char *line)
 
 static char *ask(QTest *q, const char *request)
 {
-    write_all(q->qtest.fd, request, strlen(request));
-    write_all(q->qtest.fd, "\n", 1);
+    write_line(q->qtest.fd, request);
     for (;;) {
         g_autofree char *line = read_line(&q->qtest, request);
 
@@ -382,8 +386,7 @@ static Json *qmp_v(QTest *q, const char *fmt, va_list ap)
     g_autofree char *request = g_strdup_vprintf(fmt, ap);
     Json *message;
 
-    write_all(q->qmp.fd, request, strlen(request));
-    write_all(q->qmp.fd, "\n", 1);
+    write_line(q->qmp.fd, request);
     while (json_get(message = read_message(q), "event")) {
         g_queue_push_tail(&q->events, message);
     }
