@@ -7,6 +7,7 @@
 #include "migration/parts.h"
 #include "migration/states.h"
 #include "qapi/qmp.h"
+#include "system/clock.h"
 #include "system/ram.h"
 #include "system/runstate.h"
 #include "system/vm-lock.h"
@@ -251,6 +252,9 @@ static void stop_guest(void *opaque)
     if (o->was_running) {
         vm_stop(RUN_STATE_FINISH_MIGRATE);
         o->stopped_ns = vm_stopped_ns(); /* the harts ran on until they had all heard of it */
+        if (!o->is_one_way) {            /* a stream in a file is run when somebody wants it */
+            clock_bridge_pause();
+        }
     }
     g_mutex_lock(&o->lock);
     o->stats.stop_ns = time_monotonic_ns() - began_ns;

@@ -17,6 +17,7 @@
 /* ---- state of nobody's device ---- */
 static struct {
     uint64_t virtual_ns;
+    uint64_t pause_wall_ns; /* wall time to which virtual_ns belongs; 0: the guest was stopped before */
 } timer_state;
 
 static struct {
@@ -30,14 +31,29 @@ typedef __typeof__(global_state) GlobalState;
 static void timer_saving(void *instance)
 {
     timer_state.virtual_ns = clock_virtual_ns();
+    timer_state.pause_wall_ns = clock_pause_wall_ns();
+}
+
+static bool timer_loading(void *instance, GError **errp)
+{
+    timer_state.pause_wall_ns = 0; /* it need not come */
+    return true;
+}
+
+static bool pause_needed(const void *instance)
+{
+    return timer_state.pause_wall_ns != 0;
 }
 
 static bool timer_loaded(void *instance, uint32_t version, GError **errp)
 {
-    if (timer_state.virtual_ns > CLOCK_NS_MAX) {
+    if (timer_state.virtual_ns > CLOCK_NS_MAX || timer_state.pause_wall_ns > CLOCK_NS_MAX) {
         return fail(errp, "the virtual clock is out of range");
     }
     clock_set_ns(timer_state.virtual_ns);
+    if (timer_state.pause_wall_ns) {
+        clock_bridge_from(timer_state.pause_wall_ns);
+    }
     return true;
 }
 
@@ -53,12 +69,23 @@ static bool global_loaded(void *instance, uint32_t version, GError **errp)
            fail(errp, "globalstate: unknown run state '%s'", global_state.name);
 }
 
+static const VMStateDescription pause_vmstate = {
+    .name = "timer/pause",
+    .version = 1,
+    .needed = pause_needed,
+    .fields = VMSTATE_FIELDS(VMSTATE_U64(TimerState, pause_wall_ns)),
+};
+
+static const VMStateDescription *const timer_subsections[] = {&pause_vmstate, NULL};
+
 static const VMStateDescription timer_vmstate = {
     .name = "timer",
     .version = 1,
     .phase = VMSTATE_SAVE_HARTS,
     .saving = timer_saving,
+    .loading = timer_loading,
     .loaded = timer_loaded,
+    .subsections = timer_subsections,
     .fields = VMSTATE_FIELDS(VMSTATE_U64(TimerState, virtual_ns)),
 };
 

@@ -5,6 +5,7 @@
  * guards the list of timers. */
 #include "system/clock.h"
 
+#include "util/log.h"
 #include "util/loop.h"
 
 #include <glib.h>
@@ -26,6 +27,11 @@ static _Atomic int64_t base_ns;    /* virtual time at `started_ns`, or while sto
 static _Atomic int64_t started_ns; /* host time of the start; 0: stopped */
 static _Atomic uint64_t tick_offset;
 static bool is_stepped;
+
+/* Guarded by vm_lock: */
+static bool is_bridged;    /* the pause since `stopped_ns` is added at the next start */
+static int64_t stopped_ns; /* host time to which `base_ns` belongs, while stopped */
+static int64_t ahead_ns;   /* the clock ran ahead of true time when it came here, and may not go back */
 
 static int64_t virtual_at(int64_t host_ns)
 {
@@ -180,11 +186,31 @@ static void arm_all(void) /* under mutex */
 }
 
 /* ---- start, stop, load ---- */
+
+/* What the pause adds to the clock at host time `now`. */
+static int64_t bridged(int64_t now)
+{
+    int64_t passed = now - stopped_ns;
+
+    if (!is_bridged) {
+        return 0;
+    }
+    TRACE(clock_bridge, "a pause of %" G_GINT64_FORMAT " ns", passed);
+    if (passed > PAUSE_BRIDGED_NS || passed < -PAUSE_BRIDGED_NS) {
+        return 0;
+    }
+    ahead_ns = MAX(-passed, 0);
+    return MAX(passed, 0);
+}
+
 void clock_enable(void)
 {
     g_mutex_lock(&mutex);
     if (!is_stepped && !clock_is_running()) {
-        publish(atomic_load(&base_ns), time_monotonic_ns());
+        int64_t now = time_monotonic_ns();
+
+        publish(atomic_load(&base_ns) + bridged(now), now);
+        is_bridged = false;
         arm_all();
     }
     g_mutex_unlock(&mutex);
@@ -194,7 +220,10 @@ void clock_disable(void)
 {
     g_mutex_lock(&mutex);
     if (!is_stepped && clock_is_running()) {
-        publish(virtual_at(time_monotonic_ns()), 0);
+        int64_t now = time_monotonic_ns();
+
+        publish(virtual_at(now), 0);
+        stopped_ns = now + ahead_ns;
         arm_all();
     }
     g_mutex_unlock(&mutex);
@@ -205,7 +234,47 @@ void clock_set_ns(int64_t ns)
     g_assert(!clock_is_running() && ns >= 0 && ns <= CLOCK_NS_MAX);
     g_mutex_lock(&mutex);
     publish(ns, 0);
+    is_bridged = false;
+    ahead_ns = 0;
     g_mutex_unlock(&mutex);
+}
+
+/* ---- the pause of a handoff ---- */
+
+/* Wall time less monotonic time, as one moment has them: a thread that is held up between the two readings would be wrong
+ * by as much, so the narrowest of some pairs counts. */
+static int64_t wall_offset_ns(void)
+{
+    enum { TRIES = 20, GOOD_NS = 500 };
+    int64_t best = INT64_MAX, offset = 0;
+
+    for (int i = 0; i < TRIES && best > GOOD_NS; i++) {
+        int64_t before = time_monotonic_ns(), wall = time_wall_ns(), width = time_monotonic_ns() - before;
+
+        if (width < best) {
+            best = width;
+            offset = wall - (before + width / 2);
+        }
+    }
+    return offset;
+}
+
+void clock_bridge_pause(void)
+{
+    g_assert(!clock_is_running());
+    is_bridged = !is_stepped;
+}
+
+int64_t clock_pause_wall_ns(void)
+{
+    return is_bridged ? stopped_ns + wall_offset_ns() : 0;
+}
+
+void clock_bridge_from(int64_t wall_ns)
+{
+    g_assert(!clock_is_running() && wall_ns >= 0 && wall_ns <= CLOCK_NS_MAX);
+    is_bridged = !is_stepped;
+    stopped_ns = wall_ns - wall_offset_ns();
 }
 
 /* ---- qtest ---- */

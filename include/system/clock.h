@@ -1,8 +1,9 @@
 /* include/system/clock.h - the guest's clock and timers on it.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The virtual clock counts nanoseconds while the VM runs, stands still while it is stopped, and travels with it.  Under
- * the qtest accelerator it moves only by clock_step().  Reading is lock-free, from any thread. */
+ * The virtual clock counts nanoseconds while the VM runs, stands still while it is stopped, and travels with it.  A pause
+ * that a handoff makes is no stop of the guest's: when it ends, here or elsewhere, the clock is where true time is
+ * (clock_bridge_pause).  Under the qtest accelerator it moves only by clock_step().  Reading is lock-free, any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,6 +20,17 @@ bool clock_is_running(void);
 void clock_enable(void);        /* by runstate only */
 void clock_disable(void);
 void clock_set_ns(int64_t ns);  /* stopped only: a loaded stream */
+
+/* ---- the pause of a handoff ---- with vm_lock, while the clock is stopped.
+ * The next clock_enable() adds what has passed since the stop.  A pause longer than PAUSE_BRIDGED_NS is a stop like the
+ * user's: a jump of 20 s makes a Linux guest report harts that hang. */
+#define PAUSE_BRIDGED_NS (15 * INT64_C(1000000000))
+void clock_bridge_pause(void);
+/* The host's wall time to which the stopped clock belongs; 0: its pause is not bridged. */
+int64_t clock_pause_wall_ns(void);
+/* Loaded: the clock, just set, belongs to this wall time.  Where the clocks of two hosts differ, the guest follows the
+ * one it is on, but never backwards: it stands until it is true, and what is missing then travels on. */
+void clock_bridge_from(int64_t wall_ns);
 
 /* mtime = virtual clock in ticks + offset (a guest may write mtime; the offset is saved by aclint). */
 uint64_t clock_timebase(void);

@@ -87,6 +87,103 @@ static void a_stopped_clock_stands_still_and_its_timers_wait(void)
     timer_free(t);
 }
 
+enum { PAIRS_NS = 100 * 1000 }; /* how exactly wall time and monotonic time are read together */
+
+/* The clock is `at` + what has passed since the host's wall time was `wall`; however long this thread is held up. */
+static void assert_follows_wall(int64_t at, int64_t wall)
+{
+    int64_t before = time_wall_ns() - wall, passed = clock_virtual_ns() - at;
+
+    g_assert_cmpint(passed, >=, before - PAIRS_NS);
+    g_assert_cmpint(passed, <=, time_wall_ns() - wall + PAIRS_NS);
+}
+
+/* It started with `at`, at the earliest when the host's monotonic time was `since`. */
+static void assert_began_with(int64_t at, int64_t since)
+{
+    g_assert_cmpint(clock_virtual_ns(), >=, at);
+    g_assert_cmpint(clock_virtual_ns(), <=, at + time_monotonic_ns() - since);
+}
+
+static void pause_for_a_handoff(void)
+{
+    int64_t until = time_monotonic_ns() + 20000;
+
+    clock_disable();
+    clock_bridge_pause();
+    while (time_monotonic_ns() < until) {
+    }
+    clock_enable();
+}
+
+static void the_pause_of_a_handoff_belongs_to_the_clock(void)
+{
+    int64_t before[2], virtual[2], after[2];
+
+    clock_set_ns(1000);
+    clock_enable();
+    for (int i = 0; i < 2; i++) {
+        before[i] = time_monotonic_ns();
+        virtual[i] = clock_virtual_ns();
+        after[i] = time_monotonic_ns();
+        for (int n = 0; n < 100 && i == 0; n++) { /* given up each time: the source goes on, 2 ms in all */
+            pause_for_a_handoff();
+        }
+    }
+    g_assert_cmpint(virtual[1] - virtual[0], >=, before[1] - after[0]);
+    g_assert_cmpint(virtual[1] - virtual[0], <=, after[1] - before[0]);
+    clock_disable();
+    g_assert_cmpint(clock_pause_wall_ns(), ==, 0); /* the user's stop */
+}
+
+static void a_clock_that_travelled_goes_on_with_the_wall(void)
+{
+    int64_t wall = time_wall_ns() - 5 * NS_PER_SEC, since;
+
+    clock_set_ns(1000);
+    clock_bridge_from(wall); /* it stopped elsewhere, five seconds ago */
+    g_assert_cmpint(clock_virtual_ns(), ==, 1000);
+    clock_enable();
+    assert_follows_wall(1000, wall);
+    clock_disable();
+    clock_bridge_pause();
+    clock_bridge_from(clock_pause_wall_ns());
+    clock_enable();
+    assert_follows_wall(1000, wall);
+    clock_disable();
+    clock_set_ns(1000);
+    clock_bridge_from(time_wall_ns() - PAUSE_BRIDGED_NS - NS_PER_SEC); /* that was a stop */
+    since = time_monotonic_ns();
+    clock_enable();
+    assert_began_with(1000, since);
+    clock_disable();
+}
+
+/* To a host that is two seconds behind and back to one that is right: it never went back, and it is right again. */
+static void a_clock_that_came_too_early_waits_for_true_time(void)
+{
+    int64_t wall = time_wall_ns() + 2 * NS_PER_SEC, since, true_ns;
+
+    clock_set_ns(1000);
+    clock_bridge_from(wall);
+    since = time_monotonic_ns();
+    clock_enable();
+    assert_began_with(1000, since);
+    clock_disable();
+    clock_bridge_pause();
+    true_ns = clock_pause_wall_ns() - (clock_virtual_ns() - 1000); /* wall time of its 1000 */
+    g_assert_cmpint(true_ns, >=, wall - PAIRS_NS);
+    g_assert_cmpint(true_ns, <=, wall + (time_monotonic_ns() - since) + PAIRS_NS);
+    true_ns = clock_pause_wall_ns() - 2 * NS_PER_SEC; /* what this host calls that time */
+    since = clock_virtual_ns();
+    clock_set_ns(since);
+    clock_bridge_from(true_ns);
+    clock_enable();
+    assert_follows_wall(since, true_ns);
+    clock_disable();
+    clock_set_ns(0);
+}
+
 static Irq out;
 static bool level_in, level_watched;
 
@@ -155,6 +252,9 @@ int main(int argc, char **argv)
     g_test_add_func("/system/ram/a_dma_write_sets_dirty_bits", a_dma_write_sets_the_dirty_bit_of_each_page_it_touches);
     g_test_add_func("/system/region/wide_access_is_split", an_access_wider_than_the_region_allows_is_split);
     g_test_add_func("/system/clock/a_stopped_clock_stands_still", a_stopped_clock_stands_still_and_its_timers_wait);
+    g_test_add_func("/system/clock/a_handoffs_pause_belongs_to_it", the_pause_of_a_handoff_belongs_to_the_clock);
+    g_test_add_func("/system/clock/it_goes_on_elsewhere", a_clock_that_travelled_goes_on_with_the_wall);
+    g_test_add_func("/system/clock/it_waits_and_never_goes_back", a_clock_that_came_too_early_waits_for_true_time);
     g_test_add_func("/system/irq/intercepted_wire_still_works", an_intercepted_wire_still_reaches_its_device);
     g_test_add_func("/system/runstate/listeners_in_order", listeners_hear_a_start_in_order_and_a_stop_in_reverse);
     g_test_add_func("/system/handoff/only_migratable", blockers_are_refused_when_only_migratable);
