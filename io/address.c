@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,6 +17,9 @@ static bool parse_tcp(Address *a, const char *rest, GError **errp)
 
     if (!colon || !colon[1] || strlen(colon + 1) > 5) {
         return fail(errp, "address '%s': 'tcp:HOST:PORT' is wanted", a->text);
+    }
+    if (strspn(colon + 1, "0123456789") == strlen(colon + 1) && atoi(colon + 1) > UINT16_MAX) {
+        return fail(errp, "address '%s': there is no port above %u", a->text, UINT16_MAX);
     }
     a->port = g_strdup(colon + 1);
     a->host = g_strndup(rest, colon - rest);

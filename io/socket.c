@@ -96,7 +96,7 @@ static Lookup *lookup(const Address *a, bool passive, const Interrupt *interrupt
     if (why != IO_READY) {
         io_fail(a->text, why, "looking up the host", errp);
     } else {
-        fail(errp, "%s: cannot find the host: %s", a->text, gai_strerror(l->error));
+        fail(errp, "%s: cannot find host or port: %s", a->text, gai_strerror(l->error));
     }
     lookup_unref(l);
     return NULL;
@@ -229,7 +229,7 @@ static int unix_listen(const Address *a, char **ret_actual, GError **errp)
     if (!unix_address(a, &sa, errp)) {
         return -1;
     }
-    unlink(a->path);
+    fd_remove_old_socket(a->path, true);
     if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 4)) {
         fail_errno(errp, errno, "%s: cannot listen", a->text);
         return -1;

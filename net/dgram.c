@@ -187,7 +187,7 @@ static bool dgram_bind(Dgram *d, GError **errp)
     g_autofree char *text = net_address_text(&d->here);
 
     if (d->here.sa.ss_family == AF_UNIX) {
-        unlink(((struct sockaddr_un *)&d->here.sa)->sun_path);
+        fd_remove_old_socket(((struct sockaddr_un *)&d->here.sa)->sun_path, false);
     }
     if (bind(d->fd, (struct sockaddr *)&d->here.sa, d->here.size) < 0) {
         return fail_errno(errp, errno, "netdev '%s': cannot bind to %s", d->nd.obj.id, text);
@@ -247,7 +247,7 @@ static void dgram_unrealize(Object *o)
     if (d->fd >= 0) {
         close(d->fd);
         if (d->local && !d->here.is_fd && d->here.sa.ss_family == AF_UNIX) {
-            unlink(((struct sockaddr_un *)&d->here.sa)->sun_path);
+            fd_remove_old_socket(((struct sockaddr_un *)&d->here.sa)->sun_path, true); /* another may have it by now */
         }
     }
 }

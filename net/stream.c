@@ -351,7 +351,7 @@ static bool stream_listen(Stream *s, GError **errp)
         s->listener = socket(s->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         if (s->address.sa.ss_family == AF_UNIX) {
-            unlink(((struct sockaddr_un *)&s->address.sa)->sun_path);
+            fd_remove_old_socket(((struct sockaddr_un *)&s->address.sa)->sun_path, false);
         }
         if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&s->address.sa, s->address.size) < 0) {
             return fail_errno(errp, errno, "netdev '%s': cannot listen on %s", s->nd.obj.id, text);
@@ -461,7 +461,7 @@ static void stream_unrealize(Object *o)
     if (s->listener >= 0) {
         close(s->listener);
         if (!s->address.is_fd && s->address.sa.ss_family == AF_UNIX) {
-            unlink(((struct sockaddr_un *)&s->address.sa)->sun_path);
+            fd_remove_old_socket(((struct sockaddr_un *)&s->address.sa)->sun_path, true); /* another may have it by now */
         }
     }
 }

@@ -24,6 +24,9 @@ static inline int steal_fd(int *fd)
 }
 
 bool fd_set_nonblocking(int fd, bool on);
+/* Before a unix socket is bound there: what an earlier run left behind goes away.  Nothing but a socket is ever removed; one
+ * that another process still has is, unless it is spared: then bind() fails. */
+void fd_remove_old_socket(const char *path, bool spare_living);
 /* All bytes or -errno; restarts on EINTR, for blocking descriptors; read returns the bytes before end of file. */
 ssize_t fd_read_all(int fd, void *buf, size_t size);
 ssize_t fd_write_all(int fd, const void *buf, size_t size);

@@ -115,6 +115,43 @@ static void test_unix(void)
     rmdir(dir);
 }
 
+static void listens(const char *uri, const char *expected)
+{
+    g_autoptr(Address) a = address_parse(uri, NULL);
+    g_autofree char *actual = NULL;
+    g_autoptr(GError) err = NULL;
+    int fd = channel_listen(a, &actual, &err);
+
+    g_assert_cmpstr(err ? err->message : NULL, ==, expected);
+    if (fd >= 0) {
+        close(fd); /* the path stays behind */
+    }
+}
+
+/* What stands at the path of a unix socket may be anything: a file of the user's, or the socket of a process that lives. */
+static void test_listening_removes_only_dead_sockets(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("channel-XXXXXX", NULL);
+    g_autofree char *uri = g_strdup_printf("unix:%s/s", dir), *actual = NULL, *text = NULL;
+    g_autofree char *in_use = g_strdup_printf("%s: cannot listen: Address already in use", uri);
+    g_autoptr(Address) a = address_parse(uri, NULL);
+    int fd;
+
+    g_assert_true(g_file_set_contents(uri + 5, "mine", -1, NULL));
+    listens(uri, in_use);
+    g_assert_true(g_file_get_contents(uri + 5, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "mine");
+    unlink(uri + 5);
+    listens(uri, NULL);
+    fd = channel_listen(a, &actual, NULL); /* where the one before has left its path */
+    g_assert_cmpint(fd, >=, 0);
+    listens(uri, in_use);
+    close(fd);
+    listens(uri, NULL);
+    unlink(uri + 5);
+    rmdir(dir);
+}
+
 static void *raiser(void *opaque)
 {
     interrupt_raise(opaque);
@@ -204,6 +241,7 @@ static void test_bad_addresses_say_why(void)
     static const char *const table[][2] = {
         {"rdma:x:1", "address 'rdma:x:1': begins with none of tcp: unix: fd: exec: file:"},
         {"tcp:x", "address 'tcp:x': 'tcp:HOST:PORT' is wanted"},
+        {"tcp:localhost:65536", "address 'tcp:localhost:65536': there is no port above 65535"},
         {"unix:", "address 'unix:': 'unix:PATH' is wanted"},
         {"fd:9999", "address 'fd:9999': no such open file descriptor"},
         {"file:x,offset=y", "address 'file:x,offset=y': offset is not a number"},
@@ -223,6 +261,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/channel/pair_carries_all_bytes", test_pair);
     g_test_add_func("/io/channel/tcp_carries_all_bytes", test_tcp);
     g_test_add_func("/io/channel/unix_carries_all_bytes", test_unix);
+    g_test_add_func("/io/channel/listening_removes_only_dead_sockets", test_listening_removes_only_dead_sockets);
     g_test_add_func("/io/channel/interrupt_ends_each_wait", test_interrupt_ends_each_wait);
     g_test_add_func("/io/channel/deadline_ends_each_wait", test_deadline_ends_each_wait);
     g_test_add_func("/io/channel/exec_and_file", test_exec_and_file);
