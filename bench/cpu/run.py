@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+DYING = ['setpriv', '--pdeathsig', 'KILL'] if shutil.which('setpriv') else []      # it ends with us, however we end
 ROOT = HERE.parent.parent
 QEMU = 'qemu-system-riscv64'
 BATON = ROOT / 'build/baton-system-riscv64'
@@ -48,8 +49,8 @@ def build(name, folder, prefix):
 def run_once(emulator, image, limit):
     """One run: CPU seconds, and what the kernel said."""
     with tempfile.TemporaryFile() as output:
-        child = subprocess.Popen([emulator, '-M', 'virt', '-m', '128M', '-bios', image, '-display', 'none', '-monitor', 'none',
-                                  '-serial', 'stdio'], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        child = subprocess.Popen([*DYING, emulator, '-M', 'virt', '-m', '128M', '-bios', image, '-display', 'none',
+                                  '-monitor', 'none', '-serial', 'stdio'], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         signal.signal(signal.SIGALRM, lambda *_: child.kill())
         signal.alarm(limit)
         _, status, usage = os.wait4(child.pid, 0)

@@ -9,6 +9,7 @@ Baton and QEMU take turns in the same run: same guest, same network, same traffi
 import argparse
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -99,6 +100,8 @@ def turn(name, binary, args, count):
         for part in (client, pair, net):
             if part:
                 part.close()
+        if not sys.exc_info()[0]:
+            shutil.rmtree(folder, ignore_errors=True)      # else it says why
 
 
 # ---- all turns of one emulator ----------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 
-from harness import EMULATOR, Emulator, Failed, QmpError, bare_args, deadline, left, machine_args, run_tests
+from harness import EMULATOR, Emulator, Failed, QmpError, bare_args, deadline, dying, left, machine_args, run_tests
 
 NOTHING = ['-M', 'none']
 
 
 def program(*args, stdin=None, seconds=20):
-    return subprocess.run([EMULATOR, *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    return subprocess.run(dying([EMULATOR, *args]), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=seconds)
 
 

@@ -5,6 +5,7 @@
 The emulator connects to sockets on which we listen, so a start that fails is seen at once.  Baton and QEMU are driven
 by the same flags; what differs is in Emulator.quirks().
 """
+import ctypes
 import json
 import os
 import re
@@ -241,6 +242,22 @@ def in_netns(netns, *command):
     return ['nsenter', f'--net=/run/netns/{netns}', *command]
 
 
+def dying(command):
+    """The command line of a child that is killed when the thread that starts it ends, however it ends: so start it in one
+    that lasts."""
+    return ['setpriv', '--pdeathsig', 'KILL', *command] if shutil.which('setpriv') else list(command)
+
+
+def exit_when_told():
+    """What is open is closed, and folders are cleared away."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
+
+
+def end_with_parent():
+    """For a process that was forked: the same when its parent has gone without a word."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)          # PR_SET_PDEATHSIG
+
+
 class Emulator:
     """One emulator process.  Its folder keeps the command line, the console, QMP and standard error."""
     count = 0
@@ -265,8 +282,8 @@ class Emulator:
             command = in_netns(netns, *command)
         (self.folder / f'{self.name}.cmd').write_text(' '.join(command) + '\n')
         self.stderr = open(self.folder / f'{self.name}.err', 'wb')
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
-                                        pass_fds=pass_fds)
+        self.process = subprocess.Popen(dying(command), stdin=subprocess.DEVNULL, stdout=self.stderr,
+                                        stderr=self.stderr, pass_fds=pass_fds)
         self.pid = self.process.pid
         try:
             socks = [self._accept(listener) for listener in listeners]
@@ -351,6 +368,7 @@ def run_tests(cases):
     """cases: (name, function).  A function fails by an exception; its folder argument is kept when it does."""
     chosen = [c for c in cases if not sys.argv[1:] or any(re.search(p, c[0]) for p in sys.argv[1:])]
     failed = 0
+    exit_when_told()
     print(f'1..{len(chosen)}', flush=True)
     for number, (name, function) in enumerate(chosen, 1):
         folder = Path(tempfile.mkdtemp(prefix='baton-test-'))
@@ -368,4 +386,7 @@ def run_tests(cases):
             print(f'not ok {number} - {name}', flush=True)
             for line in text.splitlines() + [f'files kept in {folder}']:
                 print(f'# {line}', flush=True)
+        except BaseException:                           # somebody ends us
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return 1 if failed else 0

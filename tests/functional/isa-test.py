@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import BUILD, EMULATOR, PATIENCE, ROOT, Failed, Skipped, run_tests
+from harness import BUILD, EMULATOR, PATIENCE, ROOT, Failed, Skipped, dying, run_tests
 
 SOURCE = ROOT / 'tests/guest/isa'
 QEMU = 'qemu-system-riscv64'
@@ -53,7 +53,7 @@ def run(emulator, image):
     command = [emulator, '-M', 'virt', '-m', '128M', '-smp', '4' if image.stem == 'harts' else '1', '-bios', str(image),
                '-display', 'none', '-monitor', 'none', '-serial', 'stdio']
     try:
-        child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        child = subprocess.run(dying(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                timeout=LIMIT * PATIENCE)
         text, ending = child.stdout, f'status {child.returncode}: {child.stderr.decode(errors="replace")[-300:]}'
     except subprocess.TimeoutExpired as late:

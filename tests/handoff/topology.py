@@ -7,6 +7,7 @@ Bridges and taps live in network namespaces of our own and vanish with them.
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
-from harness import BUILD, Failed, Skipped, deadline, in_netns, left     # noqa: E402
+from harness import BUILD, Failed, Skipped, deadline, dying, in_netns, left     # noqa: E402
 
 GUEST_IP, CLIENT_IP = '10.0.2.15', '10.0.2.2'
 MAC = '52:54:00:12:34:56'
@@ -24,7 +25,8 @@ MAC = '52:54:00:12:34:56'
 class Client:
     """The traffic client: runs until stop(), which returns its report."""
     def __init__(self, command, wait_ready=60):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(dying(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
         self.lines, self.changed, self.ended = [], threading.Condition(), False
         threading.Thread(target=self._read, daemon=True).start()
         self._wait('ready', wait_ready)
@@ -87,7 +89,8 @@ class Topology:
     name = '?'
 
     def __init__(self, folder=None):
-        self.folder = Path(folder or tempfile.mkdtemp(prefix='baton-net-'))
+        self.own_folder = None if folder else tempfile.mkdtemp(prefix='baton-net-')
+        self.folder = Path(folder or self.own_folder)
         self.netns = None                       # of the emulators
         self.processes = []
         try:
@@ -120,6 +123,8 @@ class Topology:
         for process in self.processes:
             process.terminate()
             process.wait()
+        if self.own_folder:
+            shutil.rmtree(self.own_folder, ignore_errors=True)
 
 
 def ip(*words, netns=None, check=True):
@@ -222,7 +227,7 @@ class Switched(Topology):
         command = [str(BUILD / 'tests/tools/switch'), *self.options, *options]
         if self.netns:
             command = in_netns(self.netns, *command)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        process = subprocess.Popen(dying(command), stdout=subprocess.PIPE)
         self.processes.append(process)
         until = deadline(10)
         if not select.select([process.stdout], [], [], left(until))[0] or process.stdout.readline() != b'ready\n':

@@ -49,7 +49,11 @@ def attempt(job):
     label, case, *expected = job
     folder = Path(tempfile.mkdtemp(prefix='baton-wire-'))
     began = time.monotonic()
-    done = run_case(case, folder)
+    try:
+        done = run_case(case, folder)
+    except BaseException:                               # somebody ends us
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     if expected and not done['error'] and expected[0] != done['result']:
         done['error'] = f"it ended {done['result']}, not {expected[0]}"
     if done['error']:
@@ -143,7 +147,8 @@ def main():
     parser.add_argument('--jobs', type=int, default=(os.cpu_count() or 1) + 1)
     args = parser.parse_args()
     report = Report()
-    with multiprocessing.get_context('fork').Pool(args.jobs, maxtasksperchild=8) as pool:
+    base.exit_when_told()
+    with multiprocessing.get_context('fork').Pool(args.jobs, base.end_with_parent, maxtasksperchild=8) as pool:
         surveys = {} if args.case else survey(pool, report)
         if args.survey:
             print(json.dumps({' '.join(k): v for k, v in surveys.items()}, indent=1))

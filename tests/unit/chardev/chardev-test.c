@@ -367,6 +367,18 @@ static void short_forms(void)
     g_assert_true(chardev_delete("t", NULL));
 }
 
+static void remove_folder(void)
+{
+    static const char *const left[] = {"f", "l", "log"};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(left); i++) {
+        g_autofree char *path = g_build_filename(folder, left[i], NULL);
+
+        g_unlink(path);
+    }
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     int result;
@@ -388,5 +400,6 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/short_forms", short_forms);
     result = g_test_run();
     g_ptr_array_unref(fronts);
+    remove_folder();
     return result;
 }
