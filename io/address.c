@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 static bool parse_tcp(Address *a, const char *rest, GError **errp)
@@ -142,6 +143,15 @@ static Channel *open_file(Address *a, bool out, Interrupt *interrupt, GError **e
                : channel_new(steal_fd(&fd), -1, a->text, interrupt);
 }
 
+static bool is_connected_stream(int fd)
+{
+    int type = 0, listens = 1;
+    socklen_t size = sizeof(type), listens_size = sizeof(listens);
+
+    return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_STREAM &&
+           !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) && !listens;
+}
+
 static Channel *open_fd(Address *a, bool out, Interrupt *interrupt, GError **errp)
 {
     struct stat st;
@@ -152,6 +162,11 @@ static Channel *open_fd(Address *a, bool out, Interrupt *interrupt, GError **err
         return NULL;
     }
     if (S_ISSOCK(st.st_mode)) {
+        if (!is_connected_stream(fd)) {
+            fail(errp, "%s: a socket, but not a connected stream", a->text);
+            close(fd);
+            return NULL;
+        }
         socket_tune(fd);
         return channel_new(fd, fd, a->text, interrupt);
     }

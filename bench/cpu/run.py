@@ -50,7 +50,8 @@ def run_once(emulator, image, limit):
     """One run: CPU seconds, and what the kernel said."""
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen([*DYING, emulator, '-M', 'virt', '-m', '128M', '-bios', image, '-display', 'none',
-                                  '-monitor', 'none', '-serial', 'stdio'], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+                                  '-monitor', 'none', '-serial', 'stdio'], stdin=subprocess.DEVNULL, stdout=output,
+                                 stderr=subprocess.STDOUT)
         signal.signal(signal.SIGALRM, lambda *_: child.kill())
         signal.alarm(limit)
         _, status, usage = os.wait4(child.pid, 0)

@@ -5,6 +5,7 @@
 #include "util/loop.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int64_t soon(void)
@@ -236,6 +237,24 @@ static void test_failing_command_is_named(void)
     channel_free(c);
 }
 
+static void test_wrong_sockets_say_why(void)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(types); i++) {
+        int fd = socket(AF_INET, types[i], 0);
+        g_autofree char *uri = g_strdup_printf("fd:%d", fd);
+        g_autofree char *why = g_strdup_printf("%s: a socket, but not a connected stream", uri);
+        g_autoptr(Address) a = NULL;
+        g_autoptr(GError) err = NULL;
+
+        g_assert_cmpint(listen(fd, 1), ==, types[i] == SOCK_STREAM ? 0 : -1);
+        a = address_parse(uri, NULL);
+        g_assert_null(channel_open(a, true, NULL, soon(), &err));
+        g_assert_cmpstr(err->message, ==, why);
+    }
+}
+
 static void test_bad_addresses_say_why(void)
 {
     static const char *const table[][2] = {
@@ -266,6 +285,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/channel/deadline_ends_each_wait", test_deadline_ends_each_wait);
     g_test_add_func("/io/channel/exec_and_file", test_exec_and_file);
     g_test_add_func("/io/channel/failing_command_is_named", test_failing_command_is_named);
+    g_test_add_func("/io/channel/wrong_sockets_say_why", test_wrong_sockets_say_why);
     g_test_add_func("/io/channel/bad_addresses_say_why", test_bad_addresses_say_why);
     return g_test_run();
 }
