@@ -109,6 +109,9 @@ static bool channel_fail(Channel *c, int err, const char *doing, GError **errp)
         return fail(errp, "%s: %s", c->name,
                     c->is_socket ? "connection closed by the other side" : "the stream ends early");
     }
+    if (err == ETIMEDOUT || err == EHOSTUNREACH || err == ENETUNREACH || err == EHOSTDOWN || err == ENETDOWN) {
+        return fail_errno(errp, err, "%s: the other side cannot be reached any more", c->name);
+    }
     return fail_errno(errp, err, "%s: %s failed", c->name, doing);
 }
 

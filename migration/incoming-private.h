@@ -17,9 +17,10 @@ typedef struct Incoming {
     Machine machine;     /* lock */
     GQueue answers;      /* lock; of GByteArray */
     size_t answer_bytes; /* lock */
-    bool has_peer, writer_ends, tail_end_came; /* lock */
+    bool has_peer, is_full, writer_ends, tail_end_came; /* lock */
     unsigned tails_left; /* lock */
     char *error;         /* lock; the first cause */
+    bool is_prefaulting; /* lock */
     bool had_guest;      /* lock; refused, and all of its state was here */
 
     bool is_expected, is_parked, exit_on_error;
@@ -32,6 +33,7 @@ typedef struct Incoming {
     Interrupt *interrupt;
     Channel *channel;
     GThread *thread, *writer, *prefault;
+    _Atomic bool prefault_ends; /* whatever it has done: the pause has begun */
     StreamIn *in;
     RamLoad *ram;
     Hello source;

@@ -15,6 +15,7 @@
 #include "util/loop.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,6 +82,7 @@ static bool take_package(Incoming *n, unsigned number, const uint8_t *payload, G
     g_autoptr(GByteArray) data = NULL;
 
     be_patient(false);
+    atomic_store(&n->prefault_ends, number == CMD_PACKAGED);
     if (size > PACKAGE_MAX) {
         return bad(n, errp, "the device state is too long");
     }

@@ -17,6 +17,7 @@
 #include "util/log.h"
 #include "util/loop.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -26,8 +27,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define PREFAULT_NICE 5
-#define PREFAULT_PIECE (64ull << 20)
-#define QUEUE_BYTES_MAX (512u << 20)
+#define PREFAULT_PIECE (4ull << 20) /* short: who maps something meanwhile waits for one */
+#define PREFAULT_WAIT_NS (2 * NS_PER_SEC)
+#define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
 
 Incoming incoming;
@@ -108,10 +110,16 @@ void incoming_error(int event, GError *take)
 }
 
 /* ---- answers ---- */
-static void push_answer(Incoming *n, GByteArray *take)
+/* false: nobody is there to take it, or `bytes_max` bytes are waiting already. */
+static bool push_bounded(Incoming *n, GByteArray *take, size_t bytes_max)
 {
+    bool ok, was_told;
+
     g_mutex_lock(&n->lock);
-    if (n->has_peer && n->answer_bytes < QUEUE_BYTES_MAX) {
+    ok = n->has_peer && n->answer_bytes + take->len <= bytes_max;
+    was_told = !n->has_peer || n->is_full;
+    n->is_full |= !ok;
+    if (ok) {
         n->answer_bytes += take->len;
         g_queue_push_tail(&n->answers, take);
         g_cond_broadcast(&n->wake);
@@ -119,6 +127,16 @@ static void push_answer(Incoming *n, GByteArray *take)
         g_byte_array_unref(take);
     }
     g_mutex_unlock(&n->lock);
+    if (!ok && !was_told) {
+        error_report("incoming migration: %s: the source does not take what it is told: %u MiB of messages wait already",
+                     n->address->text, QUEUE_BYTES_MAX >> 20);
+    }
+    return ok;
+}
+
+static void push_answer(Incoming *n, GByteArray *take)
+{
+    push_bounded(n, take, SIZE_MAX);
 }
 
 static GByteArray *new_answer(unsigned number, unsigned size)
@@ -183,6 +201,18 @@ static void answer_started(Incoming *n)
     push_answer(n, b);
 }
 
+/* So that no page that comes has to wait for a fault.  But how long that takes depends on the host and on the guest's size,
+ * and the source's deadline does not: what is missing then comes beside the pages. */
+static void wait_for_memory(Incoming *n)
+{
+    int64_t deadline = time_monotonic_ns() + PREFAULT_WAIT_NS;
+
+    g_mutex_lock(&n->lock);
+    while (n->is_prefaulting && g_cond_wait_until(&n->wake, &n->lock, deadline / NS_PER_US)) {
+    }
+    g_mutex_unlock(&n->lock);
+}
+
 static void answer_hello(Incoming *n)
 {
     StateWriter *w = state_writer_new();
@@ -190,10 +220,7 @@ static void answer_hello(Incoming *n)
     size_t size;
     GByteArray *b;
 
-    if (n->prefault) {
-        g_thread_join(n->prefault);
-        n->prefault = NULL;
-    }
+    wait_for_memory(n);
     hello_answer_put(w, n->machine.attempt);
     data = state_writer_data(w, &size);
     b = new_answer(RP_HELLO, size);
@@ -235,7 +262,6 @@ bool incoming_send_message(const char *part, const void *data, size_t size)
 {
     uint8_t length = strlen(part), raw[4];
     GByteArray *b = new_answer(RP_MESSAGE, 12);
-    bool ok;
 
     append_be64(b, incoming.machine.attempt);
     store_be32(raw, 1 + length + size);
@@ -243,11 +269,7 @@ bool incoming_send_message(const char *part, const void *data, size_t size)
     g_byte_array_append(b, &length, 1);
     g_byte_array_append(b, (const uint8_t *)part, length);
     g_byte_array_append(b, data, size);
-    g_mutex_lock(&incoming.lock);
-    ok = incoming.has_peer;
-    g_mutex_unlock(&incoming.lock);
-    push_answer(&incoming, b);
-    return ok;
+    return push_bounded(&incoming, b, QUEUE_BYTES_MAX);
 }
 
 /* ---- the tail ---- */
@@ -430,18 +452,28 @@ void incoming_act(Incoming *n, int action)
 }
 
 /* ---- memory ---- */
-static void *prefault_thread(void *opaque)
+static bool prefault_block(const Incoming *n, RamBlock *b)
 {
-    setpriority(PRIO_PROCESS, gettid(), PREFAULT_NICE); /* of this thread only; it ends with its work */
-    for (unsigned i = 0; i < ram_count(); i++) {
-        RamBlock *b = ram_block(i);
-
-        for (uint64_t at = 0; at < b->size && !interrupt_raised(incoming.interrupt); at += PREFAULT_PIECE) {
-            if (madvise(b->host + at, MIN(PREFAULT_PIECE, b->size - at), MADV_POPULATE_WRITE)) {
-                return NULL; /* an older kernel: pages come when they are touched */
-            }
+    for (uint64_t at = 0; at < b->size; at += PREFAULT_PIECE) {
+        if (interrupt_raised(n->interrupt) || atomic_load(&n->prefault_ends) ||
+            madvise(b->host + at, MIN(PREFAULT_PIECE, b->size - at), MADV_POPULATE_WRITE)) {
+            return false; /* an older kernel: pages come when they are touched */
         }
     }
+    return true;
+}
+
+static void *prefault_thread(void *opaque)
+{
+    Incoming *n = opaque;
+
+    setpriority(PRIO_PROCESS, gettid(), PREFAULT_NICE); /* of this thread only; it ends with its work */
+    for (unsigned i = 0; i < ram_count() && prefault_block(n, ram_block(i)); i++) {
+    }
+    g_mutex_lock(&n->lock);
+    n->is_prefaulting = false;
+    g_cond_broadcast(&n->wake);
+    g_mutex_unlock(&n->lock);
     return NULL;
 }
 
@@ -479,7 +511,8 @@ bool incoming_start(Address *take, bool exit_on_error, GError **errp)
     n->interrupt = interrupt_new();
     n->began_ns = time_monotonic_ns();
     incoming_step(IEV_LISTEN);
-    n->prefault = g_thread_new("prefault", prefault_thread, NULL);
+    n->is_prefaulting = true;
+    n->prefault = g_thread_new("prefault", prefault_thread, n);
     n->thread = g_thread_new("incoming", incoming_thread, n);
     return true;
 }

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define QUEUE_BYTES_MAX (512u << 20)
-#define PREFAULT_NS_PER_GIB NS_PER_SEC /* the other side gets its memory ready before it answers the hello */
 #define LAST_WORDS_NS (50 * NS_PER_MS)
 
 Outgoing outgoing;
@@ -173,7 +172,7 @@ static int64_t deadline_of(int state)
 {
     switch (state) {
     case MIG_SETUP:
-        return mig_deadline(PARAM_SETUP_DEADLINE) + (int64_t)(ram_total() >> 30) * PREFAULT_NS_PER_GIB;
+        return mig_deadline(PARAM_SETUP_DEADLINE);
     case MIG_DEVICE:
         return mig_deadline(PARAM_READY_DEADLINE);
     case MIG_HANDOVER:

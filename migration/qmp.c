@@ -313,8 +313,20 @@ static const char *cont_refusal(int state)
         return "the connection was lost while the guest passed: it may run on the other side; it can go on here when that "
                "process is proved dead, or with 'force', your promise that it is";
     default:
-        return "the guest is stopped for a migration that is under way";
+        return "the guest is stopped for a migration that is under way; 'migrate_cancel' lets it go on here";
     }
+}
+
+static bool refuse_cont(Outgoing *o, GError **errp)
+{
+    g_autofree char *reason = NULL;
+    int state;
+
+    g_mutex_lock(&o->lock);
+    state = o->machine.state;
+    reason = state == MIG_UNSURE ? g_strdup(o->error) : NULL;
+    g_mutex_unlock(&o->lock);
+    return fail(errp, "%s%s%s", cont_refusal(state), reason ? ": " : "", reason ? reason : "");
 }
 
 /* Disks first: a guest that cannot have them stays stopped.  A disk that another process has locked, or wrote to, says that
@@ -351,7 +363,7 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     o->force = force;
     why = outgoing_step(0, EV_CONT, &acts, NULL);
     if (why) {
-        return fail(errp, "%s", cont_refusal(o->machine.state));
+        return refuse_cont(o, errp);
     }
     if (!acts && !o->is_running && o->is_frozen) {
         parts_thaw(false); /* a stream was saved one-way: whose guest it is, is the manager's word */

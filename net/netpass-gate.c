@@ -552,20 +552,31 @@ static void gate_owned(HandoffPart *part)
     each_gated(part->opaque, receive_alone);
 }
 
+static bool give_one_back(NetpassPort *np, const NetEntry *e, int64_t now)
+{
+    StateWriter *w = state_writer_new();
+    bool ok;
+
+    netpass_put_message(w, NETPASS_HELD, np->index);
+    state_put_be32(w, 1);
+    netpass_put_frame(w, e, now);
+    ok = netpass_send(np->pass, w);
+    state_writer_free(w);
+    return ok;
+}
+
 static void give_back(NetpassPort *np)
 {
-    StateWriter *w;
-    NetEntry *e;
     int64_t now = time_monotonic_ns();
+    NetEntry *e;
 
-    while ((e = netpass_cache_head(&np->own))) {
-        w = state_writer_new();
-        netpass_put_message(w, NETPASS_HELD, np->index);
-        state_put_be32(w, 1);
-        netpass_put_frame(w, e, now);
-        netpass_send(np->pass, w);
-        state_writer_free(w);
+    while ((e = netpass_cache_head(&np->own)) && give_one_back(np, e, now)) {
         netpass_cache_pop(&np->own);
+    }
+    if (np->own.queue.frames) {
+        warn_report("netpass: netdev '%s': %" PRIu64 " frames that it received could not be given back to the source", np->id,
+                    np->own.queue.frames);
+        np->refused += np->own.queue.frames;
     }
 }
 

@@ -71,20 +71,21 @@ static NetEntry *next_unsent(NetpassPort *np, NetCursor *at)
     return e;
 }
 
-/* One message of frames from *e on; *e: the first that did not go in. */
-static void send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
+/* One message of frames from *e on; *e: the first that did not go in.  false: it was not taken, and they stay ours. */
+static bool send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
 {
+    uint64_t sent_seq = np->sent_seq;
+    bool ok;
+
     StateWriter *body = state_writer_new(), *w = state_writer_new();
     int64_t now = time_monotonic_ns();
     uint32_t count = 0;
-    size_t size = 0;
+    size_t size = 0, cost = 0;
 
     while (*e && size < NETPASS_MESSAGE_BYTES) {
         netpass_put_frame(body, *e, now);
-        np->sent_seq = (*e)->seq;
-        np->in_flight += np->state == NETPASS_FORWARD ? net_queue_cost((*e)->frame.size) : 0;
-        np->forwarded++;
-        np->late += np->ended;
+        sent_seq = (*e)->seq;
+        cost += net_queue_cost((*e)->frame.size);
         count++;
         state_writer_data(body, &size);
         *e = net_queue_next(&np->cache.queue, at);
@@ -92,9 +93,16 @@ static void send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
     netpass_put_message(w, NETPASS_FRAMES, np->index);
     state_put_be32(w, count);
     state_put(w, state_writer_data(body, &size), size);
-    netpass_send(np->pass, w);
+    ok = netpass_send(np->pass, w);
+    if (ok) {
+        np->sent_seq = sent_seq;
+        np->in_flight += np->state == NETPASS_FORWARD ? cost : 0;
+        np->forwarded += count;
+        np->late += np->ended ? count : 0;
+    }
     state_writer_free(body);
     state_writer_free(w);
+    return ok;
 }
 
 static void drop_sent(NetpassPort *np)
@@ -119,8 +127,7 @@ static void source_flush(void *opaque)
         return;
     }
     e = next_unsent(np, &at);
-    while (e && np->in_flight < MAX(np->cache.bytes_max, IN_FLIGHT_MIN)) {
-        send_batch(np, &at, &e);
+    while (e && np->in_flight < MAX(np->cache.bytes_max, IN_FLIGHT_MIN) && send_batch(np, &at, &e)) {
     }
     if (np->state == NETPASS_FORWARD) {
         drop_sent(np);

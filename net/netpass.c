@@ -192,14 +192,13 @@ void netpass_pump(NetpassPort *np, bool by_force)
 }
 
 /* ---- messages ---- */
-void netpass_send(Netpass *n, StateWriter *w)
+bool netpass_send(Netpass *n, StateWriter *w)
 {
     size_t size;
     const uint8_t *data = state_writer_data(w, &size);
 
-    if (n->has_peer && !handoff_send(&n->part, data, size)) {
-        n->has_peer = false;
-    }
+    n->has_peer = n->has_peer && handoff_send(&n->part, data, size);
+    return n->has_peer;
 }
 
 void netpass_message_bad(Netpass *n, GError *err)

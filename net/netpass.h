@@ -86,7 +86,7 @@ void netpass_pump(NetpassPort *np, bool by_force);
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
 void netpass_detach(NetpassPort *np);
 bool netpass_is_pairing(const NetpassPort *np); /* destination: twins may come */
-void netpass_send(Netpass *n, StateWriter *w);
+bool netpass_send(Netpass *n, StateWriter *w); /* false: no peer, or it takes nothing any more; what was to be said is not */
 void netpass_message_bad(Netpass *n, GError *err);
 uint64_t netpass_bytes_max(const NetChain *c);
 bool netpass_is_wanted_on(const NetChain *c);

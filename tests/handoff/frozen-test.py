@@ -289,6 +289,19 @@ def qmp_during_hung_disk(folder):
         scene.finish()
 
 
+def memory_that_is_never_ready(folder):
+    """A host that takes long to find memory for the guest does not use up the deadline of the hello, nor any other."""
+    with Scene(folder, fault='none', disk='yes', setup_deadline_ms=5000, ready_deadline_ms=5000) as scene:
+        (folder / 'only-memory').touch()
+        scene.hang_disk(True)
+        since = scene.begin()
+        scene.until_disk_hangs()
+        scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
+        scene.target.qmp.event('RESUME', 10)
+        scene.hang_disk(False)
+        scene.finish()
+
+
 # ---- the source stops, or is told to end ----
 def destination_quits(folder):
     with Scene(folder, '>ram-batch#1', 'freeze-source', byte='half', dirty=True) as scene:
@@ -491,6 +504,7 @@ CASES = [
                                                                     command='cont')),
     ('cancelled with a disk that hangs', cancelled_with_hung_disk),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
+    ('memory that does not get ready', memory_that_is_never_ready),
     ('the destination quits while its source is stopped', destination_quits),
     ('continued while the source is stopped', continued_without_the_source),
     ('the source quits in the middle of the memory, socket full', source_quits('>ram-batch#1', 1, dirty=True)),

@@ -2,15 +2,21 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * $BATON_HANG names a folder with `disk` (the file, or a link to it), `lock` and `entered`, a FIFO.  While the test holds an
- * exclusive flock on `lock`, each call writes a byte to `entered` and waits; where there is a file `only-syncs`, each sync. */
+ * exclusive flock on `lock`, each call writes a byte to `entered` and waits; where there is a file `only-syncs`, each sync; where there is a
+ * file `only-memory`, whoever gets memory ready in advance, and the disk does not hang. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static int open_in(const char *folder, const char *name, int flags)
 {
@@ -37,13 +43,11 @@ static int is_the_disk(const char *folder, int fd)
     return !stat(path, &disk) && !fstat(fd, &st) && disk.st_ino == st.st_ino && disk.st_dev == st.st_dev;
 }
 
-static void wait_for_the_test(int fd, int is_sync)
+static void wait_for_the_lock(const char *folder)
 {
-    const char *folder = getenv("BATON_HANG");
-    int lock, entered;
+    int lock = open_in(folder, "lock", O_RDONLY), entered;
 
-    if (!folder || !is_the_disk(folder, fd) || (!is_sync && has(folder, "only-syncs")) ||
-        (lock = open_in(folder, "lock", O_RDONLY)) < 0) {
+    if (lock < 0) {
         return;
     }
     if (flock(lock, LOCK_SH | LOCK_NB)) {
@@ -54,6 +58,15 @@ static void wait_for_the_test(int fd, int is_sync)
         close(entered);
     }
     close(lock);
+}
+
+static void wait_for_the_test(int fd, int is_sync)
+{
+    const char *folder = getenv("BATON_HANG");
+
+    if (folder && !has(folder, "only-memory") && is_the_disk(folder, fd) && (is_sync || !has(folder, "only-syncs"))) {
+        wait_for_the_lock(folder);
+    }
 }
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -86,4 +99,14 @@ int fdatasync(int fd)
 {
     wait_for_the_test(fd, 1);
     return NEXT(fdatasync)(fd);
+}
+
+int madvise(void *at, size_t size, int advice)
+{
+    const char *folder = getenv("BATON_HANG");
+
+    if (folder && advice == MADV_POPULATE_WRITE && has(folder, "only-memory")) {
+        wait_for_the_lock(folder);
+    }
+    return NEXT(madvise)(at, size, advice);
 }
