@@ -127,6 +127,45 @@ static bool fail_unknown(const ObjectType *type, const char *name, GError **errp
 
 /* ---- setting and getting ---- */
 
+static const Object *find_same(const Object *at, const Object *but, const char *name, const Json *value)
+{
+    const Property *p = type_property(at->type, name);
+    g_autoptr(Json) its = p && p->flags & PROP_UNIQUE && at != but ? p->type->print(p, field_of((Object *)at, p)) : NULL;
+
+    if (its && json_equal(its, value)) {
+        return at;
+    }
+    for (unsigned i = 0; at->children && i < at->children->len; i++) {
+        const Object *found = find_same(at->children->pdata[i], but, name, value);
+
+        if (found) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* Sets it, or leaves it as it was. */
+static bool set_unique(Object *o, const Property *p, const Json *value, GError **errp)
+{
+    g_autoptr(Json) before = p->type->print(p, field_of(o, p)), after = NULL, otherwise = property_default(p);
+    const Object *same;
+
+    if (!p->type->parse(p, field_of(o, p), value, errp)) {
+        return false;
+    }
+    after = p->type->print(p, field_of(o, p));
+    same = json_equal(after, otherwise) ? NULL : find_same(object_root(), o, p->name, after);
+    if (same) {
+        g_autofree char *text = json_print(after, false);
+
+        p->type->parse(p, field_of(o, p), before, NULL);
+        return fail(errp, "Property '%s.%s': %s is taken by '%s'", o->type->name, p->name, text,
+                    same->path ? same->path : same->type->name);
+    }
+    return true;
+}
+
 bool object_set(Object *o, const char *name, const Json *value, GError **errp)
 {
     const Property *p = type_property(o->type, name);
@@ -141,7 +180,7 @@ bool object_set(Object *o, const char *name, const Json *value, GError **errp)
         return fail(errp, "Property '%s.%s' cannot be set after it was created (%s)", o->type->name, name,
                     o->path ? o->path : "no path");
     }
-    if (!p->type->parse(p, field_of(o, p), value, errp)) {
+    if (!(p->flags & PROP_UNIQUE ? set_unique(o, p, value, errp) : p->type->parse(p, field_of(o, p), value, errp))) {
         return false;
     }
     TRACE(object_set, "%s.%s", o->path ? o->path : o->type->name, name);

@@ -111,6 +111,9 @@ static void request_done(BlockRequest *io, int result)
     bool was_full = b && is_full(b);
 
     if (!b) {
+        if (result < 0 && io->op == BLOCK_FLUSH) {
+            warn_report("a disk could not be flushed: %s", g_strerror(-result));
+        }
         g_free(r->chain);
         request_free(r);
         return;
@@ -364,7 +367,16 @@ static void blk_features_set(VirtioDevice *v)
     }
 }
 
-/* From the next request on.  What was written before is safe with the first of those, or with a flush. */
+/* For nobody's chain: request_done() frees it. */
+static void flush_for_ourselves(VirtioBlk *b)
+{
+    BlkRequest *r = g_new0(BlkRequest, 1);
+
+    r->io = (BlockRequest){.op = BLOCK_FLUSH, .done = request_done, .opaque = r};
+    block_submit(b->node, &r->io);
+}
+
+/* From the next request on.  What was written before is flushed at once: nobody would do it later. */
 static void blk_config_write(VirtioDevice *v, unsigned offset, const void *data, unsigned size)
 {
     VirtioBlk *b = (VirtioBlk *)v;
@@ -374,6 +386,9 @@ static void blk_config_write(VirtioDevice *v, unsigned offset, const void *data,
         guest_error(virtio_name(v), "configuration written at %u, %u bytes: only 'writeback' can be, with 0 or 1 and if "
                     "CONFIG_WCE was accepted", offset, size);
         return;
+    }
+    if (b->st.is_cached && !value) {
+        flush_for_ourselves(b);
     }
     b->st.is_cached = value;
 }

@@ -65,7 +65,10 @@ struct Property {
     const char *about;
     void (*changed)(Object *o, const Property *p); /* after qom-set */
 };
-enum { PROP_SETTABLE = 1 << 0, PROP_READONLY = 1 << 1, PROP_REQUIRED = 1 << 2 };
+enum {
+    PROP_SETTABLE = 1 << 0, PROP_READONLY = 1 << 1, PROP_REQUIRED = 1 << 2,
+    PROP_UNIQUE = 1 << 3, /* no two objects have the same value of a property of this name, unless it is the default */
+};
 
 /* Members: bool; uint8_t..uint64_t; uint64_t; char *; int; uint8_t[6]; char * (id of the thing, checked by realize). */
 extern const PropType prop_bool, prop_u8, prop_u16, prop_u32, prop_u64, prop_i32, prop_i64, prop_size, prop_str, prop_enum,
@@ -86,7 +89,7 @@ enum { ON_OFF_AUTO_AUTO, ON_OFF_AUTO_ON, ON_OFF_AUTO_OFF }; /* prop_on_off_auto,
 /* Kept for firmware that asks; nothing of ours boots from a device. */
 #define PROP_BOOT_INDEX(T, m)                                                                                          \
     {.name = "bootindex", .type = &prop_i32, .offset = offsetof(T, m), .defval = (uint64_t)-1, .min = (uint64_t)-1,    \
-     .max = INT32_MAX, .flags = PROP_SETTABLE, .about = "place in the boot order; -1: none"}
+     .max = INT32_MAX, .flags = PROP_SETTABLE | PROP_UNIQUE, .about = "place in the boot order; -1: none"}
 
 /* ---- types ---- */
 void types_register(const ObjectType *const *types); /* ends with NULL; once, by main */

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * $BATON_HANG names a folder with `disk` (the file, or a link to it), `lock` and `entered`, a FIFO.  While the test holds an
- * exclusive flock on `lock`, each call writes a byte to `entered` and waits; where there is a file `only-syncs`, each sync; where there is a
- * file `only-memory`, whoever gets memory ready in advance, and the disk does not hang. */
+ * exclusive flock on `lock`, each call writes a byte to `entered` and waits; where there is a file
+ * `only-syncs`, each sync; where there is a file `only-memory`, whoever gets memory ready in advance, but not the disk. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -20,7 +20,7 @@ typedef struct Thing {
     uint64_t size;
     uint8_t mac[6];
     char *name, *must;
-    int32_t delta;
+    int32_t delta, boot_index;
     bool fails;
 } Thing;
 
@@ -76,6 +76,7 @@ static const Property thing_props[] = {
     PROP_BOOL("fails", Thing, fails, false, "for the test"),
     {.name = "tri", .type = &prop_on_off_auto, .offset = offsetof(Thing, tri)},
     {.name = "delta", .type = &prop_i32, .offset = offsetof(Thing, delta), .defval = (uint64_t)-5},
+    PROP_BOOT_INDEX(Thing, boot_index),
     {.name = "must", .type = &prop_str, .offset = offsetof(Thing, must), .flags = PROP_REQUIRED},
     {},
 };
@@ -137,7 +138,7 @@ static void refuses_with_what_is_accepted(void)
         const char *json, *text;
     } cases[] = {
         {"{'must':'x','nope':1}", "Property 'test-thing.nope' not found; accepted: width, on, mode, size, mac, name, "
-                                  "fails, tri, delta, must"},
+                                  "fails, tri, delta, bootindex, must"},
         {"{'must':'x','mode':'warp'}", "Parameter 'mode' does not accept value 'warp'; accepted: slow, fast"},
         {"{'must':'x','width':65}", "Parameter 'width' expects a number from 1 to 64"},
         {"{'must':'x','width':'-1'}", "Parameter 'width' expects a number from 1 to 64"},
@@ -171,6 +172,29 @@ static void duplicate_id_is_refused(void)
     g_assert_null(make("{'must':'x','id':'t0'}", &err));
     g_assert_nonnull(strstr(err->message, "Duplicate ID 't0'"));
     object_delete(o);
+}
+
+static bool set_boot_index(Object *o, int64_t value, GError **errp)
+{
+    g_autoptr(Json) j = json_int(value);
+
+    return object_set(o, "bootindex", j, errp);
+}
+
+static void unique_values_are_unique(void)
+{
+    Object *a = make("{'id':'a','must':'x','bootindex':1}", NULL), *b = make("{'id':'b','must':'x'}", NULL);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_null(make("{'id':'c','must':'x','bootindex':'0x1'}", &err));
+    g_assert_cmpstr(err->message, ==, "Property 'test-thing.bootindex': 1 is taken by '/machine/peripheral/a'");
+    g_assert_false(set_boot_index(b, 1, NULL));
+    check(b, "bootindex", "-1");
+    g_assert_true(set_boot_index(a, 1, NULL)); /* its own */
+    g_assert_true(set_boot_index(a, -1, NULL));
+    g_assert_true(set_boot_index(b, 1, NULL));
+    object_delete(a);
+    object_delete(b);
 }
 
 static void rows_run_in_order(void)
@@ -235,6 +259,7 @@ int main(int argc, char **argv)
     g_test_add_func("/object/defaults_and_values", defaults_and_values);
     g_test_add_func("/object/refuses_with_what_is_accepted", refuses_with_what_is_accepted);
     g_test_add_func("/object/duplicate_id_is_refused", duplicate_id_is_refused);
+    g_test_add_func("/object/unique_values_are_unique", unique_values_are_unique);
     g_test_add_func("/object/rows_run_in_order", rows_run_in_order);
     g_test_add_func("/object/tree_finds", tree_finds);
     g_test_add_func("/object/globals_are_defaults", globals_are_defaults);

@@ -74,6 +74,20 @@ static void the_driver_changes_the_mode(void)
     hang_stop(&h);
 }
 
+/* The guest has a write done, not flushed, and says that from now on nothing is cached: then this is not, either. */
+static void what_was_cached_is_flushed(void)
+{
+    Hang h = hang_start("", "");
+
+    hang_complete(&h.d, hang_submit(&h.d, HANG_OUT, 3, 3));
+    hang_syncs(&h);
+    set_writeback(&h.d, 0);
+    hang_wait(&h);
+    hang_end(&h);
+    write_is(&h, false);
+    hang_stop(&h);
+}
+
 /* virtio 1.2, 5.2.6.2 */
 static void a_driver_that_cannot_flush_needs_not(void)
 {
@@ -115,6 +129,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/riscv64/virtio-blk-cache/the_mode_is_what_was_asked_for", the_mode_is_what_was_asked_for);
     g_test_add_func("/riscv64/virtio-blk-cache/the_driver_changes_the_mode", the_driver_changes_the_mode);
+    g_test_add_func("/riscv64/virtio-blk-cache/what_was_cached_is_flushed", what_was_cached_is_flushed);
     g_test_add_func("/riscv64/virtio-blk-cache/a_driver_that_cannot_flush_needs_not",
                     a_driver_that_cannot_flush_needs_not);
     g_test_add_func("/riscv64/virtio-blk-cache/what_libvirt_asks_for_is_kept", what_libvirt_asks_for_is_kept);
