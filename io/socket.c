@@ -251,6 +251,14 @@ int channel_listen(const Address *a, char **ret_actual, GError **errp)
     }
 }
 
+void channel_listen_end(int listener, const Address *a)
+{
+    close(listener);
+    if (a->kind == ADDRESS_UNIX) {
+        unlink(a->path);
+    }
+}
+
 Channel *channel_accept(int listener, const Address *a, Interrupt *interrupt, int64_t deadline_ns,
                         GError **errp)
 {

@@ -326,7 +326,7 @@ static bool open_channel(Incoming *n, GError **errp)
     n->channel = n->listener >= 0 ? channel_accept(n->listener, n->address, n->interrupt, CHANNEL_FOREVER, errp)
                                   : channel_open(n->address, false, n->interrupt, CHANNEL_FOREVER, errp);
     if (n->listener >= 0) {
-        close(n->listener);
+        channel_listen_end(n->listener, n->address);
         n->listener = -1;
     }
     if (!n->channel) {

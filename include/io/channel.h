@@ -71,4 +71,5 @@ Channel *channel_open(Address *a, bool out, Interrupt *interrupt, int64_t deadli
 
 /* Listens; *ret_actual: the address with the real port ("tcp:127.0.0.1:40123"); caller frees. */
 int channel_listen(const Address *a, char **ret_actual, GError **errp);
+void channel_listen_end(int listener, const Address *a); /* closes it; a unix socket's file goes with it */
 Channel *channel_accept(int listener, const Address *a, Interrupt *interrupt, int64_t deadline_ns, GError **errp);

@@ -351,6 +351,16 @@ class Emulator:
         self.process.wait()
         self.stopped = True
 
+    def release(self):
+        """It has ended and nobody asks any more: gives its sockets and files back, for tests that start thousands."""
+        self.stderr.close()
+        for end in (self.console.reader if self.console else None, self.qmp):
+            if end:
+                end.sock.close()
+                end.log.close()
+        for path in self.folder.glob(f'{self.name}.*'):
+            path.unlink()
+
     def close(self):
         """At the end of a test, whatever state it is in."""
         self.kill()

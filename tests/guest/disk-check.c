@@ -1,7 +1,8 @@
 /* tests/guest/disk-check.c - makes a file system on a disk, writes and flushes numbered blocks, reads them back.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Prints BATON-DISK-ROUND n after each round is on the disk and verified, BATON-DISK-OK after ROUNDS of them. */
+ * Prints BATON-DISK-ROUND n after each round is on the disk and verified, BATON-DISK-OK after ROUNDS of them.  With a
+ * second argument: goes on, with a pause and in silence, until a file of that name is there. */
 #include "traffic.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +12,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 8, FILE_BYTES = 2 << 20, BLOCK = 64 << 10 };
+enum { ROUNDS = 8, FILES = 9, PAUSE_NS = 200000000, FILE_BYTES = 2 << 20, BLOCK = 64 << 10 };
 
 static uint8_t buf[BLOCK];
 
@@ -69,18 +71,20 @@ static bool one_round(int n)
     char path[64];
 
     for (int i = n > 2 ? n - 2 : 0; i < n; i++) {
-        snprintf(path, sizeof(path), "/mnt/file%d", i);
+        snprintf(path, sizeof(path), "/mnt/file%d", i % FILES);
         if (!verify_file(path, i + 1)) {
             return false;
         }
     }
-    snprintf(path, sizeof(path), "/mnt/file%d", n);
+    snprintf(path, sizeof(path), "/mnt/file%d", n % FILES);
     return write_file(path, n + 1) && verify_file(path, n + 1);
 }
 
 int main(int argc, char **argv)
 {
-    const char *disk = argc > 1 ? argv[1] : "/dev/vda";
+    const char *disk = argc > 1 ? argv[1] : "/dev/vda", *until = argc > 2 ? argv[2] : NULL;
+    struct timespec nap = { 0, PAUSE_NS };
+    int n = 0;
 
     if (access(disk, F_OK) < 0) {
         return stop("no disk", 0);
@@ -91,15 +95,19 @@ int main(int argc, char **argv)
             return stop("mount", 0);
         }
     }
-    for (int n = 0; n < ROUNDS; n++) {
+    for (; until ? access(until, F_OK) < 0 : n < ROUNDS; n++) {
         if (!one_round(n)) {
             return stop("round", n);
         }
-        printf("BATON-DISK-ROUND %d\n", n);
+        if (until) {
+            nanosleep(&nap, NULL);
+        } else {
+            printf("BATON-DISK-ROUND %d\n", n);
+        }
     }
     if (umount("/mnt") < 0) {
         return stop("unmount", 0);
     }
-    printf("BATON-DISK-OK %d\n", ROUNDS);
+    printf("BATON-DISK-OK %d\n", n);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* tests/guest/init.c - the first program of the test guest: modules, network, then what baton.mode= asks for.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Kernel command line: baton.ip=10.0.2.15/24 baton.gw=10.0.2.2 baton.mode=shell|traffic|disk|poweroff|reboot
+ * Kernel command line: baton.ip=10.0.2.15/24 baton.gw=10.0.2.2 baton.mode=shell|traffic|disk|soak|poweroff|reboot
  * baton.dirty=MB_PER_S:MIB baton.hold=MIB.  Prints BATON-GUEST-READY when the mode has begun. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -287,6 +287,10 @@ static void run_mode(const char *mode)
         start("/bin/traffic-guest", NULL, NULL);
     } else if (strcmp(mode, "disk") == 0) {
         start("/bin/disk-check", "/dev/vda", NULL);
+    } else if (strcmp(mode, "soak") == 0) {
+        start("/bin/traffic-guest", NULL, NULL);
+        start("/bin/clock-watch", NULL, NULL);
+        start("/bin/disk-check", "/dev/vda", "/tmp/disk-stop");
     } else if (strcmp(mode, "poweroff") == 0) {
         printf("BATON-GUEST-READY poweroff\n");
         finish(RB_POWER_OFF);
@@ -319,7 +323,7 @@ int main(void)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    load_modules(strcmp(mode, "disk") == 0);
+    load_modules(strcmp(mode, "disk") == 0 || strcmp(mode, "soak") == 0);
     start_network();
     start_loads();
     run_mode(mode);

@@ -12,6 +12,7 @@ enum {
     PORT_BULK = 7003,           /* TCP: BulkHello, then the pattern in one direction */
     PORT_QUERY = 7004,          /* UDP: "counters" or "reset"; answered with one line of JSON */
     PORT_BROADCAST = 7005,      /* UDP: numbered datagrams to everybody, counted, not answered */
+    PORT_CLOCK = 7006,          /* UDP: a ClockAnswer of which asked_ns is filled in; answered with all of it */
 };
 
 enum {
@@ -29,6 +30,14 @@ typedef struct TrafficPacket {
     uint64_t echo;              /* answers: the number that is answered */
     uint64_t time_ns;           /* of the client, unchanged in the answer */
 } TrafficPacket;
+
+typedef struct ClockAnswer {
+    uint32_t magic, unused;
+    uint64_t asked_ns;                      /* of the client, unchanged in the answer */
+    uint64_t monotonic_ns, realtime_ns;     /* the guest's */
+    uint64_t backward_ns, forward_ns;       /* the largest steps that any hart saw any clock make */
+    uint64_t samples;
+} ClockAnswer;
 
 typedef struct BulkHello {
     uint32_t magic;

@@ -4,6 +4,7 @@
 
 docs/testing.md, "What a handoff may cost", says why.  Times are seconds of CLOCK_REALTIME, silences milliseconds.
 """
+import bisect
 import statistics
 from collections import namedtuple
 
@@ -24,6 +25,14 @@ class Silences:
     """Silences of the request/response flow, less the time in which the host let nobody run who had to act."""
     def __init__(self, report, waits):
         self.gaps, self.own, self.waits = report['request']['gaps'], report['client']['gaps'], waits
+        self.ends = {id(gaps): [at + ms / 1000 for at, ms in gaps] for gaps in (self.gaps, self.own)}
+
+    def touching(self, gaps, begin, end):
+        """Those of the gaps, which come one after the other."""
+        for i in range(bisect.bisect_right(self.ends[id(gaps)], begin), len(gaps)):
+            if gaps[i][0] >= end:
+                return
+            yield gaps[i]
 
     def is_busy(self, stretch, taken):
         """Whether a silence says something about the host and not about us."""
@@ -31,13 +40,13 @@ class Silences:
 
     def held_up(self, begin, end):
         """What the scheduler took: from the emulators' threads, and from the client, whose own loop stood still."""
-        own = sum(max(0, min(end, at + ms / 1000) - max(begin, at)) * 1000 for at, ms in self.own)
+        own = sum(max(0, min(end, at + ms / 1000) - max(begin, at)) * 1000 for at, ms in self.touching(self.own, begin, end))
         return own + (self.waits.within(begin, end) if self.waits else 0)
 
     def longest(self, stretch, but=()):
         """(the longest that touches the stretch and none of the others, how much of it the host took)"""
         longest, taken = NOTED_MS, 0
-        for at, ms in self.gaps:
+        for at, ms in self.touching(self.gaps, *stretch):
             gap = Stretch(at, at + ms / 1000)
             if ms > longest and touch(gap, stretch) and not any(touch(gap, other) for other in but):
                 by_host = min(ms, self.held_up(at, at + ms / 1000))

@@ -61,6 +61,11 @@ class Client:
         self._say('status')
         return self._wait('status', 10)
 
+    def clock(self, rounds):
+        """Guest time less host time, by so many questions: the nearest answer, and what all of them say together."""
+        self._say(f'clock {rounds}')
+        return self._wait('clock', 30)
+
     def recent(self, ms):
         """For each flow: [time, how long it took] of everything that arrived during the last milliseconds."""
         self._say(f'recent {ms}')

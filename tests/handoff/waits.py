@@ -15,14 +15,14 @@ STEP = 0.01
 
 class Waits(threading.Thread):
     """Samples main loops and harts of the processes that pids() names, until stop()."""
-    def __init__(self, pids):
+    def __init__(self, pids, step=STEP):
         super().__init__(daemon=True)
-        self.pids, self.stopped = pids, threading.Event()
+        self.pids, self.step, self.stopped = pids, step, threading.Event()
         self.samples = []               # (time, {thread: nanoseconds waited since its start})
         self.start()
 
     def run(self):
-        while not self.stopped.wait(STEP):
+        while not self.stopped.wait(self.step):
             self.samples.append((time.time(), {k: v for pid in self.pids() for k, v in waited(pid)}))
 
     def stop(self):

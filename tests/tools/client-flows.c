@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAPS_MAX = 8192, GAP_NOTED_NS = 4000000, DATAGRAM_MAX = 1400, BURST_MAX = 64, BULK_STEP = 16384, RECENT = 8192 };
+enum { GAPS_MAX = 131072, GAP_NOTED_NS = 4000000, DATAGRAM_MAX = 1400, BURST_MAX = 64, BULK_STEP = 16384, RECENT = 8192 };
 
 typedef struct Gap {
     uint64_t at_ns, length_ns;
@@ -142,6 +142,12 @@ void flow_udp(UdpChannel ch, const void *data, uint32_t len)
     uint64_t now = clock_ns();
     TrafficPacket p;
 
+    if (ch == UDP_CLOCK) {
+        if (len >= sizeof(ClockAnswer)) {
+            clock_answer(data);
+        }
+        return;
+    }
     if (ch == UDP_QUERY) {
         snprintf(counters, sizeof(counters), "%.*s", (int)len, (const char *)data);
         counters[strcspn(counters, "\n")] = 0;

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-typedef enum { UDP_ECHO, UDP_STREAM, UDP_QUERY, UDP_BROADCAST, UDP_CHANNELS } UdpChannel;
+typedef enum { UDP_ECHO, UDP_STREAM, UDP_QUERY, UDP_BROADCAST, UDP_CLOCK, UDP_CHANNELS } UdpChannel;
 typedef enum { TCP_REQUEST, TCP_UP, TCP_DOWN, TCP_CHANNELS } TcpChannel;
 
 enum { LOCAL_UDP_BASE = 41000, LOCAL_TCP_BASE = 42000, NET_FDS = 8 };
@@ -66,6 +66,11 @@ const char *flows_counters(void);                           /* the guest's last 
 void flows_report(FILE *to, uint64_t began);
 void flows_status(FILE *to);
 void flows_recent(FILE *to, uint64_t ms);
+
+/* The guest's clocks (client-clock.c): `rounds` questions, then one line. */
+void clock_begin(uint32_t rounds);
+void clock_tick(const NetOps *net, FILE *to);
+void clock_answer(const ClockAnswer *a);
 
 /* What was sent again (client-resent.c). */
 void resent_sample(const NetOps *net, uint64_t now);

@@ -1,9 +1,9 @@
 /* tests/tools/traffic-client.c - loads a guest with numbered datagrams and TCP, and counts what comes back.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Standard input: "status" (one line of JSON), "recent MS" (when what came), "stop" (drain, report, end).  Standard
- * output: lines of JSON, first {"event":"ready"}, last {"event":"report"}.  The guest's own counters are asked for and
- * come with the report. */
+ * Standard input: "status" (one line of JSON), "recent MS" (when what came), "clock ROUNDS" (the guest's clocks), "stop"
+ * (drain, report, end).  Standard output: lines of JSON, first {"event":"ready"}, last {"event":"report"}.  The guest's
+ * own counters are asked for and come with the report. */
 #include "client.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 enum { TICK_NS = 500000, ASK_AGAIN_NS = 200000000, DRAIN_NS = 10000000000LL };
 
-const uint16_t udp_ports[UDP_CHANNELS] = { PORT_ECHO, PORT_STREAM, PORT_QUERY, PORT_BROADCAST };
+const uint16_t udp_ports[UDP_CHANNELS] = { PORT_ECHO, PORT_STREAM, PORT_QUERY, PORT_BROADCAST, PORT_CLOCK };
 const uint16_t tcp_ports[TCP_CHANNELS] = { PORT_REQUEST, PORT_BULK, PORT_BULK };
 
 static Options options = {
@@ -108,6 +108,8 @@ static Command run_commands(void)
         }
         if (strcmp(input, "status") == 0) {
             flows_status(stdout);
+        } else if (strncmp(input, "clock ", 6) == 0) {
+            clock_begin(strtoul(input + 6, NULL, 10));
         } else if (strncmp(input, "recent ", 7) == 0) {
             flows_recent(stdout, strtoul(input + 7, NULL, 10));
         }
@@ -188,6 +190,7 @@ static void run(void)
     flows_start(&options, net);
     while (clock_ns() < end && turn(true) != CMD_STOP) {
         flows_tick(clock_ns());
+        clock_tick(net, stdout);
     }
     drain();
     if (!options.bare) {

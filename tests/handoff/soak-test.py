@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+# tests/handoff/soak-test.py - one guest, handed over again and again: nothing lost, nothing grows, the clock is true.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian with four harts under numbered UDP, TCP, verified disk writes and dirty memory.  Each handoff is to a new process,
+looked at just before it gives the guest away again; then one process has its handoffs cancelled, and is looked at again and again.
+
+BATON_FULL=1: 1000 handoffs and 200 that are taken back.
+"""
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+from footprint import Footprint, grown, summary
+from judge import check_move, check_report
+from pair import Pair, base, debian_args, machine_args
+from topology import OneBridge, Stream
+from waits import Waits
+
+sys.path.insert(0, str(base.ROOT / 'tests/tools'))
+from wire import Wire                                                                           # noqa: E402
+
+MEMORY_MIB, HARTS = 256, 4
+BOOT_SECONDS, MOVE_SECONDS = 200, 120
+BETWEEN_SECONDS = 0.15
+LOOKS = 50                              # at most, at each end, that are compared
+CLOCK_ROUNDS, CLOCK_TRIES, CLOCK_GOOD_TRIES = 250, 40, 8
+CLOCK_WIDTH_US, CLOCK_GOOD_US, CLOCK_BOUND_US = 500, 200, 1000       # how exactly it is measured, must and should; how right it is
+SAMPLE_SECONDS = 0.02                   # of the host's waits: an hour of them must fit into memory
+PROGRESS = 25
+SECTION_FULL, PARTS_BEGIN = 4, b'\x04\x00\x01\x00\x00'       # the number of the first part's section
+PACKETS_BYTES = 4096                    # that happen to wait
+
+
+class Offsets:
+    """Bounds of guest time less host time, microseconds: what every exchange of a row says together."""
+    def __init__(self, client):
+        self.low, self.high = -float('inf'), float('inf')
+        for number in range(CLOCK_TRIES):
+            self.last = client.clock(CLOCK_ROUNDS)
+            self.low, self.high = max(self.low, self.last['low_us']), min(self.high, self.last['high_us'])
+            if self.high - self.low < (CLOCK_GOOD_US if number < CLOCK_GOOD_TRIES else CLOCK_WIDTH_US):
+                return
+        raise base.Failed(f'the guest\'s clock cannot be measured here: no nearer than {self.high - self.low:.0f} us')
+
+    def moved_from(self, other):
+        """(most likely, at least, at most) by how much this offset is another one."""
+        return ((self.low + self.high - other.low - other.high) / 2, self.low - other.high, self.high - other.low)
+
+
+class Soak:
+    def __init__(self, folder, make_network):
+        self.make_network = make_network
+        self.folder, self.image = folder, folder / 'disk.img'
+        self.net = self.pair = self.client = self.waits = None
+        self.looks, self.sizes, self.wrong, self.returned = [], [], [], 0
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self):
+        with open(self.image, 'wb') as f:
+            f.truncate(64 << 20)
+        subprocess.run(['/sbin/mkfs.ext4', '-q', '-F', str(self.image)], check=True)
+        self.net = self.make_network(self.folder)
+        args = [*debian_args('soak', 'baton.dirty=5:32'), '-drive', f'file={self.image},format=raw,if=none,id=d0', '-device',
+                'virtio-blk-device,drive=d0']
+        self.pair = Pair(self.net, args, self.folder, machine=machine_args(f'{MEMORY_MIB}M', HARTS))
+        self.pair.now.console.expect('BATON-GUEST-READY', BOOT_SECONDS)
+        self.client = self.net.client('--echo', 1000, '--from-guest', 1000, '--broadcast', 20, '--request', 2000)
+        self.waits = Waits(lambda: [p.pid for p in [*(e.process for e in self.pair.emulators[-2:]), *self.net.processes]],
+                           SAMPLE_SECONDS)
+        self.client.run_for(1)
+        self.offsets = Offsets(self.client)
+
+    def close(self):
+        if self.waits:
+            self.waits.stop()
+        for part in (self.client, self.pair, self.net):
+            if part:
+                part.close()
+
+    def look(self):
+        return Footprint(self.pair.now.pid, MEMORY_MIB << 20)
+
+    def release(self, *emulators):
+        """They have ended: checks what the guest said there and gives everything of theirs back."""
+        for emulator in emulators:
+            text = bytes(emulator.console.reader.data).decode(errors='replace')
+            for word in ('BATON-GUEST-ERROR', 'BATON-DISK-FAILED', 'BATON-DISK-OK'):
+                if word in text:
+                    raise base.Failed(f'the guest said: {text[text.index(word):][:200]}')
+            self.pair.emulators.remove(emulator)
+            emulator.release()
+
+    # ---- to and fro ----
+    def hand_over(self, measured=False):
+        source = self.pair.now
+        self.looks.append(self.look())
+        move = self.measured_move() if measured else self.pair.move(MOVE_SECONDS)
+        try:
+            check_move(move)
+        except base.Failed as why:      # a thousand handoffs are not thrown away for one figure
+            self.wrong.append(f'handoff {len(self.pair.moves)}: {why}')
+        self.release(source)
+        self.client.run_for(BETWEEN_SECONDS)
+
+    def measured_move(self):
+        """As Pair.move(), past a wire that knows how long the device state is."""
+        pair = self.pair
+        target, uri = pair.listen()
+        path = f'{self.folder}/wire.sock'
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        since = pair.begin(f'unix:{path}')
+        destination = socket.socket(socket.AF_UNIX)
+        destination.connect(uri.removeprefix('unix:'))
+        source = listener.accept()[0]
+        listener.close()
+        os.unlink(path)
+        wire = Wire(source, destination).start()
+        try:
+            move = pair.finish(target, since, MOVE_SECONDS)
+            self.sizes.append(state_sizes(next(m.data for m in wire.passed if m.name == 'PACKAGED')))
+            pair.retire(target)
+        finally:
+            wire.close()
+        return move
+
+    # ---- not given away after all ----
+    def take_back(self, how):
+        pair, old = self.pair, self.pair.now
+        if how == 'parked':
+            target, uri = pair.listen('-S')
+            since = pair.begin(uri)
+            old.qmp.event('MIGRATION', MOVE_SECONDS, since=since, status='completed')
+            old.qmp.execute('cont')
+        elif how == 'early':
+            target, uri = pair.listen()
+            since = pair.begin(uri)
+            old.qmp.execute('migrate_cancel')
+        else:
+            target, since = pair.to_switchover()
+            if how == 'cancel':
+                old.qmp.execute('migrate_cancel')
+            else:
+                target.kill()
+        old.qmp.event('MIGRATION', MOVE_SECONDS, since=since, status=('cancelled', 'failed'))
+        if how != 'early':
+            pair.taken_back(since)
+        target.kill()
+        self.returned += 1
+        self.release(target)
+        self.client.run_for(BETWEEN_SECONDS / 3)
+
+    # ---- the end ----
+    def check(self, began, wrong):
+        wrong = wrong + self.wrong + self.check_clock() + self.check_state()
+        self.pair.now.console.send('touch /tmp/disk-stop\n')
+        rounds = int(self.pair.now.console.expect(r'BATON-DISK-OK (\d+)', 60)[1])
+        report = self.client.stop()
+        self.waits.stop()
+        report['attempts'] = [vars(a) for a in self.pair.attempts]
+        (self.folder / 'report.json').write_text(json.dumps(report))
+        tell(self.figures(report, rounds, time.monotonic() - began))
+        self.pair.now.console.send('poweroff\n')
+        if self.pair.now.wait(60) != 0:
+            wrong.append(f'power off ended with {self.pair.now.process.returncode}: {self.pair.now.errors()}')
+        fsck = subprocess.run(['/sbin/e2fsck', '-f', '-n', str(self.image)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if fsck.returncode != 0:
+            wrong.append(f'e2fsck finds: {fsck.stdout.decode()}')
+        try:
+            check_report(report, self.pair.attempts, self.waits)
+        except base.Failed as why:
+            wrong.append(str(why))
+        if wrong:
+            raise base.Failed('; '.join(wrong))
+
+    def check_clock(self):
+        now = Offsets(self.client)
+        likely, least, most = now.moved_from(self.offsets)
+        tell(f'the guest\'s clock: {likely:+.0f} us ({least:+.0f} to {most:+.0f}) from the host\'s since the start; largest step '
+             f'back {now.last["backward_ns"]} ns, forward {now.last["forward_ms"]:.0f} ms, in {now.last["samples"]} samples')
+        wrong = []
+        if now.last['backward_ns']:
+            wrong.append(f'a clock of the guest went back by {now.last["backward_ns"]} ns')
+        if least < -CLOCK_BOUND_US or most > CLOCK_BOUND_US:
+            wrong.append(f'the guest\'s clock is off by {likely:.0f} us ({least:.0f} to {most:.0f})')
+        return wrong
+
+    def check_state(self):
+        """What travels is as long at the end as at the start; of the packets' section the shortest, since packets are in it."""
+        wrong, half = [], len(self.sizes) // 2
+        for name in self.sizes[0]:
+            before, after = (min(s.get(name, 0) for s in part) for part in (self.sizes[:half], self.sizes[-half:]))
+            tell(f'state of {name}: {before} -> {after} bytes')
+            if after > before * 1.01 + (PACKETS_BYTES if name == 'netpass' else 0):
+                wrong.append(f'the state of {name} grew from {before} to {after} bytes')
+        return wrong
+
+    def figures(self, report, rounds, seconds):
+        pauses = sorted(m.pause_ms for m in self.pair.moves)
+        flows = [report['echo'], report['from_guest']]
+        return (f'{len(self.pair.moves)} handoffs, {self.returned} taken back in {seconds:.0f} s; '
+                f'{sum(f["sent"] for f in flows)} datagrams, ' + ', '.join(
+                    f'{sum(f[what] for f in flows)} {what}' for what in ('lost', 'duplicated', 'reordered')) +
+                f'; {report["request"]["done"]} requests, '
+                f'{report["request"]["retransmissions"]} segments sent again; {rounds} rounds on the disk; pause median '
+                f'{statistics.median(pauses):.1f}, worst {pauses[-1]:.1f} ms')
+
+
+def usual_network(folder):
+    try:
+        return OneBridge(folder)
+    except base.Skipped:
+        return Stream(folder)           # needs no root
+
+
+def state_sizes(package):
+    """Bytes of the devices, and of each part: docs/migration-stream.md, Device state."""
+    at = package.index(PARTS_BEGIN)
+    sizes = {'devices': at}
+    while package[at] == SECTION_FULL:
+        name = package[at + 6:at + 6 + package[at + 5]]
+        data = at + 6 + len(name) + 12
+        sizes[name.decode()] = int.from_bytes(package[data - 4:data], 'big')
+        at = data + sizes[name.decode()] + 5
+    return sizes
+
+
+def tell(text):
+    print(f'# {text}', flush=True)
+
+
+def ends(looks):
+    """The looks at the start and those at the end that are compared."""
+    count = max(1, min(LOOKS, len(looks) // 3))
+    return looks[:count], looks[-count:]
+
+
+def soak(handoffs, back, make_network):
+    def run(folder):
+        began, scene = time.monotonic(), Soak(folder, make_network)
+        try:
+            wrong = to_and_fro(scene, handoffs) + taken_back(scene, back)
+            scene.check(began, wrong)
+        finally:
+            scene.close()
+    return f'{handoffs} handoffs to and fro and {back} taken back: all flows whole, nothing grows, the clock is true', run
+
+
+def to_and_fro(scene, handoffs):
+    measured = {2, 3, 4, handoffs - 2, handoffs - 1, handoffs} | set(range(0, handoffs, 100))
+    for number in range(1, handoffs + 1):
+        scene.hand_over(number in measured)
+        if number % PROGRESS == 0:
+            tell(f'{number} handoffs; {scene.looks[-1]}')
+    first, last = ends(scene.looks[1:])     # the first process booted the guest, the others received it
+    tell(f'processes: {summary(first, last)}')
+    return grown(first, last)
+
+
+def taken_back(scene, back):
+    """The memory of the one process that does not get rid of its guest."""
+    looks = []
+    for number in range(back):
+        scene.take_back(('cancel', 'early', 'kill', 'parked')[number % 4])
+        if number % 4 == 3:
+            looks.append(scene.look())
+        if number % PROGRESS == PROGRESS - 1:
+            tell(f'{number + 1} taken back; {looks[-1]}')
+    first, last = ends(looks[len(looks) // 10:])
+    tell(f'the source that stays: {summary(first, last)}')
+    return grown(first, last)
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--handoffs', type=int, default=1000 if base.FULL else 20)
+    parser.add_argument('--back', type=int, default=200 if base.FULL else 12)
+    parser.add_argument('--switch', action='store_true', help='our own switch, not a bridge with taps')
+    args = parser.parse_args()
+    sys.argv[1:] = []
+    sys.exit(base.run_tests([soak(args.handoffs, args.back, Stream if args.switch else usual_network)]))
