@@ -15,7 +15,9 @@
 
 #define GATE_MS_DEFAULT 100
 #define MARKER_NS (20 * NS_PER_MS) /* a marker that got no answer is sent again */
-#define MIRROR_GATE_NS (2 * NS_PER_SEC) /* the gate's deadline on a mirror: behind the source's own */
+#define FED_NS (2 * NS_PER_SEC)   /* the gate's deadline while the guest gets all from the source: behind the source's own */
+#define LATE_NS (10 * NS_PER_MS)
+#define ALONE_NS (10 * NS_PER_MS) /* our frames come, but no check: a network that lets none through */
 #define ACK_BYTES (64 * 1024)
 #define FRAME_MIN 14
 
@@ -114,11 +116,18 @@ static void gate_open(NetpassPort *np)
     gate_pump(np);
 }
 
-/* On a mirror the source gets all that we get and passes it on: the guest misses nothing while we find our place. */
+/* On a mirror the source gets all that we get and passes it on: the guest misses nothing while we find our place.  So it
+ * does while the network has not turned, unless it says nothing any more. */
 static bool is_fed(const NetpassPort *np)
 {
-    return np->pass->has_peer && netpass_pairs_is_mirror(np->pairs) &&
-           time_monotonic_ns() - np->started_ns < MIRROR_GATE_NS;
+    int64_t now = time_monotonic_ns(), patience = handoff_parameter("netpass-gate-ms", GATE_MS_DEFAULT) * NS_PER_MS;
+    int64_t turned_ns = np->turned_ns && np->alone_ns ? MIN(np->turned_ns, np->alone_ns) : MAX(np->turned_ns, np->alone_ns);
+
+    if (!np->pass->has_peer || now - np->started_ns >= FED_NS) {
+        return false;
+    }
+    return netpass_pairs_is_mirror(np->pairs) ||
+           (np->source_saw && now - np->heard_ns < patience && (!turned_ns || now - turned_ns < patience));
 }
 
 static void gate_expired(NetpassPort *np)
@@ -132,13 +141,26 @@ static void gate_expired(NetpassPort *np)
     gate_open(np);
 }
 
+static void set_deadline(Netpass *n, int64_t in_ns)
+{
+    n->gate_due_ns = time_monotonic_ns() + in_ns;
+    loop_timer_set(n->gate, n->gate_due_ns);
+}
+
+
 static void gate_deadline(void *opaque)
 {
     Netpass *n = opaque;
 
+    /* We have slept: what the source has said meanwhile is read first. */
+    n->has_slept = !n->has_slept && time_monotonic_ns() - n->gate_due_ns > LATE_NS;
+    if (n->has_slept) {
+        set_deadline(n, LATE_NS);
+        return;
+    }
     each_gated(n, gate_expired);
     if (n->has_peer && !n->is_tail_done) {
-        loop_timer_set(n->gate, time_monotonic_ns() + NS_PER_SEC / 10);
+        set_deadline(n, NS_PER_SEC / 10);
     }
 }
 
@@ -152,6 +174,12 @@ static void send_marker(NetPort *nic, uint64_t nonce, unsigned number)
     net_port_send(nic, &(NetFrame){.data = frame, .size = sizeof(frame)});
 }
 
+/* By the check; or some switch has, and the check does not come. */
+static bool has_turned(const NetpassPort *np)
+{
+    return np->turned_ns || (np->source_saw && np->alone_ns && time_monotonic_ns() - np->alone_ns >= ALONE_NS);
+}
+
 static void send_markers(NetpassPort *np)
 {
     NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
@@ -161,15 +189,33 @@ static void send_markers(NetpassPort *np)
     }
     if (np->is_synced) {
         send_marker(nic, np->pass->nonce, NETPASS_MARKER_SYNCED);
-    } else if (np->source_saw) {
+    } else if (has_turned(np)) {
         send_marker(nic, np->pass->nonce, NETPASS_MARKER_PROBE); /* has come, or not, when the last one is there */
         send_marker(nic, np->pass->nonce, NETPASS_MARKER_LAST);
-    } else {
+    } else if (!np->source_saw) {
         send_marker(nic, np->pass->nonce, NETPASS_MARKER_TURN);
     }
 }
 
 /* ---- the netdev ---- */
+static void check_came(NetpassPort *np)
+{
+    if (!np->turned_ns && np->is_started) {
+        np->turned_ns = time_monotonic_ns();
+        np->is_late = false;
+        send_markers(np);
+    }
+}
+
+/* The network sends frames for the guest here: those that the source sends from now on may be younger than ours. */
+static void alone_came(NetpassPort *np, int64_t now)
+{
+    if (!np->alone_ns) {
+        np->alone_ns = now;
+        np->is_late = false;
+    }
+}
+
 /* All that was in our netdev before is with the source, or was with the guest already when it was there. */
 static void sync_came(NetpassPort *np)
 {
@@ -187,6 +233,10 @@ static bool take_marker(NetpassPort *np, NetpassMarker number)
 {
     if (number == NETPASS_MARKER_SYNC) {
         sync_came(np);
+    } else if (number == NETPASS_MARKER_CHECK) {
+        check_came(np);
+    } else if (number == NETPASS_MARKER_HERE) {
+        netpass_pairs_heard(np->pairs);
     }
     np->is_past |= number == NETPASS_MARKER_PAST;
     return number;
@@ -216,6 +266,9 @@ static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
         return NET_TAKEN;
     }
     netpass_cache_push(&np->own, f, 0, now);
+    if (!memcmp(f->data, net_chain_nic(np->chain)->mac, 6)) {
+        alone_came(np, now);
+    }
     if (np->is_open) {
         np->state = NETPASS_DRAIN;
         gate_pump(np);
@@ -277,7 +330,11 @@ void netpass_gate_early(NetChain *c, const NetFrame *f)
 
     if (nic && netpass_is_wanted_on(c)) {
         c->early = c->early ? c->early : netpass_pairs_new((uint64_t)g_random_int() << 32 | g_random_int(), nic->mac);
-        netpass_pairs_flooded(c->early, f, time_monotonic_ns());
+        if (netpass_marker_is_here(f)) {
+            netpass_pairs_heard(c->early);
+        } else {
+            netpass_pairs_flooded(c->early, f, time_monotonic_ns());
+        }
     }
 }
 
@@ -381,10 +438,26 @@ static void gate_starting(HandoffPart *part)
     each_gated(part->opaque, let_in);
 }
 
+/* The source has seen us for a while, and the network does not send us the guest's frames: what waits for copies of ours to
+ * be told apart goes in now, and so does the rest until the network turns. */
+static void note_late(NetpassPort *np)
+{
+    if (!np->source_saw || np->is_late || np->turned_ns || np->is_open) {
+        return;
+    }
+    np->chain->netdev->ops->drain(np->chain->netdev);
+    if (!np->turned_ns && !np->alone_ns) {
+        np->is_late = true;
+        netpass_sort_source(np, true);
+        gate_pump(np);
+    }
+}
+
 static void markers_due(void *opaque)
 {
     Netpass *n = opaque;
 
+    each_gated(n, note_late);
     each_gated(n, send_markers);
     if (n->has_peer && !n->is_tail_done) {
         loop_timer_set(n->markers, time_monotonic_ns() + MARKER_NS);
@@ -428,7 +501,7 @@ static void gate_started(HandoffPart *part)
     }
     n->is_started = true;
     each_gated(n, begin);
-    loop_timer_set(n->gate, time_monotonic_ns() + gate_ms * NS_PER_MS);
+    set_deadline(n, gate_ms * NS_PER_MS);
     markers_due(n);
     check_tail_done(n);
 }
@@ -440,7 +513,7 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
 
     np->forwarded++;
     np->late += np->is_open;
-    if ((np->source_saw || np->is_open) && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
+    if (((np->source_saw && !np->is_late) || np->is_open) && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
         np->unacked += net_queue_cost(f->frame.size);
         return;
     }
@@ -462,9 +535,10 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
     GError *err = NULL;
     NetpassFrame f;
 
-    if (np->is_open && netdev) {
+    if ((np->is_open || np->is_late) && netdev) {
         netdev->ops->drain(netdev); /* our copy of what was sent since the network turned is the one in its place */
     }
+    np->heard_ns = now;
     for (uint32_t i = 0; i < m->frames; i++) {
         if (!netpass_get_frame(r, &f, &err)) {
             netpass_message_bad(np->pass, err);
@@ -492,6 +566,7 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
 
 void netpass_gate_seen(NetpassPort *np)
 {
+    np->heard_ns = time_monotonic_ns();
     if (!np->source_saw) {
         np->source_saw = true;
         send_markers(np);

@@ -13,7 +13,6 @@
 #define WINDOW_NS (400 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
 #define MIRROR_NS (5 * NS_PER_SEC)  /* a mirror's second copy is sure to come, however busy the host */
 #define LEFT_NS (100 * NS_PER_MS)   /* one that was left out: the nearest of a flow that repeats itself, not any */
-#define PROOF_NS (3 * NS_PER_MS)    /* a single unicast frame on both ports within this proves a mirror */
 #define SHOWN_NS (2 * NS_PER_SEC)   /* how long a frame for us, on a port that had sent nothing, says what the network does */
 #define ENTRIES_MAX 65536
 #define SIGHTINGS_MAX 4096 /* of the same bytes, without their twin */
@@ -35,7 +34,6 @@ typedef struct Pair { /* frames of the same bytes */
     uint64_t hash;
     int64_t time_ns; /* of the last one */
     GArray *alone;   /* of Sighting, as they came */
-    uint32_t from_source, from_here;
     bool is_for_us; /* unicast, to our NIC */
 } Pair;
 
@@ -123,9 +121,6 @@ static Pair *lookup(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
         g_hash_table_insert(p->table, &e->hash, e);
         g_queue_push_tail(&p->order, e);
     }
-    if (time_ns - e->time_ns > WINDOW_NS) {
-        e->from_source = e->from_here = 0;
-    }
     e->time_ns = MAX(e->time_ns, time_ns);
     return e;
 }
@@ -172,17 +167,9 @@ static void add(Pair *e, SightingKind kind, int64_t time_ns, NetEntry *entry)
 }
 
 /* Is this sighting, of a frame on the other port, the same frame? */
-static bool is_twin(NetpassPairs *p, const Pair *e, int other, int64_t time_ns)
+static bool is_twin(const NetpassPairs *p, const Pair *e, int64_t time_ns)
 {
-    if (p->is_mirror || !e->is_for_us || (p->shown_ns && ABS(time_ns - p->shown_ns) <= SHOWN_NS)) {
-        return true;
-    }
-    if (e->from_source <= 1 && e->from_here <= 1 && ABS(time_ns - at(e, other)->time_ns) <= PROOF_NS) {
-        TRACE(netpass_mirror, "a frame came on both ports");
-        p->shown_ns = time_ns;
-        return true;
-    }
-    return false;
+    return p->is_mirror || !e->is_for_us || (p->shown_ns && ABS(time_ns - p->shown_ns) <= SHOWN_NS);
 }
 
 bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
@@ -195,12 +182,10 @@ bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
     Pair *e = lookup(p, f, time_ns);
     int other = nearest(p, e, HERE | LEFT_OUT, time_ns);
 
-    e->from_source++;
-    if (other >= 0 && at(e, other)->kind == HERE && is_twin(p, e, other, time_ns)) {
+    if (other >= 0 && at(e, other)->kind == HERE && is_twin(p, e, time_ns)) {
         g_array_remove_index(e->alone, other);
         return true;
     }
-    e->from_source--; /* it is asked about again */
     return false;
 }
 
@@ -210,8 +195,7 @@ bool netpass_pairs_source(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
     int other = p->is_settled ? nearest(p, e, HERE | LEFT_OUT, time_ns) : -1;
     bool is_here = other >= 0 && at(e, other)->kind == HERE;
 
-    e->from_source++;
-    if (other >= 0 && (!is_here || is_twin(p, e, other, time_ns))) {
+    if (other >= 0 && (!is_here || is_twin(p, e, time_ns))) {
         g_array_remove_index(e->alone, other);
         return !is_here;
     }
@@ -224,8 +208,7 @@ bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
     Pair *e = lookup(p, f, time_ns);
     int other = nearest(p, e, SOURCE, time_ns);
 
-    e->from_here++;
-    if (other >= 0 && is_twin(p, e, other, time_ns)) {
+    if (other >= 0 && is_twin(p, e, time_ns)) {
         g_array_remove_index(e->alone, other);
         return false;
     }
@@ -237,7 +220,6 @@ void netpass_pairs_hold(NetpassPairs *p, NetEntry *entry)
 {
     Pair *e = lookup(p, &entry->frame, entry->time_ns);
 
-    e->from_here++;
     add(e, HELD, entry->time_ns, entry);
 }
 
@@ -258,7 +240,7 @@ static unsigned settle(NetpassPairs *p, Pair *e, void *tag)
         int64_t time_ns = at(e, i)->time_ns;
         int other = at(e, i)->kind == SOURCE ? nearest(p, e, HELD | LEFT_OUT, time_ns) : -1;
 
-        if (other < 0 || (at(e, other)->kind == HELD && !is_twin(p, e, other, time_ns))) {
+        if (other < 0 || (at(e, other)->kind == HELD && !is_twin(p, e, time_ns))) {
             continue;
         }
         if (at(e, other)->kind == HELD) {
@@ -285,6 +267,11 @@ unsigned netpass_pairs_settle(NetpassPairs *p, void *tag)
     }
     p->is_settled = true;
     return left_out;
+}
+
+void netpass_pairs_heard(NetpassPairs *p)
+{
+    p->shown_ns = 0;
 }
 
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns)

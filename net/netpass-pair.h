@@ -33,5 +33,7 @@ bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 /* Does such a frame reach both ports by nature, and was ours not left out yet?  Then it is on the way. */
 bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 
+/* The network has just heard the guest at the source: frames for it that came here before were flooded for want of that. */
+void netpass_pairs_heard(NetpassPairs *p);
 /* A frame from here was left out because the source has it too. */
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns);

@@ -5,6 +5,8 @@
 
 #include "util/loop.h"
 
+#include <string.h>
+
 /* Our own copy of the frame is on the way: the network shows it to both ports, and no later one has overtaken it. */
 static bool is_awaited(const NetpassPort *np, const NetEntry *e, int64_t now)
 {
@@ -71,6 +73,23 @@ void netpass_sort_source(NetpassPort *np, bool all)
     }
 }
 
+/* Until the last frame that came for the guest alone the network had not turned there: these keep their places. */
+static void keep_places(NetpassPort *np)
+{
+    NetPort *nic = net_chain_nic(np->chain);
+    uint64_t last_seq = 0;
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while ((e = net_queue_next(&np->shared.queue, &at))) {
+        last_seq = memcmp(e->frame.data, nic->mac, 6) ? last_seq : e->seq;
+    }
+    while ((e = netpass_cache_head(&np->shared)) && e->seq <= last_seq) {
+        sort_one(np, e, NULL, 0);
+        netpass_cache_pop(&np->shared);
+    }
+}
+
 /* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
  * its place among the source's; one behind it was sent after the network had turned, and our own copy stands where it was
  * sent, unless the network has not turned at all because it is a mirror. */
@@ -81,6 +100,8 @@ void netpass_sort_twins(NetpassPort *np)
 
     if (netpass_pairs_is_mirror(np->pairs)) {
         take_shared(np);
+    } else {
+        keep_places(np);
     }
     while ((e = net_queue_next(&np->own.queue, &at))) {
         netpass_pairs_hold(np->pairs, e);

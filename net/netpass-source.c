@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define LINGER_MS_DEFAULT 1000
-#define QUIET_NS (20 * NS_PER_MS)
+#define CHECK_NS (20 * NS_PER_MS)  /* as long as the destination has not answered */
+#define QUIET_NS (500 * NS_PER_MS) /* a network that lets the check not through, and had nothing for us for so long */
 #define IN_FLIGHT_MIN (256 * 1024) /* the destination acknowledges in steps of 64 KiB */
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_STEP_US 100
@@ -165,7 +166,7 @@ static void check_tail_done(Netpass *n)
     if (!n->is_tail_done) {
         n->is_tail_done = true;
         loop_timer_cancel(n->linger);
-        loop_timer_cancel(n->quiet);
+        loop_timer_cancel(n->checks);
         handoff_tail_done(&n->part);
     }
 }
@@ -220,20 +221,28 @@ static void linger_over(void *opaque)
     each_captured(opaque, end_by_deadline);
 }
 
-static void end_if_quiet(NetpassPort *np)
+/* The marker came, so every switch has seen the destination; whether every one has learned it already is asked by a frame
+ * for the guest, until the destination says that it got one. */
+static void check(NetpassPort *np)
 {
-    if (np->seen && !np->ended && !np->is_mirror && time_monotonic_ns() - np->last_frame_ns >= QUIET_NS) {
-        source_end(np);
+    if (!np->seen || np->ended) {
+        return;
     }
+    if (!np->is_mirror && time_monotonic_ns() - np->last_frame_ns >= QUIET_NS) {
+        source_end(np);
+        return;
+    }
+    send_word(np, NETPASS_SEEN);
+    send_marker(np, NETPASS_MARKER_CHECK);
 }
 
-static void quiet_check(void *opaque)
+static void check_all(void *opaque)
 {
     Netpass *n = opaque;
 
-    each_captured(n, end_if_quiet);
+    each_captured(n, check);
     if (!n->is_tail_done && n->has_peer) {
-        loop_timer_set(n->quiet, time_monotonic_ns() + QUIET_NS);
+        loop_timer_set(n->checks, time_monotonic_ns() + CHECK_NS);
     }
 }
 
@@ -262,9 +271,10 @@ static void marker_came(NetpassPort *np, NetpassMarker number)
         return;
     }
     np->seen = true;
+    np->last_frame_ns = MAX(np->last_frame_ns, time_monotonic_ns());
     source_flush(np);
-    send_word(np, NETPASS_SEEN);
-    loop_timer_set(np->pass->quiet, time_monotonic_ns() + QUIET_NS);
+    check(np);
+    loop_timer_set(np->pass->checks, time_monotonic_ns() + CHECK_NS);
 }
 
 /* The guest came here a moment ago, and our netdev still brings what the source before us has given it. */
@@ -419,6 +429,7 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
     p->chain->is_frozen = true;
     net_chain_set_hook(p->chain, &np->hook);
     harvest(np, before);
+    send_marker(np, NETPASS_MARKER_HERE);
 }
 
 static void source_freeze(HandoffPart *part)
@@ -539,7 +550,7 @@ static void source_thaw(HandoffPart *part, bool was_after_run)
     if (n->is_source) {
         n->has_peer = n->is_active = false;
         loop_timer_cancel(n->linger);
-        loop_timer_cancel(n->quiet);
+        loop_timer_cancel(n->checks);
         each_captured(n, give_to_guest);
     }
 }
@@ -605,7 +616,7 @@ void netpass_source_setup(Netpass *n)
     HandoffPart *p = &n->part;
 
     n->linger = loop_timer_new(linger_over, n);
-    n->quiet = loop_timer_new(quiet_check, n);
+    n->checks = loop_timer_new(check_all, n);
     p->prepare = source_prepare;
     p->freeze = source_freeze;
     p->drain = source_drain;

@@ -193,24 +193,32 @@ void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], ui
     store_be32(frame + NET_RARP_PADDING, MARKER_MAGIC);
     store_be64(frame + NET_RARP_PADDING + 4, nonce);
     frame[NET_RARP_PADDING + 12] = number;
-    if (number >= NETPASS_MARKER_PROBE) {
+    if (number >= NETPASS_MARKER_PROBE && number != NETPASS_MARKER_HERE) {
         memcpy(frame, mac, 6);
     }
-    if (number == NETPASS_MARKER_SYNC || number == NETPASS_MARKER_PAST) { /* the NIC's address is the destination's now */
+    if (number == NETPASS_MARKER_SYNC || number == NETPASS_MARKER_PAST ||
+        number == NETPASS_MARKER_CHECK) { /* the NIC's address is the destination's now */
         store_be16(frame + 6, 0x0200 | (nonce >> 32 & 0xff));
         store_be32(frame + 8, nonce);
     }
+}
+
+static bool is_marker(const NetFrame *f)
+{
+    return f->size >= NETPASS_MARKER_SIZE && load_be16(f->data + 12) == 0x8035 &&
+           load_be32(f->data + NET_RARP_PADDING) == MARKER_MAGIC;
 }
 
 NetpassMarker netpass_marker_number(const NetFrame *f, uint64_t nonce)
 {
     const uint8_t *tag = f->data + NET_RARP_PADDING;
 
-    if (f->size < NETPASS_MARKER_SIZE || load_be16(f->data + 12) != 0x8035 || load_be32(tag) != MARKER_MAGIC ||
-        load_be64(tag + 4) != nonce) {
-        return NETPASS_MARKER_NONE;
-    }
-    return tag[12];
+    return is_marker(f) && load_be64(tag + 4) == nonce ? tag[12] : NETPASS_MARKER_NONE;
+}
+
+bool netpass_marker_is_here(const NetFrame *f)
+{
+    return is_marker(f) && f->data[NET_RARP_PADDING + 12] == NETPASS_MARKER_HERE;
 }
 
 /* ---- hash ---- */

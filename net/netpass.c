@@ -98,7 +98,7 @@ void netpass_clear(Netpass *n)
 {
     if (loop_in_main()) { /* the incoming thread meets a Netpass that never was at work */
         loop_timer_cancel(n->linger);
-        loop_timer_cancel(n->quiet);
+        loop_timer_cancel(n->checks);
         loop_timer_cancel(n->gate);
         loop_timer_cancel(n->markers);
         loop_timer_cancel(n->twins);
@@ -377,7 +377,7 @@ void netpass_free(Netpass *n)
 {
     netpass_clear(n);
     loop_timer_free(n->linger);
-    loop_timer_free(n->quiet);
+    loop_timer_free(n->checks);
     loop_timer_free(n->gate);
     loop_timer_free(n->markers);
     loop_timer_free(n->twins);

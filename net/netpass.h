@@ -50,7 +50,11 @@ typedef struct NetpassPort {
     NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */
     NetpassPairs *pairs;
     bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw, is_synced, is_past;
+    bool is_late; /* the network takes its time: what the source sends goes in at once, as before the first marker */
     int64_t started_ns, opened_ns;
+    int64_t turned_ns; /* the check came; 0: not yet */
+    int64_t alone_ns;  /* of the first frame for our NIC that came here behind our first one; 0: none yet */
+    int64_t heard_ns;  /* of the last word of the source */
     int64_t met_ns; /* destination: of the last shared frame whose own copy has come */
     uint64_t unacked;
 
@@ -65,10 +69,10 @@ struct Netpass {
     GPtrArray *ports; /* of NetpassPort; the index is the number on the wire */
     NetpassTotal total;
     uint64_t nonce;
-    bool is_source, is_active, has_peer, is_tail_done, is_started;
-    int64_t peer_gone_ns;
+    bool is_source, is_active, has_peer, is_tail_done, is_started, has_slept;
+    int64_t peer_gone_ns, gate_due_ns;
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
-    LoopTimer *linger, *quiet;  /* source */
+    LoopTimer *linger, *checks; /* source */
     LoopTimer *gate, *markers, *twins; /* destination */
 };
 

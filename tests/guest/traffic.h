@@ -13,6 +13,8 @@ enum {
     PORT_QUERY = 7004,          /* UDP: "counters" or "reset"; answered with one line of JSON */
     PORT_BROADCAST = 7005,      /* UDP: numbered datagrams to everybody, counted, not answered */
     PORT_CLOCK = 7006,          /* UDP: a ClockAnswer of which asked_ns is filled in; answered with all of it */
+    PORT_PLAIN = 7008,          /* UDP: datagrams that are alike to the byte, to one or to all, counted (the bare guest) */
+    PORT_BIG = 7007,            /* frames of up to 64 KiB, TCP by look, or UDP: words that count, answered likewise */
 };
 
 enum {
@@ -44,6 +46,16 @@ typedef struct BulkHello {
     uint32_t to_guest;          /* 1: the client sends the pattern, 0: the guest does */
     uint64_t seed;
 } BulkHello;
+
+/* Each word of a big frame says its own place in the flow, modulo BIG_WORDS. */
+enum { BIG_WORDS = 1 << 20 };
+
+typedef struct BigFlow {
+    uint64_t frames, bytes, longest;    /* that came; the longest frame's payload */
+    uint64_t missing, again, wrong;     /* words: skipped, below what was expected, not in line with their frame */
+    uint64_t sent;                      /* bytes */
+    uint32_t next, next_out;            /* words */
+} BigFlow;
 
 /* The pattern: byte i of the stream is byte i % 8 of a mixed word number i / 8, so any part can be checked alone. */
 static inline uint64_t pattern_word(uint64_t seed, uint64_t index)

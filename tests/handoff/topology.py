@@ -61,6 +61,11 @@ class Client:
         self._say('status')
         return self._wait('status', 10)
 
+    def rate(self, flow, per_second):
+        """From now on; returns the status so far."""
+        self._say(f'rate {flow} {per_second}')
+        return self._wait('status', 10)
+
     def clock(self, rounds):
         """Guest time less host time, by so many questions: the nearest answer, and what all of them say together."""
         self._say(f'clock {rounds}')

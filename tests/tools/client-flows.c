@@ -38,7 +38,7 @@ static struct {
 } stream;
 static struct {
     uint64_t sent, next_ns;
-} broadcast;
+} broadcast, plain, plain_group;
 static struct {
     bool open, waiting;
     uint8_t expected[REQUEST_BYTES];
@@ -54,6 +54,7 @@ static struct {
     const char *closed;
     Gaps gaps;
 } bulk[2];                          /* 0 to the guest, 1 from it */
+static struct { uint32_t echo, broadcast, plain, plain_group; } rate;
 static Gaps turns;                   /* of the client's own loop: while it is silent, so is every flow */
 static char counters[2048];
 
@@ -89,11 +90,11 @@ static void send_number(UdpChannel ch, uint64_t number, uint64_t now)
 }
 
 /* How many are due; a client that itself was held up does not send a burst. */
-static uint32_t due(uint64_t *next, uint32_t rate, uint64_t now)
+static uint32_t due(uint64_t *next, uint32_t per_second, uint64_t now)
 {
-    uint64_t gap = 1000000000 / rate, count;
+    uint64_t gap = per_second ? 1000000000 / per_second : 0, count;
 
-    if (now < *next) {
+    if (!gap || now < *next) {
         return 0;
     }
     count = 1 + (now - *next) / gap;
@@ -107,11 +108,19 @@ static uint32_t due(uint64_t *next, uint32_t rate, uint64_t now)
 
 static void echo_tick(uint64_t now)
 {
-    for (uint32_t n = opt->echo_rate ? due(&echo.next_ns, opt->echo_rate, now) : 0; n; n--) {
+    static const uint8_t alike[64] = "each of these is like the other";
+
+    for (uint32_t n = due(&echo.next_ns, rate.echo, now); n; n--) {
         send_number(UDP_ECHO, ++echo.sent, now);
     }
-    for (uint32_t n = opt->broadcast_rate ? due(&broadcast.next_ns, opt->broadcast_rate, now) : 0; n; n--) {
+    for (uint32_t n = due(&broadcast.next_ns, rate.broadcast, now); n; n--) {
         send_number(UDP_BROADCAST, ++broadcast.sent, now);
+    }
+    for (uint32_t n = due(&plain.next_ns, rate.plain, now); n; n--, plain.sent++) {
+        net->udp_send(UDP_PLAIN, alike, sizeof(alike));
+    }
+    for (uint32_t n = due(&plain_group.next_ns, rate.plain_group, now); n; n--, plain_group.sent++) {
+        net->udp_send(UDP_PLAIN_GROUP, alike, sizeof(alike));
     }
 }
 
@@ -297,7 +306,11 @@ void flows_start(const Options *o, const NetOps *n)
     net = n;
     sending = true;
     began_ns = clock_ns();
-    echo.next_ns = broadcast.next_ns = began_ns;
+    echo.next_ns = broadcast.next_ns = plain.next_ns = plain_group.next_ns = began_ns;
+    rate.echo = o->echo_rate;
+    rate.broadcast = o->broadcast_rate;
+    rate.plain = o->plain_rate;
+    rate.plain_group = o->plain_group_rate;
     if (o->request_gap_us) {
         net->tcp_open(TCP_REQUEST);
     }
@@ -305,6 +318,27 @@ void flows_start(const Options *o, const NetOps *n)
         net->tcp_open(TCP_UP);
         net->tcp_open(TCP_DOWN);
     }
+}
+
+bool flows_set_rate(const char *flow, uint32_t per_second)
+{
+    const struct {
+        const char *name;
+        uint32_t *rate;
+        uint64_t *next_ns;
+    } rows[] = {
+        { "echo", &rate.echo, &echo.next_ns }, { "broadcast", &rate.broadcast, &broadcast.next_ns },
+        { "plain", &rate.plain, &plain.next_ns }, { "plain-group", &rate.plain_group, &plain_group.next_ns },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(flow, rows[i].name) == 0) {
+            *rows[i].rate = per_second;
+            *rows[i].next_ns = clock_ns();
+            return true;
+        }
+    }
+    return false;
 }
 
 void flows_tick(uint64_t now)
@@ -396,7 +430,8 @@ void flows_report(FILE *to, uint64_t began)
     fprintf(to, "\"client\":{");
     report_gaps(to, &turns);
     fprintf(to, "},");
-    fprintf(to, "\"broadcast_sent\":%llu,\"bad_frames\":%llu,\"guest\":%s}\n", (unsigned long long)broadcast.sent,
+    fprintf(to, "\"broadcast_sent\":%llu,\"plain_sent\":%llu,\"plain_group_sent\":%llu,\"bad_frames\":%llu,\"guest\":%s}\n",
+            (unsigned long long)broadcast.sent, (unsigned long long)plain.sent, (unsigned long long)plain_group.sent,
             (unsigned long long)net->bad_frames(), counters[0] ? counters : "null");
     fflush(to);
 }
@@ -418,7 +453,8 @@ void flows_status(FILE *to)
     status_numbers(to, "echo", &echo.answers);
     status_numbers(to, "answers", &echo.guest_numbers);
     status_numbers(to, "from_guest", &stream.numbers);
-    fprintf(to, "\"request_gap_ms\":%.3f,\"echo_gap_ms\":%.3f}\n", request.gaps.longest_ns / 1e6, echo.gaps.longest_ns / 1e6);
+    fprintf(to, "\"broadcast_sent\":%llu,\"request_gap_ms\":%.3f,\"echo_gap_ms\":%.3f}\n",
+            (unsigned long long)broadcast.sent, request.gaps.longest_ns / 1e6, echo.gaps.longest_ns / 1e6);
     fflush(to);
 }
 

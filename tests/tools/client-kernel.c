@@ -1,6 +1,7 @@
 /* tests/tools/client-kernel.c - the traffic client on the kernel's own network: ordinary sockets, TCP_INFO.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "client.h"
+#include "../guest/wire.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/tcp.h>
@@ -8,12 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_MAX = 65536 };
+enum { READ_MAX = 65536, IP4 = 20, UDP = 8 };
 
 static int udp_fd[UDP_CHANNELS], tcp_fd[TCP_CHANNELS] = { -1, -1, -1 };
 static bool tcp_is_open[TCP_CHANNELS];
 static Resent resent[TCP_CHANNELS];
-static uint32_t guest_ip;
+static uint32_t guest_ip, own_ip, group_ip;
+static int raw_fd = -1;        /* datagrams that are alike: the kernel would number their IP headers */
 
 static struct sockaddr_in address(uint32_t ip, uint16_t port)
 {
@@ -25,12 +27,20 @@ static bool kernel_open(const Options *o)
     int one = 1, bytes = 8 << 20;
 
     guest_ip = o->guest_ip;
+    own_ip = o->own_ip;
+    group_ip = o->group_ip;
+    if (o->plain_rate || o->plain_group_rate) {
+        raw_fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+        setsockopt(raw_fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+    }
     for (int ch = 0; ch < UDP_CHANNELS; ch++) {
-        uint32_t ip = ch == UDP_BROADCAST ? o->guest_ip | 0xff : o->guest_ip;
+        uint32_t ip = ch == UDP_BROADCAST || ch == UDP_PLAIN_GROUP ? o->group_ip : o->guest_ip;
+        struct ip_mreqn out = { .imr_address.s_addr = htonl(o->own_ip) };
         struct sockaddr_in to = address(ip, udp_ports[ch]);
 
         udp_fd[ch] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         setsockopt(udp_fd[ch], SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+        setsockopt(udp_fd[ch], IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof(out));
         if (setsockopt(udp_fd[ch], SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0) {
             setsockopt(udp_fd[ch], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
         }
@@ -142,9 +152,27 @@ static bool kernel_can_start(void)
     return true;
 }
 
+static void send_alike(uint32_t to, const void *data, uint32_t len)
+{
+    struct sockaddr_in where = address(to, 0);
+    uint8_t packet[IP4 + UDP + 256] = { 0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, IPPROTO_UDP }, *udp = packet + IP4;
+
+    put16(packet + 2, IP4 + UDP + len);
+    put32(packet + 12, own_ip);
+    put32(packet + 16, to);
+    put16(udp, LOCAL_UDP_BASE + UDP_PLAIN);
+    put16(udp + 2, PORT_PLAIN);
+    put16(udp + 4, UDP + len);
+    memcpy(udp + UDP, data, len);
+    put16(udp + 6, inet_sum(pseudo_sum(own_ip, to, IPPROTO_UDP, UDP + len), udp, UDP + len));
+    sendto(raw_fd, packet, IP4 + UDP + len, 0, (struct sockaddr *)&where, sizeof(where));
+}
+
 static void kernel_udp_send(UdpChannel ch, const void *data, uint32_t len)
 {
-    if (send(udp_fd[ch], data, len, 0) < 0 && errno == ECONNREFUSED) {
+    if (ch >= UDP_PLAIN) {
+        send_alike(ch == UDP_PLAIN ? guest_ip : group_ip, data, len);
+    } else if (send(udp_fd[ch], data, len, 0) < 0 && errno == ECONNREFUSED) {
         send(udp_fd[ch], data, len, 0);         /* that was an older datagram's answer */
     }
 }

@@ -87,7 +87,7 @@ static void arp_input(const uint8_t *arp, uint32_t len)
     }
 }
 
-static void ip_send(uint8_t proto, uint32_t to, const uint8_t *to_mac, const uint8_t *body, uint32_t len)
+static void ip_send(uint8_t proto, uint32_t to, const uint8_t *to_mac, const uint8_t *body, uint32_t len, bool is_alike)
 {
     uint8_t frame[FRAME_MAX] = { 0 }, *ip = frame + ETH;
     uint32_t total = ETH + IP4 + len;
@@ -95,7 +95,7 @@ static void ip_send(uint8_t proto, uint32_t to, const uint8_t *to_mac, const uin
     eth_header(frame, to_mac, TYPE_IP);
     ip[0] = 0x45;
     put16(ip + 2, IP4 + len);
-    put16(ip + 4, ++ip_id);
+    put16(ip + 4, is_alike ? 0 : ++ip_id);
     ip[6] = 0x40;                           /* do not fragment */
     ip[8] = 64;
     ip[9] = proto;
@@ -109,7 +109,9 @@ static void ip_send(uint8_t proto, uint32_t to, const uint8_t *to_mac, const uin
 static void raw_udp_send(UdpChannel ch, const void *data, uint32_t len)
 {
     static const uint8_t everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-    uint32_t to = ch == UDP_BROADCAST ? opt->guest_ip | 0xff : opt->guest_ip;
+    bool is_group = ch == UDP_BROADCAST || ch == UDP_PLAIN_GROUP, is_alike = ch == UDP_PLAIN || ch == UDP_PLAIN_GROUP;
+    uint32_t to = is_group ? opt->group_ip : opt->guest_ip;
+    uint8_t multicast[6] = { 1, 0, 0x5e, to >> 16 & 0x7f, to >> 8, to };
     uint8_t packet[FRAME_MAX - ETH - IP4];
     uint16_t sum;
 
@@ -120,12 +122,12 @@ static void raw_udp_send(UdpChannel ch, const void *data, uint32_t len)
     memcpy(packet + UDP, data, len);
     sum = inet_sum(pseudo_sum(opt->own_ip, to, PROTO_UDP, UDP + len), packet, UDP + len);
     put16(packet + 6, sum ? sum : 0xffff);
-    ip_send(PROTO_UDP, to, ch == UDP_BROADCAST ? everybody : guest_mac, packet, UDP + len);
+    ip_send(PROTO_UDP, to, !is_group ? guest_mac : to >> 28 == 14 ? multicast : everybody, packet, UDP + len, is_alike);
 }
 
 static void tcp_out(const uint8_t *segment, uint32_t len)
 {
-    ip_send(PROTO_TCP, opt->guest_ip, guest_mac, segment, len);
+    ip_send(PROTO_TCP, opt->guest_ip, guest_mac, segment, len, false);
 }
 
 static void udp_input(const uint8_t *ip, const uint8_t *udp, uint32_t len)

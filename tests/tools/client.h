@@ -8,16 +8,19 @@
 #include <poll.h>
 #include <stdio.h>
 
-typedef enum { UDP_ECHO, UDP_STREAM, UDP_QUERY, UDP_BROADCAST, UDP_CLOCK, UDP_CHANNELS } UdpChannel;
+typedef enum {
+    UDP_ECHO, UDP_STREAM, UDP_QUERY, UDP_BROADCAST, UDP_CLOCK, UDP_PLAIN, UDP_PLAIN_GROUP, UDP_CHANNELS
+} UdpChannel;
 typedef enum { TCP_REQUEST, TCP_UP, TCP_DOWN, TCP_CHANNELS } TcpChannel;
 
-enum { LOCAL_UDP_BASE = 41000, LOCAL_TCP_BASE = 42000, NET_FDS = 8 };
+enum { LOCAL_UDP_BASE = 41000, LOCAL_TCP_BASE = 42000, NET_FDS = 16 };
 
 typedef struct Options {
     const char *stream;             /* unix:PATH or tcp:HOST:PORT of the switch; NULL: the kernel's network */
     uint32_t guest_ip, own_ip;      /* host order */
+    uint32_t group_ip;              /* of the broadcast flow: all of the network, or a multicast group */
     uint8_t mac[6];
-    uint32_t echo_rate, stream_rate, broadcast_rate;
+    uint32_t echo_rate, stream_rate, broadcast_rate, plain_rate, plain_group_rate;
     uint32_t request_gap_us;        /* 0: no request flow */
     uint32_t bulk_bytes_per_s;      /* of each direction; 0: no bulk flows */
     uint32_t payload;               /* of a numbered datagram */
@@ -59,6 +62,7 @@ void flow_tcp_closed(TcpChannel ch, const char *why);
 /* Called by the loop. */
 void flows_start(const Options *o, const NetOps *net);
 void flows_tick(uint64_t now);
+bool flows_set_rate(const char *flow, uint32_t rate);       /* false: no such flow; from now on, without catching up */
 void flows_stop_sending(void);
 bool flows_are_drained(void);
 void flows_ask_counters(void);

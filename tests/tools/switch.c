@@ -1,15 +1,20 @@
 /* tests/tools/switch.c - a small learning switch in user space for -netdev stream and dgram.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * usage: switch [--listen unix:PATH|tcp:PORT] [--connect unix:PATH] [--dgram LOCAL=REMOTE] [--mirror] [--trace FILE]
- * --listen takes any number of connections, each a port; --connect is one port; --dgram one port over unix datagrams.
+ * usage: switch [--listen unix:PATH|tcp:PORT] [--connect unix:PATH] [--dgram LOCAL=REMOTE] [--tap IFNAME] [--mirror]
+ *               [--learn-delay-ms N] [--trace FILE]
+ * --listen takes any number of connections, each a port; --connect is one port; --dgram one port over unix datagrams;
+ * --tap one port that is a tap interface, for instance of a bridge.
  * --mirror sends every frame to every other port (a hub: both sides of a handoff see everything).
+ * --learn-delay-ms: an address that has moved to another port is still sent to the old one for so long, gone or not.
  * Prints "ready" when all sockets are there.  SIGUSR1 or the end: one line of JSON per port on standard output.
  *
  * A frame is never dropped quietly: what does not fit into a port's bounded queue is counted, per port. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,13 +22,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PORTS_MAX = 32, LISTEN_MAX = 8, FRAME_MAX = 69632, IN_MAX = 1 << 18, OUT_MAX = 16 << 20, TABLE = 1024 };
-typedef enum { PORT_FREE, PORT_STREAM, PORT_DGRAM } PortKind;
+typedef enum { PORT_FREE, PORT_STREAM, PORT_DGRAM, PORT_TAP } PortKind;
 
 typedef struct Port {
     PortKind kind;
@@ -37,12 +43,15 @@ typedef struct Port {
 typedef struct Learned {
     uint8_t mac[6];
     int16_t port;                                   /* -1: free */
+    int16_t next_port;                              /* from next_ns on, if that is not 0 */
+    uint64_t next_ns;
 } Learned;
 
 static Port ports[PORTS_MAX];
 static int listeners[LISTEN_MAX], listener_count;
 static Learned table[TABLE];
 static bool mirror;
+static uint64_t learn_delay_ns;
 static FILE *trace;
 static volatile sig_atomic_t asked, ended;
 
@@ -55,6 +64,14 @@ static void stop(const char *what, const char *object)
 static uint32_t get32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 /* ---- ports ---------------------------------------------------------------------------------------------------- */
@@ -80,7 +97,7 @@ static Port *port_new(PortKind kind, int fd)
 static void port_close(Port *p)
 {
     for (int i = 0; i < TABLE; i++) {
-        if (table[i].port == p - ports) {
+        if (table[i].port == p - ports && !table[i].next_ns) {     /* one that is about to move goes nowhere until then */
             table[i].port = -1;
         }
     }
@@ -90,24 +107,31 @@ static void port_close(Port *p)
     p->kind = PORT_FREE;
 }
 
+/* One whole frame; bytes of the queue that are done with, or -1. */
+static ssize_t send_one(Port *p)
+{
+    uint32_t len = get32(p->out + p->out_at);
+    const uint8_t *frame = p->out + p->out_at + 4;
+    ssize_t sent;
+
+    if (p->kind == PORT_TAP) {
+        sent = write(p->fd, frame, len);
+    } else {
+        sent = sendto(p->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&p->remote, sizeof(p->remote));
+    }
+    if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+        return -1;
+    }
+    p->dropped += sent < 0;                         /* nobody there */
+    return 4 + len;
+}
+
 static void port_flush(Port *p)
 {
     while (p->out_len) {
-        ssize_t sent;
+        ssize_t sent = p->kind == PORT_STREAM ? send(p->fd, p->out + p->out_at, p->out_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                              : send_one(p);
 
-        if (p->kind == PORT_DGRAM) {
-            uint32_t len = get32(p->out + p->out_at);
-
-            sent = sendto(p->fd, p->out + p->out_at + 4, len, MSG_DONTWAIT | MSG_NOSIGNAL,
-                          (struct sockaddr *)&p->remote, sizeof(p->remote));
-            if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
-                p->dropped++;                       /* nobody there */
-                sent = len;
-            }
-            sent += sent < 0 ? 0 : 4;
-        } else {
-            sent = send(p->fd, p->out + p->out_at, p->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        }
         if (sent <= 0) {
             break;                                  /* full; a closed one is noticed when it is read */
         }
@@ -158,6 +182,33 @@ static Learned *lookup(const uint8_t *mac, bool create)
     return NULL;
 }
 
+static void learn(const uint8_t *mac, int port)
+{
+    Learned *l = lookup(mac, true);
+
+    if (!l || l->port == port) {
+        return;
+    }
+    if (l->port < 0 || !learn_delay_ns) {
+        l->port = port;
+        l->next_ns = 0;
+    } else if (!l->next_ns || l->next_port != port) {
+        l->next_port = port;
+        l->next_ns = now_ns() + learn_delay_ns;
+    }
+}
+
+static Learned *port_of(const uint8_t *mac)
+{
+    Learned *l = lookup(mac, false);
+
+    if (l && l->next_ns && now_ns() >= l->next_ns) {
+        l->port = l->next_port;
+        l->next_ns = 0;
+    }
+    return l;
+}
+
 static void trace_frame(const Port *from, int to, const uint8_t *frame, uint32_t len)
 {
     struct timespec t;
@@ -172,23 +223,24 @@ static void trace_frame(const Port *from, int to, const uint8_t *frame, uint32_t
 static void switch_frame(Port *from, const uint8_t *framed, uint32_t len)
 {
     const uint8_t *frame = framed + 4;
-    Learned *source, *target;
+    Learned *target;
 
     from->frames_in++;
     if (len < 4 + 14) {
         from->dropped++;
         return;
     }
-    source = frame[6] & 1 ? NULL : lookup(frame + 6, true);
-    if (source) {
-        source->port = from - ports;
+    if (!(frame[6] & 1)) {
+        learn(frame + 6, from - ports);
     }
-    target = frame[0] & 1 || mirror ? NULL : lookup(frame, false);
+    target = frame[0] & 1 || mirror ? NULL : port_of(frame);
     if (trace) {
         trace_frame(from, target ? target->port : -1, frame, len - 4);
     }
     if (target) {
-        if (target->port != from - ports) {
+        if (ports[target->port].kind == PORT_FREE) {
+            ports[target->port].dropped++;
+        } else if (target->port != from - ports) {
             port_send(&ports[target->port], framed, len);
         }
         return;
@@ -228,10 +280,11 @@ static void read_stream(Port *p)
     memmove(p->in, p->in + at, p->in_len);
 }
 
-static void read_dgram(Port *p)
+/* Datagrams and taps: one frame each. */
+static void read_frames(Port *p)
 {
     for (int i = 0; i < 64; i++) {
-        ssize_t got = recv(p->fd, p->in + 4, FRAME_MAX, MSG_DONTWAIT);
+        ssize_t got = read(p->fd, p->in + 4, FRAME_MAX);
 
         if (got < 0) {
             return;
@@ -319,6 +372,18 @@ static void add_dgram(char *pair)
     p->remote = unix_address(remote);
 }
 
+static void add_tap(const char *name)
+{
+    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+    strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0) {
+        stop("cannot open tap", name);
+    }
+    port_new(PORT_TAP, fd);
+}
+
 static void accept_port(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -370,7 +435,7 @@ static void turn(void)
             port_flush(p);
         }
         if (p->kind && p->fd == fds[listener_count + i].fd && events & ~POLLOUT) {
-            (p->kind == PORT_STREAM ? read_stream : read_dgram)(p);
+            (p->kind == PORT_STREAM ? read_stream : read_frames)(p);
         }
     }
 }
@@ -402,6 +467,10 @@ int main(int argc, char **argv)
             add_connection(argv[++i]);
         } else if (strcmp(option, "--dgram") == 0) {
             add_dgram(argv[++i]);
+        } else if (strcmp(option, "--tap") == 0) {
+            add_tap(argv[++i]);
+        } else if (strcmp(option, "--learn-delay-ms") == 0) {
+            learn_delay_ns = strtoul(argv[++i], NULL, 10) * 1000000ULL;
         } else if (strcmp(option, "--trace") == 0) {
             trace = fopen(argv[++i], "we");
         } else {

@@ -1,9 +1,10 @@
 /* tests/tools/traffic-client.c - loads a guest with numbered datagrams and TCP, and counts what comes back.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Standard input: "status" (one line of JSON), "recent MS" (when what came), "clock ROUNDS" (the guest's clocks), "stop"
- * (drain, report, end).  Standard output: lines of JSON, first {"event":"ready"}, last {"event":"report"}.  The guest's
- * own counters are asked for and come with the report. */
+ * Standard input: "status" (one line of JSON), "recent MS" (when what came), "clock ROUNDS" (the guest's clocks), "rate
+ * FLOW N" (echo, broadcast, plain, plain-group; answered with what was sent so far), "stop" (drain, report, end).  Standard
+ * output: lines of JSON, first {"event":"ready"}, last {"event":"report"}.  The guest's own counters are asked for and
+ * come with the report. */
 #include "client.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +20,9 @@
 
 enum { TICK_NS = 500000, ASK_AGAIN_NS = 200000000, DRAIN_NS = 10000000000LL };
 
-const uint16_t udp_ports[UDP_CHANNELS] = { PORT_ECHO, PORT_STREAM, PORT_QUERY, PORT_BROADCAST, PORT_CLOCK };
+const uint16_t udp_ports[UDP_CHANNELS] = {
+    PORT_ECHO, PORT_STREAM, PORT_QUERY, PORT_BROADCAST, PORT_CLOCK, PORT_PLAIN, PORT_PLAIN,
+};
 const uint16_t tcp_ports[TCP_CHANNELS] = { PORT_REQUEST, PORT_BULK, PORT_BULK };
 
 static Options options = {
@@ -97,6 +100,18 @@ int connect_to(const char *address)
 
 typedef enum { CMD_NONE, CMD_STOP } Command;
 
+static void set_rate(const char *words)
+{
+    char flow[32] = "";
+    unsigned rate;
+
+    if (sscanf(words, "%31s %u", flow, &rate) != 2 || rate > 100000 || !flows_set_rate(flow, rate)) {
+        fprintf(stderr, "traffic-client: not a flow and its rate: %s\n", words);
+        exit(1);
+    }
+    flows_status(stdout);
+}
+
 static Command run_commands(void)
 {
     char *end;
@@ -110,6 +125,8 @@ static Command run_commands(void)
             flows_status(stdout);
         } else if (strncmp(input, "clock ", 6) == 0) {
             clock_begin(strtoul(input + 6, NULL, 10));
+        } else if (strncmp(input, "rate ", 5) == 0) {
+            set_rate(input + 5);
         } else if (strncmp(input, "recent ", 7) == 0) {
             flows_recent(stdout, strtoul(input + 7, NULL, 10));
         }
@@ -215,14 +232,14 @@ static void usage(void)
 {
     puts("usage: traffic-client [--stream unix:PATH|tcp:HOST:PORT] [--guest IP] [--ip IP] [--mac MAC] [--echo RATE]\n"
          "  [--from-guest RATE] [--broadcast RATE] [--request GAP_US] [--bulk BYTES_PER_S] [--payload BYTES]\n"
-         "  [--duration MS] [--bare] [--wait MS]");
+         "  [--duration MS] [--bare] [--wait MS] [--group IP] [--plain RATE] [--plain-group RATE]");
 }
 
 static const struct option longs[] = {
     { "stream", 1, 0, 's' }, { "guest", 1, 0, 'g' }, { "ip", 1, 0, 'i' }, { "mac", 1, 0, 'm' }, { "echo", 1, 0, 'e' },
     { "from-guest", 1, 0, 'f' }, { "broadcast", 1, 0, 'b' }, { "request", 1, 0, 'r' }, { "bulk", 1, 0, 'k' },
     { "payload", 1, 0, 'p' }, { "duration", 1, 0, 'd' }, { "bare", 0, 0, 'B' }, { "wait", 1, 0, 'w' },
-    { "help", 0, 0, 'h' }, { 0 }
+    { "group", 1, 0, 'G' }, { "plain", 1, 0, 'P' }, { "plain-group", 1, 0, 'Q' }, { "help", 0, 0, 'h' }, { 0 }
 };
 
 static uint32_t parse_number(const char *text, uint32_t min, uint32_t max)
@@ -264,10 +281,14 @@ int main(int argc, char **argv)
         case 'p': options.payload = parse_number(optarg, sizeof(TrafficPacket), 1400); break;
         case 'd': options.duration_ms = parse_number(optarg, 1, 3600000); break;
         case 'w': wait_ms = parse_number(optarg, 1, 3600000); break;
+        case 'G': options.group_ip = parse_ip(optarg); break;
+        case 'P': options.plain_rate = parse_number(optarg, 0, 100000); break;
+        case 'Q': options.plain_group_rate = parse_number(optarg, 0, 100000); break;
         case 'B': options.bare = true; break;
         default: usage(); return c == 'h' ? 0 : 2;
         }
     }
+    options.group_ip = options.group_ip ? options.group_ip : options.guest_ip | 0xff;
     net = options.stream ? &net_raw : &net_kernel;
     if (!net->open(&options)) {
         return 1;

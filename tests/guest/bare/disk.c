@@ -18,16 +18,15 @@ static DiskState state;
 
 bool disk_init(void)
 {
-    uint32_t slot;
-    uintptr_t regs = virtio_find(DEVICE_BLK, 1ULL << F_FLUSH, &slot);
+    VirtioFound disk;
 
-    if (!regs) {
+    if (!virtio_find(DEVICE_BLK, 1ULL << F_FLUSH, 0, &disk)) {
         return false;
     }
-    virtio_queue(regs, 0, &queue);
-    capacity = read32(regs + R_CONFIG) | (uint64_t)read32(regs + R_CONFIG + 4) << 32;
-    virtio_start(regs);
-    irq_enable(1 + slot);
+    virtio_queue(disk.regs, 0, &queue);
+    capacity = read32(disk.regs + R_CONFIG) | (uint64_t)read32(disk.regs + R_CONFIG + 4) << 32;
+    virtio_start(disk.regs);
+    irq_enable(1 + disk.slot);
     return capacity > 1;
 }
 

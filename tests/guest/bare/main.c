@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Console: 'c' prints the counters, 'd' starts or ends writing to memory (25 MB/s, each page checked), 't' starts or ends
- * the lines "tick N", 'q' powers off, 'r' resets. */
+ * the lines "tick N", 'h' lets the receive rings fill or takes from them again, 'q' powers off, 'r' resets. */
 #include "bare.h"
 
 enum {
@@ -101,20 +101,41 @@ static uint32_t format_numbered(char *to, const char *name, const Numbered *n)
     return at + format_text(to + at, "},\"");
 }
 
-uint32_t format_counters(char *to)
+static uint32_t format_big(char *to, const char *name, const BigFlow *f)
 {
+    const struct { const char *name; uint64_t value; } rows[] = {
+        { "\":{\"frames\":", f->frames }, { ",\"bytes\":", f->bytes }, { ",\"longest\":", f->longest },
+        { ",\"missing\":", f->missing }, { ",\"again\":", f->again }, { ",\"wrong\":", f->wrong }, { ",\"sent\":", f->sent },
+    };
+    uint32_t at = format_text(to, name);
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        at += format_text(to + at, rows[i].name);
+        at += format_number(to + at, rows[i].value);
+    }
+    return at + format_text(to + at, "},\"");
+}
+
+uint32_t format_counters(char *to, uint32_t nic)
+{
+    const NicCounters *more = nic ? &counters.more[nic - 1] : NULL;
     const struct { const char *name; uint64_t value; } rows[] = {
         { "ticks\":", counters.ticks }, { ",\"late_ticks\":", counters.late_ticks },
         { ",\"frames_in\":", counters.frames_in }, { ",\"frames_out\":", counters.frames_out },
-        { ",\"bad_sums\":", counters.bad_sums }, { ",\"echo_sent\":", counters.echo_sent },
-        { ",\"stream_sent\":", counters.stream_sent }, { ",\"sectors_flushed\":", counters.sectors_flushed },
+        { ",\"bad_sums\":", counters.bad_sums },
+        { ",\"echo_sent\":", more ? more->echo_sent : counters.echo_sent },
+        { ",\"stream_sent\":", more ? more->stream_sent : counters.stream_sent },
+        { ",\"plain\":", counters.plain }, { ",\"plain_group\":", counters.plain_group },
+        { ",\"plain_other\":", counters.plain_other }, { ",\"sectors_flushed\":", counters.sectors_flushed },
         { ",\"disk_errors\":", counters.disk_errors }, { ",\"dirty_rounds\":", counters.dirty_rounds },
         { ",\"dirty_wrong\":", counters.dirty_wrong },
     };
     uint32_t at = format_text(to, "{\"");
 
-    at += format_numbered(to + at, "echo", &counters.echo);
-    at += format_numbered(to + at, "broadcast", &counters.broadcast);
+    at += format_numbered(to + at, "echo", more ? &more->echo : &counters.echo);
+    at += format_numbered(to + at, "broadcast", more ? &more->broadcast : &counters.broadcast);
+    at += format_big(to + at, "tcp", &counters.tcp);
+    at += format_big(to + at, "udp", &counters.udp);
     for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         at += format_text(to + at, rows[i].name);
         at += format_number(to + at, rows[i].value);
@@ -124,16 +145,17 @@ uint32_t format_counters(char *to)
 
 static void console_work(void)
 {
-    static char text[1024];
+    static char text[2048];
 
     while (*uart(LSR) & LSR_READY) {
         switch (*uart(0)) {
         case 'c':
-            text[format_counters(text)] = 0;
+            text[format_counters(text, 0)] = 0;
             print("counters ");
             print(text);
             break;
         case 'd': dirties = !dirties; break;
+        case 'h': net_hold(); break;
         case 't': show_ticks = !show_ticks; break;
         case 'q': print("bye\n"); write32(FINISHER, POWER_OFF); break;
         case 'r': write32(FINISHER, RESET); break;

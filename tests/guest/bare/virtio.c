@@ -9,7 +9,7 @@ enum {
     ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8,
 };
 
-static bool agree(uintptr_t regs, uint64_t wanted)
+static bool agree(uintptr_t regs, uint64_t wanted, uint64_t *ret_features)
 {
     uint64_t offered;
 
@@ -26,21 +26,23 @@ static bool agree(uintptr_t regs, uint64_t wanted)
     write32(regs + R_DRIVER_SEL, 1);
     write32(regs + R_DRIVER, wanted >> 32);
     write32(regs + R_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+    *ret_features = wanted;
     return read32(regs + R_STATUS) & FEATURES_OK && wanted >> 32 & 1;
 }
 
-uintptr_t virtio_find(uint32_t device, uint64_t features, uint32_t *ret_slot)
+bool virtio_find(uint32_t device, uint64_t features, uint32_t from_slot, VirtioFound *ret)
 {
-    for (uint32_t slot = 0; slot < VIRTIO_SLOTS; slot++) {
+    for (uint32_t slot = from_slot; slot < VIRTIO_SLOTS; slot++) {
         uintptr_t regs = VIRTIO + slot * VIRTIO_STEP;
 
         if (read32(regs + R_MAGIC) == MAGIC && read32(regs + R_VERSION) == 2 && read32(regs + R_DEVICE) == device &&
-            agree(regs, features)) {
-            *ret_slot = slot;
-            return regs;
+            agree(regs, features, &ret->features)) {
+            ret->slot = slot;
+            ret->regs = regs;
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
 static void write_address(uintptr_t reg, const void *p)

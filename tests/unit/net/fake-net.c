@@ -137,11 +137,19 @@ static void guest_frame(Lab *l, Side *from, const NetFrame *f)
     if (load_be16(f->data + 12) == 0x8035 && l->no_markers) {
         return;
     }
-    l->learned = i;
-    if ((f->data[0] & 1) || l->mode == LAB_MIRROR) {
+    if (!memcmp(f->data + 6, GUEST_MAC, 6)) {
+        l->learns = i;
+        l->learned = l->learns_late ? l->learned : l->learns;
+    }
+    if ((f->data[0] & 1) || l->mode == LAB_MIRROR || (!memcmp(f->data, GUEST_MAC, 6) && l->learned == !i)) {
         to_side(l, !i, frame, false);
     }
     l->to_client++;
+}
+
+void lab_learn(Lab *l)
+{
+    l->learned = l->learns;
 }
 
 void lab_number_frame(uint8_t *data, bool is_group, uint32_t number)

@@ -37,6 +37,8 @@ struct Lab {
     NetPort *(*open)(Lab *l, unsigned side); /* a real netdev instead; lab->close() removes it */
     void (*close)(Lab *l, unsigned side);
     int learned;              /* side that the switch takes for the guest's; -1: unknown */
+    int learns;               /* the side that it saw the guest on last */
+    bool learns_late;         /* only when the test says so: lab_learn() */
     bool no_markers;          /* the network swallows reverse ARP */
     unsigned lag;             /* client frames that wait on their way to side 0 until something else goes there */
     GQueue slow;              /* GBytes */
@@ -59,6 +61,7 @@ void lab_all_arrives(Lab *l);                /* what is on its way, from now on 
 void lab_client(Lab *l, unsigned count);     /* numbered unicast frames */
 void lab_client_same(Lab *l, unsigned count); /* all of them alike: number 0xffffffff */
 void lab_broadcast(Lab *l, unsigned count);  /* numbered group frames */
+void lab_learn(Lab *l);
 void lab_guest_sends(Lab *l, unsigned side);
 void lab_guest_takes(Lab *l, unsigned side, unsigned buffers);
 void lab_check_all_in_order(Lab *l);

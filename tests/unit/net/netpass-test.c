@@ -295,6 +295,40 @@ static void gate_opens_by_its_deadline_and_says_so(Lab *l)
     g_assert_cmpuint(lab_figure(l, 1, "gate-us"), >=, 5000);
 }
 
+static int64_t until_ns;
+
+static bool has_lingered(Lab *l)
+{
+    return time_monotonic_ns() > until_ns;
+}
+
+/* Both sides have seen the markers, and still the switch sends all to the old port. */
+static void late_switch_keeps_the_gate_closed_and_the_source_forwarding(Lab *l)
+{
+    l->learns_late = true;
+    l->gate_ms = 400;
+    lab_freeze(l, 0);
+    lab_client(l, 3);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        some_of_both(l);
+        until_ns = time_monotonic_ns() + 150 * NS_PER_MS;
+        lab_wait(has_lingered, l);
+        g_assert_cmpuint(l->got->len, ==, 3 + 5 * (i + 1)); /* the guest is not kept waiting */
+        g_assert_false(l->side[0].tail_done);
+    }
+    some_of_both(l);
+    lab_learn(l);
+    some_of_both(l);
+    lab_wait(lab_both_done, l);
+    some_of_both(l);
+    lab_settle();
+    check_clean(l, 1);
+}
+
 static void linger_ends_by_its_deadline(Lab *l)
 {
     l->no_markers = true;
@@ -338,6 +372,20 @@ static void kernel_drops_are_reported(Lab *l)
     pass_on(l);
     g_assert_cmpuint(l->got->len, ==, 8);
     g_assert_cmpuint(lab_figure(l, 1, "lost-in-kernel"), >=, 6); /* a marker may be among them, and come again */
+}
+
+static void one_of_a_kind_on_each_port_is_two_frames(Lab *l)
+{
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_client_same(l, 1);
+    lab_start(l, 1);
+    lab_client_same(l, 1);
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    lab_settle();
+    g_assert_cmpuint(l->got->len, ==, 2);
 }
 
 /* On a learning switch equal frames on both ports are two frames; on one port they are repeated on purpose. */
@@ -537,9 +585,12 @@ static const Row rows[] = {
     {"give_back_returns_every_frame", give_back_returns_every_frame},
     {"parked_copies_stay_with_the_source", parked_copies_stay_with_the_source},
     {"gate_opens_by_its_deadline_and_says_so", gate_opens_by_its_deadline_and_says_so},
+    {"late_switch_keeps_the_gate_closed_and_the_source_forwarding",
+     late_switch_keeps_the_gate_closed_and_the_source_forwarding},
     {"linger_ends_by_its_deadline", linger_ends_by_its_deadline},
     {"bound_stops_the_reading_and_loses_nothing", bound_stops_the_reading_and_loses_nothing},
     {"kernel_drops_are_reported", kernel_drops_are_reported},
+    {"one_of_a_kind_on_each_port_is_two_frames", one_of_a_kind_on_each_port_is_two_frames},
     {"repeated_frames_stay", .alone = repeated_frames_stay},
     {"floods_before_the_start_are_left_out", .alone = floods_before_the_start_are_left_out},
     {"hub_whose_other_port_lags_doubles_nothing", .alone = hub_whose_other_port_lags_doubles_nothing},
