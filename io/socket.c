@@ -80,6 +80,7 @@ static Lookup *lookup(const Address *a, bool passive, const Interrupt *interrupt
                       int64_t deadline_ns, GError **errp)
 {
     Lookup *l = g_new0(Lookup, 1);
+    uint64_t done;
     IoWait why;
 
     l->host = g_strdup(a->host);
@@ -90,6 +91,9 @@ static Lookup *lookup(const Address *a, bool passive, const Interrupt *interrupt
     g_atomic_ref_count_inc(&l->refs);
     g_thread_unref(g_thread_new("lookup", lookup_thread, l));
     why = io_wait(l->done_fd, POLLIN, interrupt, deadline_ns);
+    if (why == IO_READY && read(l->done_fd, &done, sizeof(done)) < 0) { /* the answer was written before it */
+        g_assert(errno == EAGAIN);
+    }
     if (why == IO_READY && !l->error) {
         return l;
     }

@@ -32,7 +32,7 @@ typedef struct Incoming {
     int listener;
     Interrupt *interrupt;
     Channel *channel;
-    GThread *thread, *writer, *prefault;
+    GThread *writer;
     _Atomic bool prefault_ends; /* whatever it has done: the pause has begun */
     StreamIn *in;
     RamLoad *ram;
@@ -43,9 +43,11 @@ typedef struct Incoming {
 extern Incoming incoming;
 
 void *incoming_thread(void *opaque);  /* incoming-stream.c */
+int incoming_state(void);             /* any thread; it may have changed before the answer is used */
 void incoming_step(int event);        /* any thread: decides, and acts in the calling thread */
 void incoming_error(int event, GError *take);
 void incoming_act(Incoming *n, int action);
 void incoming_start_writer(Incoming *n);
 void incoming_end_writer(Incoming *n);
+void incoming_wait_prefault(Incoming *n);
 void incoming_check_tail(void);

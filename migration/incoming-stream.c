@@ -55,7 +55,7 @@ static bool finish_load(Incoming *n, const uint8_t *data, size_t size, GError **
 
     n->state_ns = began;
     incoming_step(IEV_DEVICES);
-    if (n->machine.state != IN_LOADING) {
+    if (incoming_state() != IN_LOADING) {
         return bad(n, errp, "device state comes at the wrong place");
     }
     if (!n->ram || !n->ram->has_blocks) {
@@ -238,7 +238,7 @@ static bool take_ram(Incoming *n, unsigned type, GError **errp)
     char name[256];
     uint8_t mark;
 
-    if (n->machine.state != IN_ACTIVE) {
+    if (incoming_state() != IN_ACTIVE) {
         return bad(n, errp, "memory comes at the wrong place");
     }
     if (!stream_get_be32(n->in, &id, errp)) {
@@ -361,7 +361,7 @@ static void say_goodbye(Incoming *n)
         return;
     }
     channel_hang_up(n->channel);
-    if (n->machine.state == IN_REFUSED) {
+    if (incoming_state() == IN_REFUSED) {
         g_autofree uint8_t *sink = g_malloc(GOODBYE_PIECE);
 
         while (taken < GOODBYE_BYTES && channel_read(n->channel, sink, GOODBYE_PIECE, deadline, &got, NULL)) {
@@ -374,10 +374,7 @@ static void close_channel(Incoming *n)
 {
     incoming_end_writer(n);
     say_goodbye(n);
-    if (n->prefault) {
-        g_thread_join(n->prefault);
-        n->prefault = NULL;
-    }
+    incoming_wait_prefault(n);
     parts_peer_gone();
     ram_load_free(n->ram);
     stream_in_free(n->in);
@@ -395,7 +392,7 @@ void *incoming_thread(void *opaque)
 
     if (open_channel(n, &err)) {
         be_patient(true);
-        while (!over && n->machine.state != IN_REFUSED && take_element(n, &over, &err)) {
+        while (!over && incoming_state() != IN_REFUSED && take_element(n, &over, &err)) {
         }
     }
     if (err) {

@@ -58,6 +58,16 @@ void incoming_init(void)
     incoming.listener = -1;
 }
 
+int incoming_state(void)
+{
+    int state;
+
+    g_mutex_lock(&incoming.lock);
+    state = incoming.machine.state;
+    g_mutex_unlock(&incoming.lock);
+    return state;
+}
+
 static void emit(const MachineState *before, const MachineState *now)
 {
     Json *data;
@@ -477,6 +487,15 @@ static void *prefault_thread(void *opaque)
     return NULL;
 }
 
+void incoming_wait_prefault(Incoming *n)
+{
+    g_mutex_lock(&n->lock);
+    while (n->is_prefaulting) {
+        g_cond_wait(&n->wake, &n->lock);
+    }
+    g_mutex_unlock(&n->lock);
+}
+
 /* ---- life ---- */
 void incoming_expect(bool is_parked)
 {
@@ -487,7 +506,7 @@ void incoming_expect(bool is_parked)
 
 bool incoming_is_expected(void)
 {
-    return incoming.is_expected && incoming.machine.state == IN_NONE;
+    return incoming.is_expected && incoming_state() == IN_NONE;
 }
 
 bool incoming_start(Address *take, bool exit_on_error, GError **errp)
@@ -512,8 +531,8 @@ bool incoming_start(Address *take, bool exit_on_error, GError **errp)
     n->began_ns = time_monotonic_ns();
     incoming_step(IEV_LISTEN);
     n->is_prefaulting = true;
-    n->prefault = g_thread_new("prefault", prefault_thread, n);
-    n->thread = g_thread_new("incoming", incoming_thread, n);
+    g_thread_unref(g_thread_new("prefault", prefault_thread, n)); /* the program may end before them */
+    g_thread_unref(g_thread_new("incoming", incoming_thread, n));
     return true;
 }
 
@@ -559,7 +578,7 @@ static const char *refusal(int state)
 bool incoming_cont(GError **errp, bool *ret_handled)
 {
     Incoming *n = &incoming;
-    int state = n->machine.state;
+    int state = incoming_state();
 
     switch (state) {
     case IN_NONE:
@@ -582,7 +601,7 @@ bool incoming_cont(GError **errp, bool *ret_handled)
 
 bool incoming_has_source(void)
 {
-    int s = incoming.machine.state;
+    int s = incoming_state();
 
     return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !incoming.is_alone;
 }

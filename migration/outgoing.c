@@ -374,17 +374,35 @@ bool outgoing_is_under_way(void)
     return is;
 }
 
+int outgoing_state(void)
+{
+    int state;
+
+    g_mutex_lock(&outgoing.lock);
+    state = outgoing.machine.state;
+    g_mutex_unlock(&outgoing.lock);
+    return state;
+}
+
 bool outgoing_may_start(GError **errp)
 {
-    Outgoing *o = &outgoing;
+    int state = outgoing_state();
 
     if (outgoing_is_under_way()) {
         return fail(errp, "a migration is under way");
     }
-    if (o->machine.state == MIG_FINISHED || o->machine.state == MIG_RELEASED) {
+    if (state == MIG_FINISHED || state == MIG_RELEASED) {
         return fail(errp, "the guest has been handed over");
     }
-    return !o->is_frozen || fail(errp, "the guest is stopped since the last migration: 'cont' has to come first");
+    return !outgoing.is_frozen || fail(errp, "the guest is stopped since the last migration: 'cont' has to come first");
+}
+
+void outgoing_wait_thread(void)
+{
+    if (outgoing.thread) {
+        g_thread_join(outgoing.thread);
+        outgoing.thread = NULL;
+    }
 }
 
 bool outgoing_start(Address *take, GError **errp)
@@ -396,9 +414,7 @@ bool outgoing_start(Address *take, GError **errp)
         address_free(take);
         return false;
     }
-    if (o->thread) {
-        g_thread_join(o->thread);
-    }
+    outgoing_wait_thread();
     g_free(o->error);
     o->error = NULL;
     o->stats = (OutStats){.began_ns = time_monotonic_ns()};

@@ -85,8 +85,10 @@ void outgoing_peer_is_silent(Outgoing *o);         /* any thread: all that it sa
 void outgoing_forget_peer(Outgoing *o);            /* main loop */
 
 /* ---- main loop ---- */
+int outgoing_state(void);                          /* any thread; it may have changed before the answer is used */
 bool outgoing_is_under_way(void);
 bool outgoing_may_start(GError **errp);
 bool outgoing_start(Address *take, GError **errp);
+void outgoing_wait_thread(void);                   /* that has said it is over */
 bool outgoing_send_message(const char *part, const void *data, size_t size);
 void outgoing_tail_done(void);

@@ -156,6 +156,7 @@ bool qmp_migrate_cancel(GError **errp)
 {
     Outgoing *o = &outgoing;
     bool is_running;
+    int state;
     g_autofree char *why = NULL;
 
     g_mutex_lock(&o->lock);
@@ -165,7 +166,8 @@ bool qmp_migrate_cancel(GError **errp)
         return true;
     }
     why = outgoing_step(0, EV_CANCEL, NULL, NULL);
-    if (why && o->machine.state != MIG_FAILED && o->machine.state != MIG_CANCELLED && o->machine.state != MIG_FINISHED) {
+    state = outgoing_state();
+    if (why && state != MIG_FAILED && state != MIG_CANCELLED && state != MIG_FINISHED) {
         return fail(errp, "%s: the other side may run the guest already", why);
     }
     return true;
@@ -179,12 +181,13 @@ bool qmp_migrate_continue(const MigrateContinueArgs *args, GError **errp)
         return fail(errp, "only state 'pre-switchover' can be continued");
     }
     why = outgoing_step(0, EV_CONTINUE, NULL, NULL);
-    return !why || fail(errp, "the migration is in state '%s', not 'pre-switchover'", machine_status(&outgoing.machine));
+    return !why || fail(errp, "the migration is in state '%s', not 'pre-switchover'",
+                        outgoing_spec.states[outgoing_state()].status);
 }
 
 static bool may_set(GError **errp)
 {
-    int state = outgoing.machine.state;
+    int state = outgoing_state();
 
     return !outgoing_is_under_way() || state == MIG_KEPT || state == MIG_UNSURE ||
            fail(errp, "capabilities cannot change while a migration is under way");
@@ -353,11 +356,11 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     g_autofree char *why = NULL;
     bool acts;
 
-    if (o->machine.state == MIG_NONE) {
+    if (outgoing_state() == MIG_NONE) {
         return incoming_cont(errp, ret_handled) &&
                (*ret_handled || runstate_get() == RUN_STATE_INMIGRATE || parts_take_back(false, errp));
     }
-    if (!disks_come_back(o->machine.state, force, errp)) {
+    if (!disks_come_back(outgoing_state(), force, errp)) {
         return false;
     }
     o->force = force;
@@ -499,11 +502,18 @@ bool migration_incoming_start(const char *uri, bool is_parked, GError **errp)
 void migration_shutdown(void)
 {
     Outgoing *o = &outgoing;
+    bool is_running;
 
     incoming_shutdown();
     g_mutex_lock(&o->lock);
     if (o->interrupt) {
         interrupt_raise(o->interrupt);
     }
+    is_running = o->is_running;
     g_mutex_unlock(&o->lock);
+    if (is_running) { /* it may hang in a disk or a socket: nobody waits for it */
+        g_clear_pointer(&o->thread, g_thread_unref);
+    } else {
+        outgoing_wait_thread();
+    }
 }

@@ -7,6 +7,7 @@
 #include "system/ram.h"
 #include "util/bytes.h"
 #include "util/error.h"
+#include "util/tsan.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ typedef struct Batch {
 
 typedef uint64_t Wide __attribute__((vector_size(32), aligned(8), may_alias));
 
-bool ram_page_is_zero(const void *page)
+GUEST_MEMORY bool ram_page_is_zero(const void *page)
 {
     const Wide *w = page;
     const uint64_t *first = page;
@@ -43,6 +44,16 @@ bool ram_page_is_zero(const void *page)
         }
     }
     return true;
+}
+
+static bool send_pages(RamSend *s, struct iovec *iov, unsigned n, GError **errp)
+{
+    bool done;
+
+    tsan_guest_begin();
+    done = stream_writev(s->out, iov, n, errp);
+    tsan_guest_end();
+    return done;
 }
 
 RamSend *ram_send_new(StreamOut *out, bool is_plain)
@@ -200,7 +211,7 @@ static bool send_batch(RamSend *s, Batch *batch, GError **errp)
         batch->iov[i].iov_base = b->host + (batch->data[i].page << PAGE_BITS);
         batch->iov[i].iov_len = (size_t)batch->data[i].pages << PAGE_BITS;
     }
-    return stream_writev(s->out, batch->iov, batch->data_runs, errp);
+    return send_pages(s, batch->iov, batch->data_runs, errp);
 }
 
 /* ---- QEMU's records, for files ---- */
@@ -240,7 +251,7 @@ static bool send_plain(RamSend *s, Batch *batch, GError **errp)
             batch->iov[n++] = (struct iovec){b->host + (page << PAGE_BITS), PAGE_BYTES};
         }
     }
-    return stream_writev(s->out, batch->iov, n, errp);
+    return send_pages(s, batch->iov, n, errp);
 }
 
 /* ---- sections ---- */

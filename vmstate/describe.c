@@ -238,7 +238,7 @@ static char *uncovered(const VMStateDescription *d, size_t size)
     Cover c = {.start = d->span_offset, .size = d->span_size ? d->span_size : size};
     char *text;
 
-    c.doubtful = d->span_size ? SIZE_MAX : 0;
+    c.doubtful = d->span_size && VMSTATE_HAS_PADDING_TEST ? SIZE_MAX : 0;
     c.bytes = g_malloc(c.size + 1);
     memset(c.bytes, 0xff, c.size);
     if (d->span_size) {

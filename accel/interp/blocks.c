@@ -7,6 +7,7 @@
 #include "accel/interp/slab.h"
 
 #include "util/log.h"
+#include "util/tsan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static Slab blocks = SLAB(Block), arenas = SLAB(Arena), pages = SLAB(CodePage); 
 
 static GMutex code_mutex;
 static _Atomic(CodePage *) *page_maps[RAM_BLOCKS_MAX]; /* by RAM block, by page */
-static const RamBlock *map_blocks[RAM_BLOCKS_MAX];
+static _Atomic(const RamBlock *) map_blocks[RAM_BLOCKS_MAX]; /* set last: who finds it sees the map */
 static CodePage *dead_pages;      /* guarded by code_mutex */
 static unsigned page_count;       /* guarded by code_mutex */
 static _Atomic uint32_t generation;
@@ -64,9 +65,12 @@ void code_set_one_insn(bool on)
 
 static int map_index(const RamBlock *b)
 {
-    for (unsigned i = 0; i < RAM_BLOCKS_MAX && map_blocks[i]; i++) {
-        if (map_blocks[i] == b) {
-            return (int)i;
+    const RamBlock *seen;
+
+    for (unsigned i = 0; i < RAM_BLOCKS_MAX; i++) {
+        seen = atomic_load_explicit(&map_blocks[i], memory_order_acquire);
+        if (seen == b || !seen) {
+            return seen ? (int)i : -1;
         }
     }
     return -1;
@@ -86,7 +90,7 @@ static void add_map(const RamBlock *b)
         if (!map_blocks[i]) {
             page_maps[i] = calloc(b->size >> PAGE_BITS, sizeof(CodePage *)); /* lazily zero: 8 bytes a page of RAM */
             g_assert(page_maps[i]);
-            map_blocks[i] = b;
+            atomic_store_explicit(&map_blocks[i], b, memory_order_release);
             return;
         }
     }
@@ -432,13 +436,20 @@ static void join_pairs(Builder *b)
     }
 }
 
+GUEST_MEMORY static uint16_t half_at(const uint8_t *p)
+{
+    uint16_t half;
+
+    memcpy(&half, p, 2);
+    return half;
+}
+
 static uint32_t raw_at(const Builder *b, unsigned off)
 {
-    uint16_t low = 0, high = 0;
+    uint16_t low = half_at(b->code + off), high = 0;
 
-    memcpy(&low, b->code + off, 2);
     if (insn_length(low) == 4 && off + 4 <= PAGE_BYTES) {
-        memcpy(&high, b->code + off + 2, 2);
+        high = half_at(b->code + off + 2);
     }
     return low | (uint32_t)high << 16;
 }
@@ -538,7 +549,7 @@ static bool fetch_half(Hart *h, gva_t pc, uint16_t *ret)
         return false;
     }
     ram = ram_at(gpa);
-    memcpy(ret, ram->host + (gpa - ram->gpa), 2);
+    *ret = half_at(ram->host + (gpa - ram->gpa));
     return true;
 }
 
@@ -578,7 +589,7 @@ Op *code_find(Hart *h, bool *ret_keep)
         return NULL;
     }
     ram = ram_at(gpa);
-    memcpy(&low, ram->host + (gpa - ram->gpa), 2);
+    low = half_at(ram->host + (gpa - ram->gpa));
     if (!whole || (off == PAGE_BYTES - 2 && insn_length(low) == 4)) {
         return code_apart(h);
     }

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "accel/interp/blocks.h"
 #include "target/insn-math.h"
+#include "util/tsan.h"
 
 #include <sched.h>
 #include <string.h>
@@ -255,7 +256,7 @@ static Op *find(Hart *h, Op *slot)
 }
 
 /* The optimiser would merge the dispatches of all handlers into one, and with them the host's branch history. */
-__attribute__((optimize("no-gcse", "no-crossjumping", "no-reorder-blocks-and-partition")))
+GUEST_MEMORY __attribute__((optimize("no-gcse", "no-crossjumping", "no-reorder-blocks-and-partition")))
 void interp_run(Hart *h)
 {
     static const void *const labels[OP_ALL_COUNT] = {

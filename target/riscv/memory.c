@@ -7,6 +7,7 @@
 #include "system/region.h"
 #include "target/riscv/tlb-private.h"
 #include "util/log.h"
+#include "util/tsan.h"
 
 #include <string.h>
 
@@ -88,7 +89,7 @@ static bool resolve(Hart *h, gva_t va, unsigned size, Access access, Place *ret,
     return true;
 }
 
-static uint64_t host_load(const uint8_t *p, unsigned size)
+GUEST_MEMORY static uint64_t host_load(const uint8_t *p, unsigned size)
 {
     uint64_t v = 0;
 
@@ -101,7 +102,7 @@ static uint64_t host_load(const uint8_t *p, unsigned size)
     }
 }
 
-static void host_store(uint8_t *p, unsigned size, uint64_t v)
+GUEST_MEMORY static void host_store(uint8_t *p, unsigned size, uint64_t v)
 {
     switch (size) {
     case 1: *p = (uint8_t)v; break;
@@ -281,6 +282,11 @@ static bool place_for_reserved(Hart *h, gva_t va, unsigned size, Place *ret)
     return true;
 }
 
+GUEST_MEMORY static uint64_t load_atomic(const uint8_t *p, unsigned size)
+{
+    return size == 4 ? atomic_load((const _Atomic uint32_t *)p) : atomic_load((const _Atomic uint64_t *)p);
+}
+
 bool hart_load_reserved(Hart *h, gva_t va, unsigned size, uint64_t *ret)
 {
     Place place;
@@ -291,14 +297,14 @@ bool hart_load_reserved(Hart *h, gva_t va, unsigned size, uint64_t *ret)
     if (!place_for_reserved(h, va, size, &place)) {
         return false;
     }
-    *ret = size == 4 ? atomic_load((_Atomic uint32_t *)place.host) : atomic_load((_Atomic uint64_t *)place.host);
+    *ret = load_atomic(place.host, size);
     h->st.reserved_gpa = place.gpa;
     h->st.reserved_bytes = (uint8_t)size;
     h->st.reserved_value = *ret;
     return true;
 }
 
-static bool exchange(uint8_t *p, unsigned size, uint64_t expected, uint64_t value)
+GUEST_MEMORY static bool exchange(uint8_t *p, unsigned size, uint64_t expected, uint64_t value)
 {
     uint32_t expected_w = (uint32_t)expected;
 

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "system/harts.h"
 #include "target/hart-state.h"
+#include "util/tsan.h"
 
 enum {
     PTE_V = 1 << 0, PTE_R = 1 << 1, PTE_W = 1 << 2, PTE_X = 1 << 3, PTE_U = 1 << 4,
@@ -55,6 +56,16 @@ static bool may_use(const Hart *h, uint64_t pte, Access access, unsigned mode)
     }
 }
 
+GUEST_MEMORY static uint64_t load_pte(const uint8_t *p)
+{
+    return atomic_load_explicit((const _Atomic uint64_t *)p, memory_order_acquire);
+}
+
+GUEST_MEMORY static bool exchange_pte(uint8_t *p, uint64_t old, uint64_t new)
+{
+    return atomic_compare_exchange_strong((_Atomic uint64_t *)p, &old, new);
+}
+
 /* Sets A (and D) by compare-exchange, as an atomic store of the hart: the dirty bit first, then the entry.
  * false: the entry has changed meanwhile, walk again. */
 static bool set_accessed(RamBlock *b, gpa_t gpa, uint64_t old, uint64_t bits)
@@ -62,7 +73,7 @@ static bool set_accessed(RamBlock *b, gpa_t gpa, uint64_t old, uint64_t bits)
     bool done;
 
     ram_set_dirty(b, (gpa - b->gpa) >> PAGE_BITS);
-    done = atomic_compare_exchange_strong((_Atomic uint64_t *)(b->host + (gpa - b->gpa)), &old, old | bits);
+    done = exchange_pte(b->host + (gpa - b->gpa), old, old | bits);
     if (ram_has_code(b, (gpa - b->gpa) >> PAGE_BITS)) {
         harts_code_written(gpa, 8);
     }
@@ -84,7 +95,7 @@ static int walk(Hart *h, gva_t va, Access access, unsigned mode, unsigned levels
         if (!b || !(allowed & PMP_R)) {
             return fault(h, va, access, false);
         }
-        pte = atomic_load_explicit((_Atomic uint64_t *)(b->host + (gpa - b->gpa)), memory_order_acquire);
+        pte = load_pte(b->host + (gpa - b->gpa));
         if (!(pte & PTE_V) || (pte & (PTE_R | PTE_W)) == PTE_W || pte & PTE_RESERVED) {
             return fault(h, va, access, true);
         }

@@ -10,14 +10,17 @@ import socket
 import subprocess
 import sys
 
-from harness import EMULATOR, Emulator, Failed, QmpError, bare_args, deadline, dying, left, machine_args, run_tests
+from harness import (EMULATOR, PATIENCE, Emulator, Failed, QmpError, bare_args, deadline, dying, finding, left,
+                     machine_args, run_tests)
 
 NOTHING = ['-M', 'none']
 
 
 def program(*args, stdin=None, seconds=20):
-    return subprocess.run(dying([EMULATOR, *args]), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=seconds)
+    done = subprocess.run(dying([EMULATOR, *args]), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=seconds * PATIENCE)
+    want(not finding(done.stderr), done.stderr)
+    return done
 
 
 def want(condition, text):

@@ -26,6 +26,10 @@ EMULATOR = os.environ.get('BATON_EMULATOR', str(BUILD / 'baton-system-riscv64'))
 FULL = bool(os.environ.get('BATON_FULL'))
 # Everything takes longer under a sanitizer or on a loaded machine.
 PATIENCE = float(os.environ.get('BATON_PATIENCE', '1'))
+# What GLib recycles by itself no sanitizer can see.
+os.environ.setdefault('G_SLICE', 'always-malloc')
+# What the sanitizers and valgrind say when they have found something; an emulator that is killed tells it in no other way.
+FINDING = re.compile(r'(?:ERROR|WARNING): \w+Sanitizer|: runtime error: |^==\d+== ERROR SUMMARY: [1-9]', re.M)
 
 
 class Failed(Exception):
@@ -39,6 +43,18 @@ class Skipped(Exception):
 def cache_dir():
     base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     return Path(os.environ.get('BATON_CACHE') or os.path.join(base, 'baton'))
+
+
+def finding(text):
+    """The first finding in what an emulator wrote to standard error, or nothing."""
+    found = FINDING.search(text)
+    return text[found.start():][:6000] if found else ''
+
+
+def findings(folder):
+    """Those of all emulators that ran in the folder."""
+    texts = ((path.name, finding(path.read_text(errors='replace'))) for path in sorted(folder.rglob('*.err')))
+    return '\n'.join(f'{name}: {text}' for name, text in texts if text)
 
 
 class GuestFiles:
@@ -261,6 +277,7 @@ def end_with_parent():
 class Emulator:
     """One emulator process.  Its folder keeps the command line, the console, QMP and standard error."""
     count = 0
+    gone = []                                       # findings of those whose folder is gone
 
     def __init__(self, args, name=None, binary=None, netns=None, folder=None, console=True, pass_fds=()):
         Emulator.count += 1
@@ -365,6 +382,7 @@ class Emulator:
         """At the end of a test, whatever state it is in."""
         self.kill()
         if self.own_folder:
+            Emulator.gone += filter(None, [findings(self.folder)])
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -384,7 +402,13 @@ def run_tests(cases):
         folder = Path(tempfile.mkdtemp(prefix='baton-test-'))
         began = time.monotonic()
         try:
-            function(folder)
+            Emulator.gone.clear()
+            try:
+                function(folder)
+            finally:
+                found = '\n'.join([*Emulator.gone, *filter(None, [findings(folder)])])
+                if found:
+                    raise Failed(found)
             print(f'ok {number} - {name} # {time.monotonic() - began:.1f} s', flush=True)
             shutil.rmtree(folder, ignore_errors=True)
         except Skipped as why:

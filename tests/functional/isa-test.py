@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import BUILD, EMULATOR, PATIENCE, ROOT, Failed, Skipped, dying, run_tests
+from harness import BUILD, EMULATOR, PATIENCE, ROOT, Failed, Skipped, dying, finding, run_tests
 
 SOURCE = ROOT / 'tests/guest/isa'
 QEMU = 'qemu-system-riscv64'
@@ -55,9 +55,11 @@ def run(emulator, image):
     try:
         child = subprocess.run(dying(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                timeout=LIMIT * PATIENCE)
-        text, ending = child.stdout, f'status {child.returncode}: {child.stderr.decode(errors="replace")[-300:]}'
+        text, ending = child.stdout, f'status {child.returncode}: {child.stderr.decode(errors="replace")[-3000:]}'
     except subprocess.TimeoutExpired as late:
         text, ending = late.stdout or b'', f'no end in {LIMIT * PATIENCE:.0f} s'
+    if finding(ending):
+        raise Failed(ending)
     result = Result(text.decode(errors='replace'))
     if not result.done:
         raise Failed(f'{Path(emulator).name}: {image.stem} did not come to its end, {ending}; it said:\n'

@@ -48,7 +48,7 @@ static int send_all(const uint8_t *data, size_t size, bool is_pipe, int *ret_oth
 
 static void judge(Incoming *n, bool is_pipe)
 {
-    int state = n->machine.state;
+    int state = incoming_state();
 
     g_assert_true(!runstate_is_running() || state == IN_RUNNING || state == IN_COMPLETED || state == IN_STARTING);
     if (state == IN_REFUSED && n->error) { /* none: the source cancelled */
@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ended = false;
     thread = g_thread_new("incoming", run_incoming, n);
     while (!ended) {
-        if (data[0] & 4 && n->machine.state == IN_PARKED) {
+        if (data[0] & 4 && incoming_state() == IN_PARKED) {
             incoming_cont(NULL, &(bool){false});
         }
         g_main_context_iteration(NULL, true);

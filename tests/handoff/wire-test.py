@@ -51,6 +51,7 @@ def attempt(job):
     began = time.monotonic()
     try:
         done = run_case(case, folder)
+        done['error'] = done['error'] or base.findings(folder)
     except BaseException:                               # somebody ends us
         shutil.rmtree(folder, ignore_errors=True)
         raise
