@@ -16,19 +16,28 @@ bool netpass_cache_has_room(const NetpassCache *c, uint32_t size)
            c->total->bytes + cost <= c->total->bytes_max;
 }
 
+static void push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
+{
+    NetEntry *e = net_queue_push(&c->queue, f);
+
+    e->seq = seq;
+    e->time_ns = time_ns;
+    c->last_seq = seq;
+    c->total->bytes += net_queue_cost(f->size);
+}
+
 bool netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
 {
-    NetEntry *e;
-
     if (!netpass_cache_has_room(c, f->size)) {
         return false;
     }
-    e = net_queue_push(&c->queue, f);
-    e->seq = seq ? seq : c->last_seq + 1;
-    e->time_ns = time_ns;
-    c->last_seq = e->seq;
-    c->total->bytes += net_queue_cost(f->size);
+    push(c, f, seq ? seq : c->last_seq + 1, time_ns);
     return true;
+}
+
+void netpass_cache_take(NetpassCache *c, const NetEntry *e)
+{
+    push(c, &e->frame, e->seq, e->time_ns);
 }
 
 NetEntry *netpass_cache_head(const NetpassCache *c)

@@ -37,7 +37,7 @@ static void acknowledge(NetpassPort *np)
 {
     StateWriter *w;
 
-    if (np->unacked < MIN(ACK_BYTES, np->cache.bytes_max / 4)) {
+    if (!np->unacked || np->unacked < MIN(ACK_BYTES, np->cache.bytes_max / 4)) {
         return;
     }
     w = state_writer_new();
@@ -126,7 +126,7 @@ static bool is_fed(const NetpassPort *np)
     if (!np->pass->has_peer || now - np->started_ns >= FED_NS) {
         return false;
     }
-    return netpass_pairs_is_mirror(np->pairs) ||
+    return netpass_pairs_is_mirror(np->pairs) || np->cache.queue.frames || /* it does not even take what it may */
            (np->source_saw && now - np->heard_ns < patience && (!turned_ns || now - turned_ns < patience));
 }
 
@@ -375,6 +375,7 @@ static bool load_frames(NetpassPort *np, uint32_t count, StateReader *r, GError 
                         ")", np->id, np->cache.bytes_max);
         }
         np->forwarded++;
+        np->last_seq = MAX(np->last_seq, f.seq);
     }
     return true;
 }
@@ -513,8 +514,8 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
 
     np->forwarded++;
     np->late += np->is_open;
+    np->last_seq = MAX(np->last_seq, f->seq);
     if (((np->source_saw && !np->is_late) || np->is_open) && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
-        np->unacked += net_queue_cost(f->frame.size);
         return;
     }
     if (!netpass_pairs_source(np->pairs, &f->frame, received)) {
@@ -583,11 +584,15 @@ void netpass_gate_mirror(NetpassPort *np)
 
 void netpass_gate_end(NetpassPort *np, const NetpassEnd *end)
 {
-    if (np->end_came || !np->chain) {
+    if (!np->chain) {
         return;
     }
-    np->end_came = true;
+    np->last_seq = MAX(np->last_seq, end->captured);
     np->source_lost = end->lost;
+    if (np->end_came) {
+        return; /* it has given up more */
+    }
+    np->end_came = true;
     if (!np->is_started) {
         return; /* before our first marker it can only be a deadline of the source; begin() opens */
     }
@@ -596,8 +601,21 @@ void netpass_gate_end(NetpassPort *np, const NetpassEnd *end)
 }
 
 /* ---- other ends ---- */
+/* Frames that the source had and could not send any more: the numbers that did not come. */
+static void count_missing(NetpassPort *np)
+{
+    uint64_t missing = np->last_seq - MIN(np->last_seq, np->forwarded);
+
+    if (missing && np->is_started) {
+        warn_report("netpass: netdev '%s': %" PRIu64 " frames stayed with the source", np->id, missing);
+        np->refused += missing;
+        np->last_seq = np->forwarded;
+    }
+}
+
 static void tail_cut(NetpassPort *np)
 {
+    count_missing(np);
     if (np->is_started && !np->is_open) {
         np->is_ordered = np->end_came;
         warn_report("netpass: netdev '%s': the source is gone before it could say that it has all frames", np->id);

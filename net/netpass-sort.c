@@ -13,22 +13,30 @@ static bool is_awaited(const NetpassPort *np, const NetEntry *e, int64_t now)
     return e->time_ns > MAX(now - NETPASS_TWIN_NS, np->met_ns) && netpass_pairs_expected(np->pairs, &e->frame, e->time_ns);
 }
 
+/* It has left our caches, though not for the guest. */
+static void leave_out(NetpassPort *np, const NetEntry *e)
+{
+    np->duplicate++;
+    np->unacked += net_queue_cost(e->frame.size);
+}
+
+/* One entry of `shared`, which is about to be taken out of it: so there is room for it elsewhere. */
 static void sort_one(NetpassPort *np, const NetEntry *e, NetpassCache *waiting, int64_t now)
 {
     NetpassCache *to = &np->cache;
 
     if (netpass_pairs_meet(np->pairs, &e->frame, e->time_ns)) {
         np->met_ns = MAX(np->met_ns, e->time_ns);
-        np->duplicate++;
+        leave_out(np, e);
         return;
     }
     if (waiting && is_awaited(np, e, now)) {
         to = waiting;
     } else if (!netpass_pairs_source(np->pairs, &e->frame, e->time_ns)) {
-        np->duplicate++;
+        leave_out(np, e);
         return;
     }
-    np->refused += !netpass_cache_push(to, &e->frame, e->seq, e->time_ns);
+    netpass_cache_take(to, e);
 }
 
 /* Frames of the source from behind the first marker, in order: ours was delivered; ours is on the way; there is none. */
@@ -56,7 +64,7 @@ static void take_shared(NetpassPort *np)
 
     for (; (e = netpass_cache_head(&np->shared)); netpass_cache_pop(&np->shared)) {
         if (np->is_synced && np->end_came && np->is_open) {
-            np->duplicate++; /* ours is here, or on the way */
+            leave_out(np, e); /* ours is here, or on the way */
         } else {
             sort_one(np, e, NULL, 0);
         }

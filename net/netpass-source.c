@@ -14,7 +14,8 @@
 #define LINGER_MS_DEFAULT 1000
 #define CHECK_NS (20 * NS_PER_MS)  /* as long as the destination has not answered */
 #define QUIET_NS (500 * NS_PER_MS) /* a network that lets the check not through, and had nothing for us for so long */
-#define IN_FLIGHT_MIN (256 * 1024) /* the destination acknowledges in steps of 64 KiB */
+#define REST_QUIET_NS (20 * NS_PER_MS)
+#define REST_NS (300 * NS_PER_MS)
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_STEP_US 100
 
@@ -72,18 +73,31 @@ static NetEntry *next_unsent(NetpassPort *np, NetCursor *at)
     return e;
 }
 
+/* What is on its way into the guest is the destination's to keep: no more than its bounds allow, which are ours. */
+static bool may_send(const NetpassPort *np, const NetEntry *e, size_t with)
+{
+    size_t cost = net_queue_cost(e->frame.size) + with;
+
+    return np->in_flight + cost <= np->cache.bytes_max && np->pass->in_flight + cost <= np->pass->total.bytes_max;
+}
+
+static void count_sent(NetpassPort *np, size_t cost)
+{
+    np->in_flight += cost;
+    np->pass->in_flight += cost;
+}
+
 /* One message of frames from *e on; *e: the first that did not go in.  false: it was not taken, and they stay ours. */
 static bool send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
 {
     uint64_t sent_seq = np->sent_seq;
-    bool ok;
-
     StateWriter *body = state_writer_new(), *w = state_writer_new();
+    bool ok;
     int64_t now = time_monotonic_ns();
     uint32_t count = 0;
     size_t size = 0, cost = 0;
 
-    while (*e && size < NETPASS_MESSAGE_BYTES) {
+    while (*e && size < NETPASS_MESSAGE_BYTES && may_send(np, *e, cost)) {
         netpass_put_frame(body, *e, now);
         sent_seq = (*e)->seq;
         cost += net_queue_cost((*e)->frame.size);
@@ -97,7 +111,7 @@ static bool send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
     ok = netpass_send(np->pass, w);
     if (ok) {
         np->sent_seq = sent_seq;
-        np->in_flight += np->state == NETPASS_FORWARD ? cost : 0;
+        count_sent(np, cost);
         np->forwarded += count;
         np->late += np->ended ? count : 0;
     }
@@ -118,6 +132,8 @@ static void drop_sent(NetpassPort *np)
     }
 }
 
+static void send_end(NetpassPort *np);
+
 static void source_flush(void *opaque)
 {
     NetpassPort *np = opaque;
@@ -128,11 +144,25 @@ static void source_flush(void *opaque)
         return;
     }
     e = next_unsent(np, &at);
-    while (e && np->in_flight < MAX(np->cache.bytes_max, IN_FLIGHT_MIN) && send_batch(np, &at, &e)) {
+    while (e && may_send(np, e, 0) && send_batch(np, &at, &e)) {
     }
     if (np->state == NETPASS_FORWARD) {
         drop_sent(np);
     }
+    if (np->end_waits) {
+        net_defer(np->end);
+    }
+    if (np->end_changed) {
+        send_end(np);
+    }
+}
+
+void netpass_source_acknowledged(NetpassPort *np, uint64_t bytes)
+{
+    bytes = MIN(np->in_flight, bytes);
+    np->in_flight -= bytes;
+    np->pass->in_flight -= bytes;
+    net_defer(np->flush);
 }
 
 static void send_word(NetpassPort *np, NetpassMessageType type)
@@ -180,15 +210,17 @@ static void send_end(NetpassPort *np)
     if (drops >= 0 && np->drops_before >= 0) {
         np->source_lost = MAX(0, drops - np->drops_before);
     }
+    np->end_changed = false;
     netpass_put_message(w, NETPASS_END, np->index);
-    state_put_be64(w, np->captured);
+    state_put_be64(w, np->cache.last_seq);
     state_put_be64(w, np->forwarded);
     state_put_be64(w, np->source_lost);
     netpass_send(np->pass, w);
     state_writer_free(w);
 }
 
-/* One last look at the netdev, then END: whatever the network sent us before it turned is in. */
+/* One last look at the netdev, then END: whatever the network sent us before it turned is in, and sent.  At the bound the
+ * rest is still to be read: again when the destination has made room. */
 static void source_end(void *opaque)
 {
     NetpassPort *np = opaque;
@@ -196,9 +228,14 @@ static void source_end(void *opaque)
     if (np->ended || !np->chain || (np->state != NETPASS_COPY && np->state != NETPASS_FORWARD)) {
         return;
     }
+    np->end_waits = false; /* not again from within the flush */
     np->chain->netdev->ops->drain(np->chain->netdev);
     net_chain_flush_filters(np->chain);
     source_flush(np);
+    np->end_waits = !np->gives_up && (np->is_full || np->own.queue.frames || np->sent_seq < np->cache.last_seq);
+    if (np->end_waits) {
+        return;
+    }
     if (np->is_mirror) {
         send_marker(np, NETPASS_MARKER_PAST);
     }
@@ -208,17 +245,46 @@ static void source_end(void *opaque)
     check_tail_done(np->pass);
 }
 
+/* What the destination had no room for, and has none for, is lost: counted, not left with the kernel or with a switch that
+ * has waited for us.  false: there may be more of it. */
+static bool give_up_rest(NetpassPort *np, int64_t now)
+{
+    if (!np->gives_up) {
+        warn_report("netpass: netdev '%s': the guest has not taken its frames in time", np->id);
+        np->gives_up = true;
+        np->last_frame_ns = now;
+        net_chain_room(np->chain, NET_TO_GUEST); /* what the netdev, or a filter, keeps back for want of room */
+    }
+    np->chain->netdev->ops->drain(np->chain->netdev);
+    return now - np->last_frame_ns >= REST_QUIET_NS || now - np->pass->linger_ns >= REST_NS;
+}
+
+/* We may go from now on. */
 static void end_by_deadline(NetpassPort *np)
 {
-    if (!np->ended) {
-        warn_report("netpass: netdev '%s': the network did not show that it had turned to the destination in time", np->id);
-        source_end(np);
+    int64_t now = time_monotonic_ns();
+
+    if (np->ended) {
+        return;
     }
+    if (!np->gives_up && !np->end_waits && !np->is_full) {
+        warn_report("netpass: netdev '%s': the network did not show that it had turned to the destination in time", np->id);
+        np->gives_up = true;
+    } else if (!give_up_rest(np, now)) {
+        return;
+    }
+    source_end(np);
 }
 
 static void linger_over(void *opaque)
 {
-    each_captured(opaque, end_by_deadline);
+    Netpass *n = opaque;
+
+    n->linger_ns = n->linger_ns ? n->linger_ns : time_monotonic_ns();
+    each_captured(n, end_by_deadline);
+    if (!n->is_tail_done && n->has_peer) {
+        loop_timer_set(n->linger, time_monotonic_ns() + REST_QUIET_NS);
+    }
 }
 
 /* The marker came, so every switch has seen the destination; whether every one has learned it already is asked by a frame
@@ -291,22 +357,46 @@ static bool is_old_twin(NetpassPort *np, const NetFrame *f, int64_t now)
     return !netpass_pairs_local(np->old_pairs, f, now);
 }
 
-static NetResult source_to_guest(NetHook *h, const NetFrame *f)
+/* Before the filters: these are no frames for the guest, or it has them. */
+static NetVerdict source_arrives(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
-    int64_t now = time_monotonic_ns();
     NetpassMarker marker = netpass_marker_number(f, np->pass->nonce);
 
     if (marker) {
         marker_came(np, marker);
-        return NET_DONE;
+        return NET_TAKEN;
     }
-    if (netpass_is_echo(np, f) || is_old_twin(np, f, now)) {
+    if (np->own.queue.frames) {
+        return NET_REFUSED; /* behind these */
+    }
+    /* Of a mirror's the destination has all that comes behind our END, in its place. */
+    if (netpass_is_echo(np, f) || is_old_twin(np, f, time_monotonic_ns()) || (np->is_mirror && np->ended)) {
         np->duplicate++;
-        return NET_DONE;
+        return NET_TAKEN;
     }
-    if (!netpass_cache_push(&np->cache, f, 0, now)) {
-        return NET_NO_ROOM; /* at the bound: the kernel's queue takes what it can */
+    return NET_PASS;
+}
+
+/* A number that never comes tells the destination of it. */
+static NetResult give_up(NetpassPort *np)
+{
+    np->refused++;
+    np->last_frame_ns = time_monotonic_ns();
+    np->cache.last_seq++;
+    np->end_changed = np->ended;
+    net_defer(np->flush);
+    return NET_DONE;
+}
+
+static NetResult source_to_guest(NetHook *h, const NetFrame *f)
+{
+    NetpassPort *np = netpass_port_of(h);
+    int64_t now = time_monotonic_ns();
+
+    np->is_full = !netpass_cache_push(&np->cache, f, 0, now);
+    if (np->is_full) {
+        return np->gives_up ? give_up(np) : NET_NO_ROOM; /* at the bound: the kernel's queue takes what it can */
     }
     np->captured++;
     np->captured_bytes += f->size;
@@ -325,18 +415,22 @@ static bool source_nic_room(NetHook *h)
 
     if (np->state == NETPASS_DRAIN) {
         netpass_pump(np, false);
+        return true;
     }
-    return true;
+    return netpass_pump_own(np);
 }
 
 static void source_gone(NetHook *h)
 {
     NetpassPort *np = netpass_port_of(h);
 
-    if (np->cache.queue.frames) {
-        warn_report("netpass: netdev '%s' is removed with %" PRIu64 " frames", np->id, np->cache.queue.frames);
-        np->refused += np->cache.queue.frames;
+    uint64_t frames = np->cache.queue.frames + np->own.queue.frames;
+
+    if (frames) {
+        warn_report("netpass: netdev '%s' is removed with %" PRIu64 " frames", np->id, frames);
+        np->refused += frames;
         netpass_cache_clear(&np->cache);
+        netpass_cache_clear(&np->own);
     }
     np->state = NETPASS_PASS;
     netpass_detach(np);
@@ -366,11 +460,9 @@ static void harvest(NetpassPort *np, NetpassPort *before)
     }
     net_chain_flush_filters(c);
     net_chain_flush_held(c, NET_TO_GUEST);
-    while (before && (e = netpass_cache_head(&before->own))) {
-        if (!e->tag) {
-            net_chain_pass_on(c, NET_TO_GUEST, NULL, &e->frame); /* through the filters, into our cache */
-        }
-        netpass_cache_pop(&before->own);
+    if (before) {
+        np->own = before->own;
+        before->own = (NetpassCache){0};
     }
     inherit_pairs(np, before);
     net_chain_room(c, NET_TO_GUEST);
@@ -420,7 +512,7 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
         np->state = NETPASS_PASS;
         return;
     }
-    np->hook = (NetHook){.to_guest = source_to_guest, .nic_room = source_nic_room, .gone = source_gone};
+    np->hook = (NetHook){.arrives = source_arrives, .to_guest = source_to_guest, .nic_room = source_nic_room, .gone = source_gone};
     np->flush = net_defer_new(source_flush, np);
     np->end = net_defer_new(source_end, np);
     np->drops_before = p->ops->kernel_drops ? p->ops->kernel_drops(p) : -1;
@@ -439,6 +531,7 @@ static void source_freeze(HandoffPart *part)
 
     netpass_clear(n);
     n->is_source = n->is_active = n->has_peer = true;
+    n->in_flight = n->linger_ns = 0;
     n->nonce = (uint64_t)g_random_int() << 32 | g_random_int();
     foreach_used(n, freeze_netdev, old);
     g_ptr_array_unref(old);
@@ -485,6 +578,7 @@ static bool source_save(HandoffPart *part, StateWriter *w, GError **errp)
             netpass_put_frame(w, e, now);
             np->sent_seq = e->seq;
             np->forwarded++;
+            count_sent(np, net_queue_cost(e->frame.size));
         }
     }
     return true;

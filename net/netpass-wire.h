@@ -29,7 +29,7 @@ typedef struct NetpassFrame {
 } NetpassFrame;
 
 typedef struct NetpassEnd {
-    uint64_t captured, forwarded, lost; /* lost: UINT64_MAX: not known */
+    uint64_t captured, forwarded, lost; /* captured: the last number given out; lost: UINT64_MAX: not known */
 } NetpassEnd;
 
 typedef struct NetpassMessage {

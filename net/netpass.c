@@ -37,7 +37,7 @@ NetpassPort *netpass_port_new(Netpass *n, const char *id, NetChain *c)
 {
     NetpassPort *np = g_new0(NetpassPort, 1);
 
-    n->total.bytes_max = TOTAL_FACTOR * netpass_bytes_max(NULL);
+    n->total.bytes_max = n->own.bytes_max = TOTAL_FACTOR * netpass_bytes_max(NULL);
     np->pass = n;
     np->id = g_strdup(id);
     np->chain = c;
@@ -46,7 +46,7 @@ NetpassPort *netpass_port_new(Netpass *n, const char *id, NetChain *c)
     np->drops_before = -1;
     np->source_lost = UINT64_MAX;
     netpass_cache_init(&np->cache, &n->total, netpass_bytes_max(c));
-    netpass_cache_init(&np->own, &n->total, netpass_bytes_max(c));
+    netpass_cache_init(&np->own, &n->own, netpass_bytes_max(c));
     netpass_cache_init(&np->shared, &n->total, netpass_bytes_max(c));
     g_ptr_array_add(n->ports, np);
     return np;
@@ -141,19 +141,21 @@ static bool pump_cache(NetpassPort *np)
     return true;
 }
 
-/* What came here goes through our filters, which have not seen it yet. */
-static bool pump_own(NetpassPort *np)
+bool netpass_pump_own(NetpassPort *np)
 {
+    NetResult result = NET_DONE;
     NetEntry *e;
 
-    while ((e = netpass_cache_head(&np->own))) {
-        if (!e->tag && net_chain_pass_on(np->chain, NET_TO_GUEST, NULL, &e->frame) == NET_NO_ROOM) {
-            return false;
+    while (!np->in_own && result == NET_DONE && (e = netpass_cache_head(&np->own))) {
+        np->in_own = true; /* at the source it goes into the cache, and from there we may be called */
+        result = e->tag ? NET_DONE : net_chain_pass_on(np->chain, NET_TO_GUEST, NULL, &e->frame);
+        np->in_own = false;
+        if (result == NET_DONE) {
+            np->injected += !e->tag && !np->pass->is_source;
+            netpass_cache_pop(&np->own);
         }
-        np->injected += !e->tag;
-        netpass_cache_pop(&np->own);
     }
-    return true;
+    return !np->own.queue.frames;
 }
 
 static void drained(NetpassPort *np)
@@ -172,7 +174,7 @@ static void drained(NetpassPort *np)
 
 static void pump_all(NetpassPort *np)
 {
-    if (pump_cache(np) && np->state == NETPASS_DRAIN && pump_own(np)) {
+    if (pump_cache(np) && np->state == NETPASS_DRAIN && netpass_pump_own(np) && !np->cache.queue.frames) {
         drained(np);
     }
 }
@@ -254,9 +256,8 @@ static void part_message(HandoffPart *p, StateReader *r)
         netpass_source_frames(np, &m, r);
         break;
     case NETPASS_ACK:
-        np->in_flight -= MIN(np->in_flight, m.bytes);
         if (np->flush) {
-            net_defer(np->flush);
+            netpass_source_acknowledged(np, m.bytes);
         }
         break;
     default:

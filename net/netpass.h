@@ -37,16 +37,22 @@ typedef struct NetpassPort {
 
     NetpassCache cache; /* source: frames it owns; destination: frames from the source on their way into the guest */
     uint64_t sent_seq;  /* source: up to here they are with the destination */
-    uint64_t in_flight; /* source, FORWARD: sent and not acknowledged */
+    uint64_t in_flight; /* source: sent and not acknowledged */
     NetDefer *flush, *end;
     bool seen, ended; /* source: the first marker came; END was sent */
     bool is_mirror;   /* source: the probe came */
+    bool is_full;     /* source: the last frame found no room */
+    bool end_waits;   /* source: END is due, and some frames found no room on the other side yet */
+    bool gives_up;    /* source: the deadline is over; what finds no room is counted as lost */
+    bool end_changed; /* source: more was given up behind END */
     NetpassPairs *old_pairs; /* source: of the handoff that brought the guest here, while copies may come; or NULL */
     uint64_t old_nonce;
     int64_t old_until_ns;
     int64_t last_frame_ns;
 
-    NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries have a twin */
+    NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries have a twin.  Source: the
+                            rest of that when the guest moves on before it has taken it */
+    bool in_own;
     NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */
     NetpassPairs *pairs;
     bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw, is_synced, is_past;
@@ -61,16 +67,20 @@ typedef struct NetpassPort {
     uint64_t captured, captured_bytes, forwarded, injected, duplicate, flooded, refused, late;
     int64_t drops_before; /* the netdev's kernel_drops() at the start; -1: not known */
     uint64_t source_lost; /* destination: from END; UINT64_MAX: not known */
+    uint64_t last_seq;    /* destination: the highest number that came, or that END told of */
 } NetpassPort;
 
 struct Netpass {
     HandoffPart part;
     NetWorld *world;
     GPtrArray *ports; /* of NetpassPort; the index is the number on the wire */
-    NetpassTotal total;
+    NetpassTotal total; /* of frames that the source owns, or owned */
+    NetpassTotal own;   /* destination: of those that came here */
+    uint64_t in_flight; /* source: of all netdevs */
     uint64_t nonce;
     bool is_source, is_active, has_peer, is_tail_done, is_started, has_slept;
     int64_t peer_gone_ns, gate_due_ns;
+    int64_t linger_ns; /* source: since when it may go; 0: not yet */
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
     LoopTimer *linger, *checks; /* source */
     LoopTimer *gate, *markers, *twins; /* destination */
@@ -87,6 +97,8 @@ GPtrArray *netpass_take_ports(Netpass *n); /* those of the handoff before; calle
 NetpassPort *netpass_port_of(NetHook *h);
 /* Into the guest, in order, as far as there is room; ends DRAIN.  `by_force`: also while the guest does not run. */
 void netpass_pump(NetpassPort *np, bool by_force);
+/* What the netdev received here goes through our filters, which have not seen it yet; true: all of it did. */
+bool netpass_pump_own(NetpassPort *np);
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
 void netpass_detach(NetpassPort *np);
 bool netpass_is_pairing(const NetpassPort *np); /* destination: twins may come */
@@ -95,7 +107,8 @@ void netpass_message_bad(Netpass *n, GError *err);
 uint64_t netpass_bytes_max(const NetChain *c);
 bool netpass_is_wanted_on(const NetChain *c);
 
-/* ---- source: netpass.c ---- */
+/* ---- source: netpass-source.c ---- */
+void netpass_source_acknowledged(NetpassPort *np, uint64_t bytes);
 void netpass_source_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r); /* HELD */
 
 /* ---- destination: netpass-gate.c ---- */

@@ -173,15 +173,43 @@ static void tap_set_offloads(NetPort *p, unsigned off)
     }
 }
 
+/* A line per interface: eight figures of what it received, then those of what it sent; to us, that is. */
+static int64_t tap_parse_drops(const char *text, const char *start)
+{
+    enum { COLUMN = 8 + 3 };
+    g_auto(GStrv) lines = g_strsplit(text, "\n", 0);
+
+    for (unsigned i = 0; lines[i]; i++) {
+        const char *at = g_strchug(lines[i]);
+        int64_t value = -1;
+
+        if (!g_str_has_prefix(at, start)) {
+            continue;
+        }
+        at += strlen(start);
+        for (unsigned column = 0; column <= COLUMN; column++) {
+            char *end;
+
+            value = g_ascii_strtoll(at, &end, 10);
+            if (end == at) {
+                return -1;
+            }
+            at = end;
+        }
+        return value;
+    }
+    return -1;
+}
+
 static int64_t tap_read_drops(const Tap *t)
 {
-    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/tx_dropped", t->name);
-    g_autofree char *text = NULL;
+    g_autofree char *text = NULL, *start = g_strdup_printf("%s:", t->name);
 
-    if (!t->name[0] || !g_file_get_contents(path, &text, NULL, NULL)) {
+    /* Not /sys/class/net: that shows the network namespace of whoever mounted it. */
+    if (!t->name[0] || !g_file_get_contents("/proc/thread-self/net/dev", &text, NULL, NULL)) {
         return -1;
     }
-    return g_ascii_strtoll(text, NULL, 10);
+    return tap_parse_drops(text, start);
 }
 
 static int64_t tap_kernel_drops(NetPort *p)

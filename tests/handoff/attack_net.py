@@ -1,7 +1,9 @@
 # tests/handoff/attack_net.py - networks that do what a handoff does not like, and what is seen of them.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Beside topology.py: hubs, switches that learn late, unequal sides, eight cards, and dumps that are read back."""
+import json
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,12 +38,18 @@ class HubBetween(ThreeBridges):
 class ShortQueue(OneBridge):
     """The kernel keeps few frames for a tap, and drops the rest."""
     name = 'tap with a short queue'
-    FRAMES = 200
+    FRAMES = 2000
 
     def open(self):
         super().open()
         for tap in ('t0', 't1'):
             ip('link', 'set', tap, 'txqueuelen', str(self.FRAMES), netns=self.netns)
+        ip('neigh', 'replace', GUEST_IP, 'lladdr', MAC, 'nud', 'permanent', 'dev', 'c0', netns=self.client_ns)
+
+    def drops_of(self, side):
+        done = subprocess.run(in_netns(self.netns, 'ip', '-s', '-j', 'link', 'show', f't{side}'), stdout=subprocess.PIPE,
+                              check=True)
+        return json.loads(done.stdout)[0]['stats64']['tx']['dropped']
 
 
 class LateSwitch(Stream):

@@ -359,6 +359,75 @@ static void bound_stops_the_reading_and_loses_nothing(Lab *l)
     check_clean(l, 1);
 }
 
+/* The guest takes nothing: neither side keeps more than the bound, and what is over it waits with the network. */
+static void bound_holds_while_the_guest_takes_nothing(Lab *l)
+{
+    l->max_bytes = 16 * net_queue_cost(LAB_FRAME);
+    l->side[1].ring = 1;
+    lab_freeze(l, 0);
+    lab_client(l, 60);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    lab_settle();
+    g_assert_cmpuint(lab_figure(l, 1, "held"), ==, 16);
+    g_assert_cmpuint(lab_figure(l, 0, "held"), ==, 16);
+    g_assert_false(l->side[0].tail_done); /* END waits for the rest */
+    while (l->got->len < 60) {
+        lab_guest_takes(l, 1, 1);
+        lab_settle();
+    }
+    lab_wait(lab_both_done, l);
+    check_clean(l, 1);
+}
+
+static void frames_of_a_stuck_guest_are_accounted_for(Lab *l)
+{
+    l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
+    l->linger_ms = 5;
+    l->side[1].ring = 1;
+    lab_freeze(l, 0);
+    lab_client(l, 50);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    lab_client(l, 3); /* its own */
+    lab_settle();
+    lab_peer_gone(l);
+    g_assert_cmpuint(lab_figure(l, 1, "held"), ==, 8 + 3);
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 50 - 8);
+    while (l->got->len < 8 + 3) {
+        lab_guest_takes(l, 1, 1);
+        lab_settle();
+    }
+}
+
+/* What the next process received behind the gate, and the guest did not take, moves on with it, over the bound or not. */
+static void stuck_guest_moves_on_with_all_it_has(Lab *l)
+{
+    l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
+    l->side[1].ring = l->side[0].ring = 1;
+    l->side[0].room = 100;
+    lab_freeze(l, 0);
+    lab_client(l, 8);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    lab_client(l, 12); /* of these 8 are kept, the rest is in the kernel */
+    lab_settle();
+    lab_peer_gone(l);
+    lab_freeze(l, 1);
+    lab_save_and_load(l, 1);
+    lab_run_sent(l, 1);
+    lab_start(l, 0);
+    lab_released(l, 1);
+    lab_wait(lab_both_done, l);
+    lab_client(l, 2);
+    check_clean(l, 0);
+}
+
 static void kernel_drops_are_reported(Lab *l)
 {
     l->max_bytes = 4 * net_queue_cost(LAB_FRAME);
@@ -589,6 +658,9 @@ static const Row rows[] = {
      late_switch_keeps_the_gate_closed_and_the_source_forwarding},
     {"linger_ends_by_its_deadline", linger_ends_by_its_deadline},
     {"bound_stops_the_reading_and_loses_nothing", bound_stops_the_reading_and_loses_nothing},
+    {"bound_holds_while_the_guest_takes_nothing", bound_holds_while_the_guest_takes_nothing},
+    {"frames_of_a_stuck_guest_are_accounted_for", frames_of_a_stuck_guest_are_accounted_for},
+    {"stuck_guest_moves_on_with_all_it_has", stuck_guest_moves_on_with_all_it_has},
     {"kernel_drops_are_reported", kernel_drops_are_reported},
     {"one_of_a_kind_on_each_port_is_two_frames", one_of_a_kind_on_each_port_is_two_frames},
     {"repeated_frames_stay", .alone = repeated_frames_stay},
