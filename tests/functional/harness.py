@@ -5,10 +5,10 @@
 The emulator connects to sockets on which we listen, so a start that fails is seen at once.  Baton and QEMU are driven
 by the same flags; what differs is in Emulator.quirks().
 """
-import ctypes
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -266,12 +266,18 @@ def dying(command):
 
 def exit_when_told():
     """What is open is closed, and folders are cleared away."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def end_with_parent():
-    """For a process that was forked: the same when its parent has gone without a word."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)          # PR_SET_PDEATHSIG
+    """For a process that was forked: it ends at once when its parent says so, or has gone without a word; so do its children."""
+    parent = os.pidfd_open(os.getppid())                # PR_SET_PDEATHSIG is of the thread that forked us, not of its process
+
+    def watch():
+        select.select([parent], [], [])
+        os._exit(1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Emulator:

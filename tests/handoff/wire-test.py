@@ -8,6 +8,7 @@ usage: wire-test.py [--seeds N] [--first N] [--seed N] [--case 'transport=tcp at
 --seed and --case do one case and keep its files; --all is each fault at each message in each flow.
 """
 import argparse
+import atexit
 import json
 import multiprocessing
 import os
@@ -44,17 +45,22 @@ def protocol():
     return {'>' + n for n in re.findall(r'\bCMD_([A-Z_]+)\b', text)} | {'<' + n for n in re.findall(r'\bRP_([A-Z_]+)\b', text)}
 
 
+FOLDER = Path(tempfile.gettempdir()) / f'baton-wire-{os.getpid()}'
+
+
+def clear_away(pid, report):
+    """At the end, whatever it is; what failed is kept."""
+    if os.getpid() == pid and not report.failed:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+
+
 def attempt(job):
     """In a process of its own."""
     label, case, *expected = job
-    folder = Path(tempfile.mkdtemp(prefix='baton-wire-'))
+    folder = Path(tempfile.mkdtemp(dir=FOLDER))
     began = time.monotonic()
-    try:
-        done = run_case(case, folder)
-        done['error'] = done['error'] or base.findings(folder)
-    except BaseException:                               # somebody ends us
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    done = run_case(case, folder)
+    done['error'] = done['error'] or base.findings(folder)
     if expected and not done['error'] and expected[0] != done['result']:
         done['error'] = f"it ended {done['result']}, not {expected[0]}"
     if done['error']:
@@ -149,6 +155,8 @@ def main():
     args = parser.parse_args()
     report = Report()
     base.exit_when_told()
+    FOLDER.mkdir()
+    atexit.register(clear_away, os.getpid(), report)
     with multiprocessing.get_context('fork').Pool(args.jobs, base.end_with_parent, maxtasksperchild=8) as pool:
         surveys = {} if args.case else survey(pool, report)
         if args.survey:
