@@ -599,11 +599,22 @@ bool incoming_cont(GError **errp, bool *ret_handled)
     }
 }
 
+/* A source that has released the guest still sends its last packets. */
+static bool has_gone(Incoming *n)
+{
+    bool has;
+
+    g_mutex_lock(&n->lock);
+    has = n->is_alone && !n->has_peer;
+    g_mutex_unlock(&n->lock);
+    return has;
+}
+
 bool incoming_has_source(void)
 {
     int s = incoming_state();
 
-    return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !incoming.is_alone;
+    return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !has_gone(&incoming);
 }
 
 bool incoming_wait_finished(int64_t deadline_ns, GError **errp)
@@ -612,7 +623,7 @@ bool incoming_wait_finished(int64_t deadline_ns, GError **errp)
     bool ok = true;
 
     g_mutex_lock(&n->lock);
-    while (ok && n->machine.state == IN_RUNNING && !n->is_alone) {
+    while (ok && n->machine.state == IN_RUNNING && !(n->is_alone && !n->has_peer)) {
         ok = g_cond_wait_until(&n->wake, &n->lock, deadline_ns / NS_PER_US);
     }
     if (ok && n->machine.state != IN_NONE && n->machine.state != IN_COMPLETED && n->machine.state != IN_RUNNING) {

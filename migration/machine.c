@@ -123,7 +123,7 @@ const char *machine_effect_name(int effect)
         [FX_THAW] = "thaw",         [FX_TAKE_BACK] = "take back", [FX_LOAD] = "load",         [FX_ACTIVATE] = "activate",
         [FX_STARTING] = "starting", [FX_STARTED] = "started",     [FX_GIVE_BACK] = "give_back",
         [FX_ABANDON] = "abandon",   [FX_START] = "start",         [FX_RESUME] = "resume",     [FX_LEAVE] = "leave",
-        [FX_BEGIN] = "begin",       [FX_STAND] = "stand",
+        [FX_LAST] = "last",         [FX_BEGIN] = "begin",       [FX_STAND] = "stand",
     };
 
     return names[effect];

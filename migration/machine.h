@@ -40,6 +40,7 @@ typedef enum Effect {
     FX_PAGES,     /* guest memory */
     FX_FREEZE,    /* parts hold what arrives, the harts stop */
     FX_DRAIN, FX_SAVE, FX_PARKED, FX_RUN_SENT, FX_RELEASED, FX_LOST,
+    FX_LAST,      /* the parts take their last look at what reaches this side, and send it */
     FX_THAW,      /* the parts go on here, with what they held */
     FX_TAKE_BACK, /* the same after RUN: and the network is told */
     FX_STAND,     /* the run state says that it stands here, and waits for `cont` */
@@ -121,7 +122,7 @@ typedef enum MigGuard { MG_ALWAYS, MG_STILL_MUCH, MG_WANTS_PAUSE, MG_ONE_WAY, MG
 typedef enum MigAction {
     MA_NOTHING, MA_OPEN_CHANNELS, MA_FIRST_ROUND, MA_NEXT_ROUND, MA_FREEZE, MA_SEND_DEVICES, MA_FREEZE_AND_SEND,
     MA_SEND_RUN, MA_FORWARD_COPIES, MA_CANCEL_AND_THAW, MA_CANCEL_AND_START, MA_SEND_RELEASE, MA_HANG_UP,
-    MA_STAY_STOPPED, MA_RELEASE_SOURCE,
+    MA_STAY_STOPPED, MA_RELEASE_SOURCE, MA_LEAVE_NETWORK,
     MA_TAKE_BACK, MA_END_ONE_WAY, MA_CLOSE_CHANNELS, MA_THAW, MA_THAW_AND_START, MA_THAW_ALONE, MA__MAX,
 } MigAction;
 extern const MachineSpec outgoing_spec;

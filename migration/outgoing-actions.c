@@ -21,6 +21,7 @@
 
 #define LIMIT_SLICE_MS 50
 #define CANCEL_WAIT_NS (10 * NS_PER_MS)
+#define LAST_WAIT_NS (1 * NS_PER_SEC)
 
 /* While rounds are sent, the guest comes first: we do not push a hart off its processor when a socket has room.  In the
  * pause nobody comes before us. */
@@ -555,6 +556,22 @@ static void send_release(Outgoing *o)
     leave(o);
 }
 
+/* Whatever else happens here, the destination gets what reached us until now; then it sees the end, and closes. */
+static void leave_network(Outgoing *o)
+{
+    int64_t deadline = time_monotonic_ns() + LAST_WAIT_NS;
+
+    parts_leaving();
+    outgoing_write_messages(o, deadline);
+    did(o, FX_LAST);
+    channel_hang_up(o->channel);
+    g_mutex_lock(&o->lock);
+    while (o->is_listening && g_cond_wait_until(&o->wake, &o->lock, deadline / NS_PER_US)) {
+    }
+    g_mutex_unlock(&o->lock);
+    hang_up(o);
+}
+
 static void act(Outgoing *o, int action)
 {
     switch ((MigAction)action) {
@@ -601,6 +618,9 @@ static void act(Outgoing *o, int action)
         break;
     case MA_RELEASE_SOURCE:
         release_source(o);
+        break;
+    case MA_LEAVE_NETWORK:
+        leave_network(o);
         break;
     case MA_TAKE_BACK:
         thaw(o, FX_TAKE_BACK, FX_RESUME);

@@ -25,7 +25,8 @@ static const MachineState states[MIG__MAX] = {
     [MIG_FINISHED] =       {"finished",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_ANY, FACT_NO},
     /* One-way: what was saved has no owner, and the guest here is the manager's to run again. */
     [MIG_SAVED] =          {"saved",          "completed",      OWNER_SOURCE,      FACT_ANY, FACT_ANY, FACT_NO},
-    [MIG_RELEASED] =       {"released",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_YES, FACT_ANY},
+    [MIG_RELEASED] =       {"released",       "completed",      OWNER_DESTINATION, FACT_NO,  FACT_YES, FACT_YES,
+                            "has not said that it has the guest"},
     /* Parked, and the destination was lost: still the owner, stopped for the manager who parked it. */
     [MIG_KEPT] =           {"kept",           "failed",         OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_NO},
     /* Lost after RUN: nobody here can know who owns the guest. */
@@ -73,6 +74,8 @@ static const MachineAction actions[MA__MAX] = {
     [MA_HANG_UP] = {"hang_up", DOES(FX_HANG_UP)},
     [MA_STAY_STOPPED] = {"stay_stopped", DOES(FX_LOST)}, /* the channel stays: a late answer may still come */
     [MA_RELEASE_SOURCE] = {"release_source", DOES(FX_LEAVE, FX_RELEASED, FX_TAIL), "TAIL_END", .fails = "LOST"},
+    /* The network takes the guest for gone only now that the other side waits for its packets. */
+    [MA_LEAVE_NETWORK] = {"leave_network", DOES(FX_LAST, FX_HANG_UP)},
     [MA_TAKE_BACK] = {"take_back", DOES(FX_HANG_UP, FX_TAKE_BACK, FX_RESUME)},
     [MA_END_ONE_WAY] = {"end_one_way", DOES(FX_LEAVE, FX_HANG_UP)},
     [MA_CLOSE_CHANNELS] = {"close_channels", DOES(FX_HANG_UP), .posts = "DRAINED"},
@@ -109,8 +112,11 @@ static const MachineRow rows[] = {
     {STATES(MIG_UNSURE), EV_DIED, 0, MA_TAKE_BACK, MIG_FAILED},
     {STATES(MIG_UNSURE), EV_CONT, MG_PROOF_OR_FORCE, MA_THAW_ALONE, MIG_FAILED},
     {STATES(MIG_COMPLETED), EV_TAIL_DONE, 0, MA_HANG_UP, MIG_FINISHED},
-    {STATES(MIG_COMPLETED), EV_LOST, 0, MA_HANG_UP, MIG_FINISHED},
-    {STATES(MIG_COMPLETED), EV_ERROR, 0, MA_HANG_UP, MIG_FINISHED},
+    /* RELEASE has arrived: the guest waits there, or runs already because its `cont` was faster. */
+    {STATES(MIG_RELEASED), EV_TAIL_DONE, 0, MA_LEAVE_NETWORK, MIG_FINISHED},
+    {STATES(MIG_RELEASED), EV_VM_STARTED, 0, MA_LEAVE_NETWORK, MIG_FINISHED},
+    {STATES(MIG_COMPLETED, MIG_RELEASED), EV_LOST, 0, MA_HANG_UP, MIG_FINISHED},
+    {STATES(MIG_COMPLETED, MIG_RELEASED), EV_ERROR, 0, MA_HANG_UP, MIG_FINISHED},
     {BEFORE_RUN, EV_CANCEL, 0, MA_CLOSE_CHANNELS, MIG_CANCELLING},
     {BEFORE_RUN, EV_QUIT, 0, MA_CLOSE_CHANNELS, MIG_CANCELLING},
     {STATES(MIG_CANCELLING), EV_DRAINED, 0, MA_THAW, MIG_CANCELLED},

@@ -69,12 +69,13 @@ static void push(ItemKind kind, const MachineRow *row, GBytes *bytes) /* under t
     g_cond_signal(&outgoing.wake);
 }
 
-/* What ends the connection must not wait for a write that is under way: a command, nor the other side's refusal. */
+/* What ends the connection must not wait for a write that is under way: a command, nor the other side's refusal.  Unless it
+ * has something to send itself. */
 static bool interrupts(int action)
 {
     const int8_t *does = outgoing_spec.actions[action].does;
 
-    while (does && *does >= 0 && *does != FX_HANG_UP) {
+    while (does && *does >= 0 && *does != FX_HANG_UP && *does != FX_LAST) {
         does++;
     }
     return does && *does == FX_HANG_UP;
@@ -177,6 +178,8 @@ static int64_t deadline_of(int state)
         return mig_deadline(PARAM_READY_DEADLINE);
     case MIG_HANDOVER:
         return mig_deadline(PARAM_RUN_DEADLINE);
+    case MIG_RELEASED:
+        return mig_deadline(PARAM_TAIL_DEADLINE);
     case MIG_COMPLETED:
         return mig_deadline(PARAM_TAIL_DEADLINE) + (int64_t)mig_param(PARAM_NETPASS_LINGER) * NS_PER_MS;
     default:
@@ -187,7 +190,7 @@ static int64_t deadline_of(int state)
 static bool at_rest(int state)
 {
     return state == MIG_NONE || state == MIG_FINISHED || state == MIG_SAVED || state == MIG_CANCELLED ||
-           state == MIG_FAILED || state == MIG_RELEASED;
+           state == MIG_FAILED;
 }
 
 /* One deadline per visit of a state: whatever is sent meanwhile does not put it off. */
@@ -233,7 +236,7 @@ static void report_write(Outgoing *o, GError *take)
     }
 }
 
-static void write_message(Outgoing *o, GBytes *bytes)
+static void write_message(Outgoing *o, GBytes *bytes, int64_t deadline_ns)
 {
     GError *err = NULL;
     uint8_t head[12];
@@ -243,7 +246,7 @@ static void write_message(Outgoing *o, GBytes *bytes)
     if (!o->out || o->out->is_broken) {
         return;
     }
-    o->out->until_ns = o->deadline_ns == CHANNEL_FOREVER ? 0 : o->deadline_ns;
+    o->out->until_ns = deadline_ns == CHANNEL_FOREVER ? 0 : deadline_ns;
     memcpy(head, &(uint64_t){GUINT64_TO_BE(o->machine.attempt)}, 8);
     memcpy(head + 8, &(uint32_t){GUINT32_TO_BE(size)}, 4);
     state_put_u8(o->out->small, SECTION_COMMAND);
@@ -255,6 +258,25 @@ static void write_message(Outgoing *o, GBytes *bytes)
         report_write(o, err);
     }
     o->out->until_ns = 0;
+}
+
+void outgoing_write_messages(Outgoing *o, int64_t deadline_ns)
+{
+    Item *i;
+
+    for (;;) {
+        g_mutex_lock(&o->lock);
+        i = g_queue_peek_head(&o->items);
+        i = i && i->kind == ITEM_MESSAGE ? g_queue_pop_head(&o->items) : NULL;
+        queued_bytes -= i ? g_bytes_get_size(i->bytes) : 0;
+        g_mutex_unlock(&o->lock);
+        if (!i) {
+            return;
+        }
+        write_message(o, i->bytes, deadline_ns);
+        g_bytes_unref(i->bytes);
+        g_free(i);
+    }
 }
 
 static void write_tail_end(Outgoing *o)
@@ -348,7 +370,7 @@ static void *migration_thread(void *opaque)
         if (i->kind == ITEM_ROW) {
             do_row(o, i->row);
         } else if (i->kind == ITEM_MESSAGE) {
-            write_message(o, i->bytes);
+            write_message(o, i->bytes, o->deadline_ns);
         } else {
             write_tail_end(o);
         }

@@ -75,6 +75,7 @@ void outgoing_post(int event);
 void outgoing_post_error(int event, GError *take); /* keeps the first cause */
 void outgoing_post_lost(GError *take);             /* the same for a failed write: after what the reader still hears */
 void outgoing_act(Outgoing *o, int action);        /* outgoing-actions.c */
+void outgoing_write_messages(Outgoing *o, int64_t deadline_ns); /* those that wait; migration thread */
 void *return_path_thread(void *opaque);            /* return-path.c */
 void outgoing_emit(int state);
 

@@ -90,6 +90,16 @@ bool netdev_add(const Json *options, GError **errp)
     return object_create(KIND_NETDEV, type, options, object_container("/netdevs"), errp) != NULL;
 }
 
+void netdev_leave(const char *id)
+{
+    Object *o = object_find_id(object_container("/netdevs"), id);
+
+    if (o) {
+        net_filters_delete(netdev_of(o)->port.chain);
+        object_delete(o);
+    }
+}
+
 bool netdev_del(const char *id, GError **errp)
 {
     Object *o = object_find_id(object_container("/netdevs"), id);

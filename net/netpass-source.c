@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netpass-source.h"
 
+#include "net/net.h"
 #include "net/port.h"
 #include "system/vm-lock.h"
 #include "util/error.h"
@@ -618,6 +619,27 @@ static void source_released(HandoffPart *part)
     check_tail_done(n);
 }
 
+/* From the network's side this is the end of the process: nothing can reach the netdev behind the last look at it. */
+static void leave(NetpassPort *np)
+{
+    NetPort *netdev = np->chain->netdev;
+
+    np->in_flight = 0; /* nobody waits for an acknowledgement any more */
+    if (netdev->ops->close_ears) {
+        netdev->ops->close_ears(netdev);
+    }
+    netdev->ops->drain(netdev);
+    net_chain_flush_filters(np->chain);
+    source_flush(np);
+    source_end(np);
+    netdev_leave(np->id);
+}
+
+static void source_leaving(HandoffPart *part)
+{
+    each_captured(part->opaque, leave);
+}
+
 static void hold_on(NetpassPort *np)
 {
     np->state = NETPASS_HOLD;
@@ -718,6 +740,7 @@ void netpass_source_setup(Netpass *n)
     p->parked = source_forward_copies;
     p->run_sent = source_forward_copies;
     p->released = source_released;
+    p->leaving = source_leaving;
     p->thaw = source_thaw;
     p->lost = source_lost;
 }

@@ -198,6 +198,14 @@ static int stream_drain(NetPort *p)
     return stream_read(stream_of(p), NET_DRAIN_MAX);
 }
 
+/* A unix socket's peer is told so at once, and keeps what it has: no frame is between our last look and our end. */
+static void stream_close_ears(NetPort *p)
+{
+    if (stream_of(p)->fd >= 0) {
+        shutdown(stream_of(p)->fd, SHUT_RD);
+    }
+}
+
 /* ---- to the host ---- */
 static bool flush_out(Stream *s)
 {
@@ -411,6 +419,7 @@ static const NetPortOps stream_ops = {
     .peer_room = stream_peer_room,
     .drain = stream_drain,
     .is_busy = stream_is_busy,
+    .close_ears = stream_close_ears,
     .info = stream_info,
     .can_capture = true,
 };

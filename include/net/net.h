@@ -21,6 +21,7 @@ void net_cleanup(void); /* at exit: netdevs closed, downscripts run */
 /* -netdev and netdev_add: {"type": "tap", "id": "n0", ...}; -netdev stream,addr.type=unix,... gives nested dicts. */
 bool netdev_add(const Json *options, GError **errp);
 bool netdev_del(const char *id, GError **errp); /* with its filters; refuses while a NIC uses it */
+void netdev_leave(const char *id);              /* the same, whoever uses it; none of this name: nothing */
 
 /* -nic user|tap|stream|dgram|none[,model=][,mac=][,id=][,netdev options], as a dict with "type".  Gives the netdev's
  * options and the device's ({"driver", "netdev", "mac"}); both NULL for "none".  Caller frees. */

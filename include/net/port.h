@@ -52,6 +52,8 @@ typedef struct NetPortOps {
     void (*info)(NetPort *p, GString *out);           /* the rest of its line in `info network`; NULL: nothing */
     /* netdevs: frames the kernel dropped on the way to us since start, or -1 if not known */
     int64_t (*kernel_drops)(NetPort *p);
+    /* netdevs: from now on nothing arrives, as far as that can be had; what has arrived is drained; NULL: nothing */
+    void (*close_ears)(NetPort *p);
     bool can_capture;                                 /* can be read while the VM is stopped (netpass) */
 } NetPortOps;
 

@@ -35,6 +35,8 @@ struct HandoffPart {
     void (*parked)(HandoffPart *p);                               /* destination waits for `cont`: send copies */
     void (*run_sent)(HandoffPart *p);                             /* state `handover`: forward, keep copies */
     void (*released)(HandoffPart *p);                             /* VM_STARTED: the copies can go */
+    void (*leaving)(HandoffPart *p);                              /* after released: this process ends; send what has
+                                                                     reached it until now, nothing will any more */
     bool (*take_back)(HandoffPart *p, bool is_lone, GError **errp); /* the guest is to run here again: false with the
                                                                      reason if it cannot yet; may be asked again.  is_lone:
                                                                      only if nothing shows that the other side ran it */

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest boots in milliseconds and keeps up with 5000 datagrams a second, so every promise is tried here first."""
 import json
+import os
+import signal
 import struct
 import sys
 import time
 
 from judge import check_move, check_order, check_report
 from pair import Failed, Pair, bare_args, base, machine_args
-from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
+from topology import Bridged, Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 
 MOVES = 20 if base.FULL else 3
 DISK_SECTORS = 2048
@@ -147,6 +149,31 @@ def parked(folder):
         target.qmp.execute('cont')
         pair.finish(target, since)
         pair.retire(target)
+        scene.client.run_for(0.3)
+        scene.check()
+
+
+def source_ends_while_parked(folder):
+    """It is told to quit with frames in its netdev that it has not even read: all that came before its end goes along."""
+    with Scene(folder) as scene:
+        pair = scene.pair
+        target, uri = pair.listen('-S')
+        since = pair.begin(uri)
+        pair.now.qmp.event('MIGRATION', 30, since=since, status='completed')
+        scene.client.run_for(PARK_SECONDS / 2)
+        source, client = pair.now, scene.client.process
+        os.kill(source.pid, signal.SIGSTOP)
+        scene.client.run_for(0.1)
+        if isinstance(scene.topology, Bridged):         # it takes a bridge up to a second to see that a tap has no reader
+            os.kill(client.pid, signal.SIGSTOP)
+        source.qmp.send('quit')
+        os.kill(source.pid, signal.SIGCONT)
+        source.wait()
+        pair.now, pair.side = target, 1 - pair.side
+        scene.client.run_for(0.1)
+        target.qmp.execute('cont')
+        target.qmp.event('RESUME', 10)
+        os.kill(client.pid, signal.SIGCONT)
         scene.client.run_for(0.3)
         scene.check()
 
@@ -334,13 +361,14 @@ def on(topology, case):
 
 TOPOLOGIES = [OneBridge, ThreeBridges, Stream, Dgram, MirroredStream]
 # The turn of the path is the network's: these are tried on a bridge as well, and with BATON_FULL all on everything.
-ON_A_BRIDGE = {dirtying, parked, cancelled_at_switchover, source_killed_after_the_start}
+ON_A_BRIDGE = {dirtying, parked, source_ends_while_parked, cancelled_at_switchover, source_killed_after_the_start}
 EVENTS = [
     ('a guest that dirties memory arrives whole', dirtying),
     ('over tcp: nothing is lost', over_tcp),
     ('what was flushed is on the disk, on whichever side', disk_follows),
     ('ticks go on', ticks_go_on),
     ('a parked destination gets what arrived meanwhile', parked),
+    ('a source that is told to quit leaves the parked guest all its frames', source_ends_while_parked),
     ('the owner of a parked guest takes it back', parked_and_thawed),
     ('a guest that was paused by the user stays paused', paused_by_the_user),
     ('cancelled: nothing is lost', cancelled),

@@ -498,8 +498,8 @@ class Run:
         check_disk(self.image, counters)
         if self.gate_was_forced():
             return
-        # A tail that breaks takes with it what the source could not forward any more, and so does a released source.
-        check_frames(report, counters, may_lose=runner is self.target and (time_lost or self.case.flow == 'released'))
+        # A tail that breaks takes with it what the source could not forward any more.
+        check_frames(report, counters, may_lose=runner is self.target and time_lost)
 
     def gate_was_forced(self):
         """The destination waited for the source's frames as long as it may, and says so."""

@@ -221,8 +221,8 @@ static const char *frames_wrong(const Model *m, const ModelState *s)
     for (unsigned k = 0; k < m->config->frames; k++) {
         const ModelFrame *f = &s->frame[k];
 
-        if (f->place != FRAME_ARRIVED || s->source == MIG_RELEASED) {
-            continue; /* a source that was told to quit keeps nothing */
+        if (f->place != FRAME_ARRIVED || (s->was_released && s->owner == MODEL_SOURCE)) {
+            continue; /* RELEASE did not arrive: a source that was told to quit keeps nothing */
         }
         if (s->owner == MODEL_SOURCE && !f->in_source && (s->source_runs || !f->kept) && !s->owner_died_there) {
             return "a frame is not with the source, which owns the guest";
@@ -247,6 +247,7 @@ static const char *never_ends(const ModelState *s)
     case MIG_HANDOVER:
     case MIG_CANCELLING:
     case MIG_COMPLETED:
+    case MIG_RELEASED:
         return "the source's attempt never comes to an end";
     }
     if (s->source == MIG_UNSURE && s->destination == IN_REFUSED && !s->in_doing[0] && s->has_channel && !s->back_cut &&
@@ -284,7 +285,7 @@ static const char *owner_wrong(const Model *m, const ModelState *s, Variant v)
         return "the destination owns the guest and does not run it";
     }
     if (s->owner == MODEL_SOURCE && v != SOURCE_STOPPED && !s->source_runs && s->source != MIG_UNSURE &&
-        s->source != MIG_RELEASED && !waits_for_manager(m, s)) {
+        !(s->was_released && !s->is_alone) && !waits_for_manager(m, s)) { /* a RELEASE that came has to be taken */
         return "the source owns the guest and does not run it";
     }
     return v == ALL_GOES_ON || v == SILENT_WIRE ? frames_wrong(m, s) : NULL;

@@ -123,6 +123,7 @@ static bool source_decides(Model *m, ModelState *s, int event)
     }
     if (row->action != MA_NOTHING) {
         s->run_began |= sends(&spec->actions[row->action], "RUN");
+        s->was_released |= sends(&spec->actions[row->action], "RELEASE");
         queue_action(s, row->action, spec->commands & 1u << event);
     }
     return true;
@@ -333,6 +334,7 @@ static void source_steps(Model *m)
         unsigned token = model_take(s.to_source);
 
         s.was_answered |= s.run_began && (token - 1 == EV_GIVE_BACK || token - 1 == EV_VM_STARTED);
+        s.release_heard |= s.source == MIG_RELEASED && (token - 1 == EV_TAIL_DONE || token - 1 == EV_VM_STARTED);
         source_event(m, &s, token - 1, STEP_PROGRESS, "source takes ");
     } else if (!s.back && !m->config->is_one_way) {
         source_event(m, &s, EV_LOST, STEP_NOTICE, "source sees the cut: ");

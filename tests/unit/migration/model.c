@@ -184,7 +184,7 @@ bool model_can_fail(int fx)
 static void hang_up(ModelState *s)
 {
     if (s->has_channel) {
-        s->tail_cut |= !s->tail_sent;
+        s->tail_cut |= !s->tail_sent && !s->release_heard;
         s->has_channel = s->down = s->back = s->tail_waits = false;
         memset(s->to_source, 0, sizeof(s->to_source));
     }
@@ -206,6 +206,17 @@ static void release_frames(ModelState *s)
     for (unsigned k = 0; k < MODEL_FRAMES; k++) {
         s->frame[k].kept = false;
     }
+}
+
+/* The source's port is gone: what is on its way there ends there, what is sent from now on goes to the destination. */
+static void leave_network(ModelState *s)
+{
+    for (unsigned k = 0; k < MODEL_FRAMES; k++) {
+        if (s->frame[k].place == FRAME_TO_SOURCE) {
+            s->frame[k].place = FRAME_AT_THE_DEAD;
+        }
+    }
+    s->turned = s->tail_sent = true;
 }
 
 void model_thaw(ModelState *s, bool was_after_run)
@@ -249,6 +260,7 @@ static bool fits_source(const ModelState *s, int fx)
     case FX_PARKED:
     case FX_RUN_SENT:
     case FX_RELEASED:
+    case FX_LAST:
     case FX_LOST:
         return s->is_frozen && s->has_channel && s->saved;
     case FX_LEAVE:
@@ -315,6 +327,9 @@ bool model_source_effect(const Model *m, ModelState *s, const MachineAction *a, 
         break;
     case FX_RELEASED:
         release_frames(s);
+        break;
+    case FX_LAST:
+        leave_network(s);
         break;
     case FX_LOST:
         s->port = PORT_HOLD;
@@ -427,7 +442,7 @@ bool model_destination_effect(const Model *m, ModelState *s, const MachineAction
 /* ---- what may never be ---- */
 static const char *source_wrong(const ModelState *s, const MachineState *facts)
 {
-    if (facts->owner == OWNER_DESTINATION && s->owner == MODEL_SOURCE && s->source != MIG_RELEASED) {
+    if (facts->owner == OWNER_DESTINATION && s->owner == MODEL_SOURCE && !s->was_released) {
         return "the source believes that the destination owns the guest, but it does not";
     }
     if ((s->source == MIG_UNSURE || s->source == MIG_HANDOVER) && !s->run_began) {

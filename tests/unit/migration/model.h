@@ -62,8 +62,10 @@ typedef struct ModelState {
     uint32_t began : 1, clean : 1, saved : 1, loaded : 1; /* clean: the memory there is the memory here */
     uint32_t was_answered : 1;               /* the source heard what became of its RUN */
     uint32_t gave_up : 1;                    /* the destination's parts let go of what they had */
+    uint32_t was_released : 1;               /* the source was told to quit, and has said so */
     uint32_t back_cut : 1;                   /* what the destination said may not have arrived */
-    uint32_t unused : 31;
+    uint32_t release_heard : 1;              /* the source knows that RELEASE has arrived */
+    uint32_t unused : 29;
     ModelFrame frame[MODEL_FRAMES];
 } ModelState;
 _Static_assert(sizeof(ModelState) == 48, "states are compared and hashed as bytes, so nothing may be between the members");

@@ -319,19 +319,19 @@ static char *a_cancel_is_taken_as_a_loss_is(const ModelTables *t)
 /* ---- messages ---- */
 static const struct {
     const char *message;
-    int next;
+    int next, or_next;
 } said[2][8] = {
     {{"HELLO", MIG_SETUP}, {"DEVICES", MIG_DEVICE}, {"RUN", MIG_HANDOVER}, {"CANCEL", MIG_CANCELLED},
      {"RELEASE", MIG_RELEASED}, {"TAIL_END", MIG_COMPLETED}},
     {{"CHANNELS_UP", IN_ACTIVE}, {"READY", IN_READY}, {"READY_PARKED", IN_PARKED}, {"ASK", IN_ASKED},
-     {"VM_STARTED", IN_RUNNING}, {"GIVE_BACK", IN_REFUSED}, {"ERROR GIVE_BACK", IN_REFUSED}, {"TAIL_DONE", IN_COMPLETED}},
+     {"VM_STARTED", IN_RUNNING}, {"GIVE_BACK", IN_REFUSED}, {"ERROR GIVE_BACK", IN_REFUSED}, {"TAIL_DONE", IN_COMPLETED, IN_OWNED}},
 };
 
 static bool may_be_said(int side, const char *message, int next)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(said[side]); i++) {
         if (said[side][i].message && !strcmp(said[side][i].message, message)) {
-            return said[side][i].next == next;
+            return said[side][i].next == next || (said[side][i].or_next && said[side][i].or_next == next);
         }
     }
     return true; /* a message that was changed: the search says what comes of it */
