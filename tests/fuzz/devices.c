@@ -38,6 +38,7 @@ static GByteArray *make_seed(unsigned i)
 
     board_make();
     states_set_run_state("running");
+    clock_bridge_pause();
     if (i == 0) {
         states_save(0, VMSTATE_SAVE_STARTED - 1, w, NULL);
         vm_unlock();

@@ -161,6 +161,7 @@ static void put_state(StateWriter *w, bool is_packaged)
     size_t size;
 
     states_set_run_state("running");
+    clock_bridge_pause();
     states_save(0, VMSTATE_SAVE_STARTED - 1, all, NULL);
     vm_unlock();
     g_assert_true(states_save_parts(all, NULL, NULL));
