@@ -17,7 +17,7 @@ import time
 
 from footprint import Footprint, grown, summary
 from judge import check_move, check_report
-from pair import Pair, base, debian_args, machine_args
+from pair import Pair, bare_args, base, debian_args, machine_args
 from topology import OneBridge, Stream
 from waits import Waits
 
@@ -32,8 +32,10 @@ CLOCK_ROUNDS, CLOCK_TRIES, CLOCK_GOOD_TRIES = 250, 40, 8
 CLOCK_WIDTH_US, CLOCK_GOOD_US, CLOCK_BOUND_US = 500, 200, 1000       # how exactly it is measured, must and should; how right it is
 SAMPLE_SECONDS = 0.02                   # of the host's waits: an hour of them must fit into memory
 PROGRESS = 25
+GATE_MS = 100                           # netpass-gate-ms
+GIVEN_UP = ('cancel', 'early', 'kill', 'parked')
 SECTION_FULL, PARTS_BEGIN = 4, b'\x04\x00\x01\x00\x00'       # the number of the first part's section
-PACKETS_BYTES = 4096                    # that happen to wait
+PACKETS_BYTES = 16384                   # that happen to wait
 
 
 class Offsets:
@@ -107,9 +109,17 @@ class Soak:
         try:
             check_move(move)
         except base.Failed as why:      # a thousand handoffs are not thrown away for one figure
-            self.wrong.append(f'handoff {len(self.pair.moves)}: {why}')
+            self.note(move, str(why))
         self.release(source)
         self.client.run_for(BETWEEN_SECONDS)
+
+    def note(self, move, why):
+        """A gate that opened by its deadline since the host let the source not read its port is no flaw of ours."""
+        held_up = self.waits.within(move.stop, time.time())
+        number = len(self.pair.moves)
+        tell(f'handoff {number}: {why} (the host took {held_up:.0f} ms)')
+        if 'was not ordered' not in why or held_up < GATE_MS / 2:
+            self.wrong.append(f'handoff {number}: {why}')
 
     def measured_move(self):
         """As Pair.move(), past a wire that knows how long the device state is."""
@@ -133,32 +143,6 @@ class Soak:
         finally:
             wire.close()
         return move
-
-    # ---- not given away after all ----
-    def take_back(self, how):
-        pair, old = self.pair, self.pair.now
-        if how == 'parked':
-            target, uri = pair.listen('-S')
-            since = pair.begin(uri)
-            old.qmp.event('MIGRATION', MOVE_SECONDS, since=since, status='completed')
-            old.qmp.execute('cont')
-        elif how == 'early':
-            target, uri = pair.listen()
-            since = pair.begin(uri)
-            old.qmp.execute('migrate_cancel')
-        else:
-            target, since = pair.to_switchover()
-            if how == 'cancel':
-                old.qmp.execute('migrate_cancel')
-            else:
-                target.kill()
-        old.qmp.event('MIGRATION', MOVE_SECONDS, since=since, status=('cancelled', 'failed'))
-        if how != 'early':
-            pair.taken_back(since)
-        target.kill()
-        self.returned += 1
-        self.release(target)
-        self.client.run_for(BETWEEN_SECONDS / 3)
 
     # ---- the end ----
     def check(self, began, wrong):
@@ -239,6 +223,74 @@ def tell(text):
     print(f'# {text}', flush=True)
 
 
+# ---- not given away after all ------------------------------------------------------------------------------------------
+
+def take_back(pair, how):
+    """One handoff that is given up in this way; the process that waited for the guest."""
+    old = pair.now
+    if how == 'parked':
+        target, uri = pair.listen('-S')
+        since = pair.begin(uri)
+        old.qmp.event('MIGRATION', MOVE_SECONDS, since=since, status='completed')
+        old.qmp.execute('cont')
+    elif how == 'early':
+        target, uri = pair.listen()
+        since = pair.begin(uri)
+        old.qmp.execute('migrate_cancel')
+    else:
+        target, since = pair.to_switchover()
+        if how == 'cancel':
+            old.qmp.execute('migrate_cancel')
+        else:
+            target.kill()
+    old.qmp.event('MIGRATION', MOVE_SECONDS, since=since, status=('cancelled', 'failed'))
+    if how != 'early':
+        pair.taken_back(since)
+    target.kill()
+    return target
+
+
+def look_at_source(pair, client, count, release, seconds, guest_bytes):
+    """Looks at the one process that does not get rid of its guest, from behind its first tries on."""
+    looks = []
+    for number in range(count):
+        release(take_back(pair, GIVEN_UP[number % len(GIVEN_UP)]))
+        client.run_for(seconds)
+        if number % len(GIVEN_UP) == len(GIVEN_UP) - 1:
+            looks.append(Footprint(pair.now.pid, guest_bytes))
+        if number % PROGRESS == PROGRESS - 1:
+            tell(f'{number + 1} taken back; {looks[-1]}')
+    return ends(looks[len(looks) // 8:])
+
+
+def source_stays(count):
+    """A guest that does next to nothing, so that its process has no reason to grow at all."""
+    def run(folder):
+        net = Stream(folder)
+        pair = client = None
+
+        def release(emulator):
+            pair.emulators.remove(emulator)
+            emulator.release()
+        try:
+            pair = Pair(net, bare_args(), folder, machine=machine_args('64M'))
+            client = net.client('--bare', '--echo', 1000)
+            first, last = look_at_source(pair, client, count, release, 0, 64 << 20)
+            tell(summary(first, last))
+            report = client.stop()
+            wrong = grown(first, last) + [f'{report["echo"][what]} {what}' for what in ('lost', 'duplicated', 'reordered')
+                                          if report['echo'][what]]
+            if wrong:
+                raise base.Failed('; '.join(wrong))
+        finally:
+            for part in (client, pair, net):
+                if part:
+                    part.close()
+    return f'{count} handoffs of a small guest given up: its process does not grow', run
+
+
+# ---- both ----------------------------------------------------------------------------------------------------------------
+
 def ends(looks):
     """The looks at the start and those at the end that are compared."""
     count = max(1, min(LOOKS, len(looks) // 3))
@@ -268,17 +320,10 @@ def to_and_fro(scene, handoffs):
 
 
 def taken_back(scene, back):
-    """The memory of the one process that does not get rid of its guest."""
-    looks = []
-    for number in range(back):
-        scene.take_back(('cancel', 'early', 'kill', 'parked')[number % 4])
-        if number % 4 == 3:
-            looks.append(scene.look())
-        if number % PROGRESS == PROGRESS - 1:
-            tell(f'{number + 1} taken back; {looks[-1]}')
-    first, last = ends(looks[len(looks) // 10:])
+    first, last = look_at_source(scene.pair, scene.client, back, scene.release, BETWEEN_SECONDS / 3, MEMORY_MIB << 20)
+    scene.returned = back
     tell(f'the source that stays: {summary(first, last)}')
-    return grown(first, last)
+    return grown(first, last, with_guest=True)
 
 
 if __name__ == '__main__':
@@ -288,4 +333,5 @@ if __name__ == '__main__':
     parser.add_argument('--switch', action='store_true', help='our own switch, not a bridge with taps')
     args = parser.parse_args()
     sys.argv[1:] = []
-    sys.exit(base.run_tests([soak(args.handoffs, args.back, Stream if args.switch else usual_network)]))
+    net = Stream if args.switch else usual_network
+    sys.exit(base.run_tests([source_stays(2 * args.back), soak(args.handoffs, args.back, net)]))
