@@ -112,7 +112,8 @@ def summary(name, moves, reports, rate):
     off = [abs(m['reported_ms'] - m['pause_ms']) for m in moves if m['reported_ms'] is not None]
     return {
         'name': name, 'moves': len(moves), 'rate': rate, 'each': moves,
-        **{key: spread([m[key] for m in moves]) for key in ('client_ms', 'pause_ms', 'request_gap_ms', 'mb_per_s', 'ram_mb')},
+        **{key: spread([m[key] for m in moves])
+           for key in ('client_ms', 'from_guest_gap_ms', 'pause_ms', 'request_gap_ms', 'mb_per_s', 'ram_mb')},
         'unreported': sum(m['reported_ms'] is None for m in moves), 'downtime_error_ms': spread(off),
         **{what: over('echo', what) + over('from_guest', what) for what in ('lost', 'duplicated', 'reordered', 'sent')},
         'retransmissions': over('request', 'retransmissions') +
@@ -124,6 +125,8 @@ ROWS = [
     ('pause seen by the client, ms: median', 'client_ms', 'median', '.1f'),
     ('                              95 %', 'client_ms', 'p95', '.1f'),
     ('                              max', 'client_ms', 'max', '.1f'),
+    ('pause seen by the guest, ms: median', 'from_guest_gap_ms', 'median', '.1f'),
+    ('                              max', 'from_guest_gap_ms', 'max', '.1f'),
     ('pause by both sides\' events, ms: median', 'pause_ms', 'median', '.1f'),
     ('                              95 %', 'pause_ms', 'p95', '.1f'),
     ('request/response gap, ms: median', 'request_gap_ms', 'median', '.1f'),
