@@ -12,6 +12,9 @@ bool netpass_cache_has_room(const NetpassCache *c, uint32_t size)
 {
     size_t cost = net_queue_cost(size);
 
+    if (!c->queue.frames) {
+        return true; /* one frame is always allowed, however long it is */
+    }
     return c->queue.bytes + cost <= c->bytes_max && c->queue.frames < NETPASS_FRAMES_MAX &&
            c->total->bytes + cost <= c->total->bytes_max;
 }

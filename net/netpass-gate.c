@@ -19,6 +19,7 @@
 #define LATE_NS (10 * NS_PER_MS)
 #define ALONE_NS (10 * NS_PER_MS) /* our frames come, but no check: a network that lets none through */
 #define ACK_BYTES (64 * 1024)
+#define LET_IN_BYTES (64ull << 20) /* behind the backlog the source's bound counts, up to this, or ours where that is more */
 #define FRAME_MIN 14
 
 static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
@@ -37,7 +38,9 @@ static void acknowledge(NetpassPort *np)
 {
     StateWriter *w;
 
-    if (!np->unacked || np->unacked < MIN(ACK_BYTES, np->cache.bytes_max / 4)) {
+    uint64_t kept = np->cache.queue.bytes + np->shared.queue.bytes; /* with `unacked` all that the source may send ahead */
+
+    if (!np->unacked || np->unacked < MIN(kept, MIN(ACK_BYTES, np->own.bytes_max / 4))) {
         return;
     }
     w = state_writer_new();
@@ -50,7 +53,10 @@ static void acknowledge(NetpassPort *np)
 
 static void gate_pump(NetpassPort *np)
 {
+    uint64_t injected = np->injected;
+
     netpass_pump(np, false);
+    np->fed_ns = np->injected != injected ? time_monotonic_ns() : np->fed_ns;
     acknowledge(np);
 }
 
@@ -117,17 +123,18 @@ static void gate_open(NetpassPort *np)
 }
 
 /* On a mirror the source gets all that we get and passes it on: the guest misses nothing while we find our place.  So it
- * does while the network has not turned, unless it says nothing any more. */
+ * does while it has frames that are older than ours, or the network has not turned; unless it says nothing any more. */
 static bool is_fed(const NetpassPort *np)
 {
-    int64_t now = time_monotonic_ns(), patience = handoff_parameter("netpass-gate-ms", GATE_MS_DEFAULT) * NS_PER_MS;
-    int64_t turned_ns = np->turned_ns && np->alone_ns ? MIN(np->turned_ns, np->alone_ns) : MAX(np->turned_ns, np->alone_ns);
+    int64_t now = time_monotonic_ns();
+    int64_t since = now - (int64_t)handoff_parameter("netpass-gate-ms", GATE_MS_DEFAULT) * NS_PER_MS;
+    bool has_waited = (np->turned_ns && np->turned_ns <= since) || (np->alone_ns && np->alone_ns <= since);
 
     if (!np->pass->has_peer || now - np->started_ns >= FED_NS) {
         return false;
     }
     return netpass_pairs_is_mirror(np->pairs) || np->cache.queue.frames || /* it does not even take what it may */
-           (np->source_saw && now - np->heard_ns < patience && (!turned_ns || now - turned_ns < patience));
+           np->fed_ns > since || (np->heard_ns > since && !has_waited);
 }
 
 static void gate_expired(NetpassPort *np)
@@ -401,7 +408,11 @@ static bool load_netdev(Netpass *n, StateReader *r, GError **errp)
         np->state = NETPASS_DONE;
         n->unknown_netdevs += !head.is_best_effort;
     }
-    return load_frames(np, head.frames, r, errp);
+    if (!load_frames(np, head.frames, r, errp)) {
+        return false;
+    }
+    np->cache.bytes_max = np->shared.bytes_max = MAX(np->cache.bytes_max, LET_IN_BYTES);
+    return true;
 }
 
 static bool gate_load(HandoffPart *part, StateReader *r, GError **errp)
@@ -425,6 +436,7 @@ static bool gate_load(HandoffPart *part, StateReader *r, GError **errp)
         warn_report("netpass: %" PRIu64 " netdevs of the source are not here or cannot be captured; %" PRIu64
                     " frames for them are left out", n->unknown_netdevs, n->unknown_frames);
     }
+    n->total.bytes_max = MAX(n->total.bytes_max, NETPASS_TOTAL_FACTOR * LET_IN_BYTES);
     return true;
 }
 
@@ -539,7 +551,7 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
     if ((np->is_open || np->is_late) && netdev) {
         netdev->ops->drain(netdev); /* our copy of what was sent since the network turned is the one in its place */
     }
-    np->heard_ns = now;
+    np->heard_ns = np->fed_ns = now;
     for (uint32_t i = 0; i < m->frames; i++) {
         if (!netpass_get_frame(r, &f, &err)) {
             netpass_message_bad(np->pass, err);

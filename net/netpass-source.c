@@ -15,8 +15,8 @@
 #define LINGER_MS_DEFAULT 1000
 #define CHECK_NS (20 * NS_PER_MS)  /* as long as the destination has not answered */
 #define QUIET_NS (500 * NS_PER_MS) /* a network that lets the check not through, and had nothing for us for so long */
-#define REST_QUIET_NS (20 * NS_PER_MS)
-#define REST_NS (300 * NS_PER_MS)
+#define REST_QUIET_NS (100 * NS_PER_MS)
+#define REST_NS (500 * NS_PER_MS)
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_STEP_US 100
 
@@ -79,6 +79,9 @@ static bool may_send(const NetpassPort *np, const NetEntry *e, size_t with)
 {
     size_t cost = net_queue_cost(e->frame.size) + with;
 
+    if (!np->in_flight && !with) {
+        return true; /* one frame is always allowed, however long it is */
+    }
     return np->in_flight + cost <= np->cache.bytes_max && np->pass->in_flight + cost <= np->pass->total.bytes_max;
 }
 

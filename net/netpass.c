@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define BYTES_MAX_DEFAULT (64ull << 20)
-#define TOTAL_FACTOR 4 /* all netdevs together */
 
 /* ---- ports ---- */
 NetpassPort *netpass_port_of(NetHook *h)
@@ -37,7 +36,7 @@ NetpassPort *netpass_port_new(Netpass *n, const char *id, NetChain *c)
 {
     NetpassPort *np = g_new0(NetpassPort, 1);
 
-    n->total.bytes_max = n->own.bytes_max = TOTAL_FACTOR * netpass_bytes_max(NULL);
+    n->total.bytes_max = n->own.bytes_max = NETPASS_TOTAL_FACTOR * netpass_bytes_max(NULL);
     np->pass = n;
     np->id = g_strdup(id);
     np->chain = c;

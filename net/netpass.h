@@ -12,6 +12,8 @@
 #include "netpass-pair.h"
 #include "netpass-wire.h"
 
+#define NETPASS_TOTAL_FACTOR 4 /* the bound of all netdevs together, in those of one */
+
 typedef enum NetpassPortState { /* words of qapi's NetpassState */
     NETPASS_PASS,
     NETPASS_HOLD,    /* source: kept */
@@ -61,6 +63,7 @@ typedef struct NetpassPort {
     int64_t turned_ns; /* the check came; 0: not yet */
     int64_t alone_ns;  /* of the first frame for our NIC that came here behind our first one; 0: none yet */
     int64_t heard_ns;  /* of the last word of the source */
+    int64_t fed_ns;    /* of its last frames, here or into the guest */
     int64_t met_ns; /* destination: of the last shared frame whose own copy has come */
     uint64_t unacked;
 

@@ -33,6 +33,7 @@ class Scene:
     def __init__(self, folder, topology, *options, **pair):
         self.topology = topology(folder)
         self.pair, self.all, self.waits = None, [], None
+        self.at_bound = False                   # the source's last frames may take longer than a gate's deadline
         try:
             self.pair = Pair(self.topology, bare_args(), folder, machine=machine_args('64M'), **pair)
             self.pair.now.console.expect('BARE-GUEST-READY', 30)
@@ -88,8 +89,9 @@ class Scene:
         """A gate that opened by its deadline on a host that let nobody run: then, and only then, may order be lost."""
         late = [move for move in self.pair.moves if not is_ordered(move)]
         for move in late:
-            taken = self.waits.within(move.resume, move.resume + GATE_S)
-            if taken < BUSY_MS:
+            opened = move.resume + max(netdev.get('gate-us', 0) for netdev in move.netpass()) / 1e6
+            taken = self.waits.within(opened - 1.5 * GATE_S, opened)
+            if taken < BUSY_MS and not self.at_bound:
                 raise Failed(f'a gate opened by its deadline, and the host took {taken:.0f} ms only; {said(move)}')
             print(f'# a gate opened by its deadline; the host took {taken:.0f} of its {GATE_S * 1000:.0f} ms')
         return bool(late)
@@ -290,7 +292,7 @@ def bound_reached(topology, how):
     def case(folder):
         with Scene(folder, topology, '--echo', 2000, '--from-guest', 200, '--broadcast', 50,
                    parameters={'netpass-max-bytes': bound}) as scene:
-            pair = scene.pair
+            pair, scene.at_bound = scene.pair, True
 
             def wait():
                 scene.client.run_for(1)
@@ -318,7 +320,7 @@ def bound_reached(topology, how):
 
 
 def bounds_differ(folder):
-    """A destination that has no room for what the source has says so in time."""
+    """A destination that has no room for the backlog says so in time; what follows it lets in."""
     with Scene(folder, OneBridge, '--echo', 2000, '--from-guest', 200) as scene:
         pair = scene.pair
         scene.client.run_for(0.1)
@@ -327,12 +329,17 @@ def bounds_differ(folder):
         target, uri = pair.listen()
         target.qmp.execute('migrate-set-parameters', {'netpass-max-bytes': 16 * KIB})
         since = pair.begin(uri)
-        pair.now.qmp.event('MIGRATION', 30, since=since, status='failed')
-        pair.now.qmp.event('RESUME', 10, since=since)
-        scene.hold()
-        target.kill()
-        scene.client.run_for(0.1)
-        pair.move()
+        event = pair.now.qmp.event('MIGRATION', 30, since=since, status=('failed', 'completed'))
+        if event['data']['status'] == 'completed':          # the backlog was short: most was read behind it
+            pair.finish(target, since)
+            scene.hold(target)
+            pair.retire(target)
+        else:
+            pair.now.qmp.event('RESUME', 10, since=since)
+            scene.hold()
+            target.kill()
+            scene.client.run_for(0.1)
+            pair.move()
         scene.client.run_for(0.1)
         scene.check()
 
@@ -347,9 +354,11 @@ def kernel_drops(folder):
             move = pair.move_parked(lambda: scene.client.run_for(1))
             dropped = scene.topology.drops_of(1 - pair.side) - before
             netdev, = move.netpass()
-            if netdev['lost-in-kernel'] != dropped or netdev['refused'] or not dropped:
+            told = netdev['lost-in-kernel']
+            # Behind END the destination's announcements may still be dropped.
+            if not told <= dropped <= told + OWN_FRAMES or not told:
                 raise Failed(f'the kernel dropped {dropped}; {said(move)}')
-            lost += dropped
+            lost += told + netdev['refused']
         scene.client.run_for(0.2)
         report, = scene.stop()
         missing = report['plain_sent'] - report['guest']['plain']
