@@ -348,10 +348,16 @@ def kernel_drops(folder):
     """The bound is met and the kernel's queue, too: what it drops is told, frame by frame."""
     with Scene(folder, ShortQueue, '--echo', 0, '--plain', 4000, parameters={'netpass-max-bytes': 64 * KIB}) as scene:
         pair, lost = scene.pair, 0
+
+        def until_it_drops():
+            until = base.deadline(30)
+            while scene.topology.drops_of(pair.side) - before < 200 and base.left(until):
+                scene.client.run_for(0.1)
+
         for _ in range(MOVES // 2):
             scene.client.run_for(0.2)
             before = scene.topology.drops_of(pair.side)
-            move = pair.move_parked(lambda: scene.client.run_for(1))
+            move = pair.move_parked(until_it_drops)
             dropped = scene.topology.drops_of(1 - pair.side) - before
             netdev, = move.netpass()
             told = netdev['lost-in-kernel']
