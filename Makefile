@@ -27,6 +27,7 @@ check-quick: all                     ## lint and unit tests only (30 seconds)
 	meson test -C $(BUILD) --suite quick
 
 check-full: deps all guest-files     ## check, with every case of the handoff matrix
+	./scripts/install-deps --full
 	$(PYTHON) scripts/run-checks --build $(BUILD) --full
 
 demo: deps all                       ## boot Linux, hand it over to and fro under traffic, draw what happened

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migration/parts.h"
 
+#include "system/vm-lock.h"
 #include "util/error.h"
 #include "util/loop.h"
 
@@ -185,6 +186,15 @@ bool parts_deliver(const uint8_t *data, size_t size, GError **errp)
 Json *parts_report(const char *name)
 {
     HandoffPart *p = handoff_find(name);
+    bool is_held = vm_lock_held(); /* query-migrate; else it is the migration's thread, for its last event */
+    Json *report;
 
-    return p && p->report && (!p->wanted || p->wanted(p)) ? p->report(p) : NULL;
+    if (!is_held) {
+        vm_lock();
+    }
+    report = p && p->report && (!p->wanted || p->wanted(p)) ? p->report(p) : NULL;
+    if (!is_held) {
+        vm_unlock();
+    }
+    return report;
 }
