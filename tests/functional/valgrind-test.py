@@ -130,6 +130,33 @@ def came_back(folder):
         source.close()
 
 
+def saved_and_loaded(folder):
+    path = folder / 'stream'
+    first = start(folder, 'first')
+    try:
+        first.console.expect('tick 3\r?\n', 60)
+        first.qmp.execute('migrate', {'uri': f'file:{path}'}, seconds=60)
+        first.qmp.event('MIGRATION', 120, status='completed')
+        first.quit(60)
+    finally:
+        first.close()
+    second = Emulator([*guest_args(folder, 'second'), '-incoming', f'file:{path}'], 'second', binary=wrapper(folder),
+                      folder=folder)
+    try:
+        second.qmp.event('RESUME', 120)
+        second.console.expect('tick \\d+\r?\n', 60)
+        second.quit(60)
+    finally:
+        second.close()
+    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+    third = Emulator([*guest_args(folder, 'third'), '-incoming', f'file:{path}'], 'third', binary=wrapper(folder), folder=folder)
+    try:
+        if third.wait(120) != 1:
+            raise Failed(f'a cut stream: ended with {third.process.returncode}: {third.errors()}')
+    finally:
+        third.close()
+
+
 def qtest(name):
     def case(folder):
         program = BUILD / 'tests/qtest' / ('qtest-' + name.replace('/', '-'))
@@ -158,7 +185,7 @@ def judged(case):
 
 CASES = [('help and each refusal of the command line', command_line), ('a session of QMP, and quit', session),
          ('a guest powers off', guest_powers_off), ('a guest is handed over', handed_over),
-         ('a guest that stays, for nobody is there', came_back),
+         ('a guest that stays, for nobody is there', came_back), ('a guest saved, loaded, and cut short', saved_and_loaded),
          *((f'qtest {name}', qtest(name)) for name in QTESTS)]
 
 if __name__ == '__main__':
