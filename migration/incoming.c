@@ -28,7 +28,7 @@
 #endif
 #define PREFAULT_NICE 5
 #define PREFAULT_PIECE (4ull << 20) /* short: who maps something meanwhile waits for one */
-#define PREFAULT_WAIT_NS (2 * NS_PER_SEC)
+#define PREFAULT_WAIT_NS (4 * NS_PER_SEC)
 #define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
 

@@ -437,7 +437,7 @@ static void release_source(Outgoing *o)
 
     count_pause(o);
     leave(o);
-    parts_released();
+    parts_released(false);
     did(o, FX_RELEASED);
     g_mutex_lock(&o->lock);
     o->tail_counting = true;
@@ -551,7 +551,7 @@ static void send_release(Outgoing *o)
         error_report_free("leaving the guest to the other side", err);
     }
     did(o, FX_SEND);
-    parts_released();
+    parts_released(true);
     did(o, FX_RELEASED);
     leave(o);
 }

@@ -46,7 +46,6 @@ static bool call_all(HandoffFn *fn, bool flag, bool backwards, GError **errp)
 SIMPLE(freeze)
 SIMPLE(parked)
 SIMPLE(run_sent)
-SIMPLE(released)
 SIMPLE(leaving)
 SIMPLE(lost)
 SIMPLE(owned)
@@ -81,6 +80,19 @@ static bool one_take_back(HandoffPart *p, void *opaque)
 bool parts_take_back(bool is_lone, GError **errp)
 {
     return call_all(one_take_back, is_lone, false, errp);
+}
+
+static bool one_released(HandoffPart *p, void *opaque)
+{
+    if (p->released) {
+        p->released(p, ((Call *)opaque)->flag);
+    }
+    return true;
+}
+
+void parts_released(bool is_leaving)
+{
+    call_all(one_released, is_leaving, false, NULL);
 }
 
 static bool one_thaw(HandoffPart *p, void *opaque)

@@ -8,7 +8,7 @@
 void parts_freeze(void);
 void parts_parked(void);
 void parts_run_sent(void);
-void parts_released(void);
+void parts_released(bool is_leaving);
 void parts_leaving(void);
 bool parts_take_back(bool is_lone, GError **errp);
 void parts_thaw(bool was_after_run);

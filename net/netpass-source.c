@@ -611,14 +611,17 @@ static void start_forwarding(NetpassPort *np)
     drop_sent(np);
 }
 
-static void source_released(HandoffPart *part)
+/* Who leaves says END when the destination has answered, and not before: that may have our last frames still to come. */
+static void source_released(HandoffPart *part, bool is_leaving)
 {
     Netpass *n = part->opaque;
     uint64_t linger_ms = handoff_parameter("netpass-linger-ms", LINGER_MS_DEFAULT);
 
     n->has_peer = true; /* also after lost(): it has just spoken */
     each_captured(n, start_forwarding);
-    loop_timer_set(n->linger, time_monotonic_ns() + linger_ms * NS_PER_MS);
+    if (!is_leaving) {
+        loop_timer_set(n->linger, time_monotonic_ns() + linger_ms * NS_PER_MS);
+    }
     check_tail_done(n);
 }
 

@@ -198,8 +198,11 @@ bool netpass_send(Netpass *n, StateWriter *w)
     size_t size;
     const uint8_t *data = state_writer_data(w, &size);
 
-    n->has_peer = n->has_peer && handoff_send(&n->part, data, size);
-    return n->has_peer;
+    bool ok = n->has_peer && handoff_send(&n->part, data, size);
+
+    /* What the source cannot send any more is lost.  At the destination what it had sent before it went is still to come. */
+    n->has_peer = n->has_peer && (ok || !n->is_source);
+    return ok;
 }
 
 void netpass_message_bad(Netpass *n, GError *err)

@@ -34,7 +34,8 @@ struct HandoffPart {
     bool (*save)(HandoffPart *p, StateWriter *w, GError **errp);  /* migration thread, vm_lock: phase BACKEND */
     void (*parked)(HandoffPart *p);                               /* destination waits for `cont`: send copies */
     void (*run_sent)(HandoffPart *p);                             /* state `handover`: forward, keep copies */
-    void (*released)(HandoffPart *p);                             /* VM_STARTED: the copies can go */
+    /* VM_STARTED: the copies can go.  is_leaving: this process ends, and the guest over there waits; leaving() follows. */
+    void (*released)(HandoffPart *p, bool is_leaving);
     void (*leaving)(HandoffPart *p);                              /* after released: this process ends; send what has
                                                                      reached it until now, nothing will any more */
     bool (*take_back)(HandoffPart *p, bool is_lone, GError **errp); /* the guest is to run here again: false with the

@@ -291,7 +291,7 @@ def qmp_during_hung_disk(folder):
 
 def memory_that_is_never_ready(folder):
     """A host that takes long to find memory for the guest does not use up the deadline of the hello, nor any other."""
-    with Scene(folder, fault='none', disk='yes', setup_deadline_ms=5000, ready_deadline_ms=5000) as scene:
+    with Scene(folder, fault='none', disk='yes', setup_deadline_ms=7000, ready_deadline_ms=5000) as scene:
         (folder / 'only-memory').touch()
         scene.hang_disk(True)
         since = scene.begin()

@@ -36,6 +36,8 @@ FOUND = [
     ('flow=parked at=>MESSAGE.netpass.1#2 fault=freeze-destination for_s=2 act=cancel', 'at the source'),
     ('flow=refused at=<GIVE_BACK#1 fault=damage byte=8', 'recovered at the source'),
     ('flow=released at=>RELEASE#1 fault=delay for_s=0.3', 'at the destination'),    # what came meanwhile was left out
+    ('transport=unix flow=released at=>RELEASE#1 fault=delay act=quit-source for_s=0.1', 'at the destination'),
+    ('transport=fd flow=released at=>MESSAGE.netpass.1#1 fault=delay for_s=2', 'at the destination'),   # END was too early
 ]
 
 

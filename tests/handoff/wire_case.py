@@ -483,7 +483,8 @@ class Run:
     def check_losses(self, runner, other):
         self.client.run_for(0.1)
         time_lost = self.case.fault in BREAKS + ('vanish', 'kill-source', 'damage') or \
-            (self.case.fault.startswith('freeze') and self.case.deadlines == 'short') or self.case.act == 'quit-source'
+            (self.case.deadlines == 'short' and (self.case.fault.startswith('freeze') or self.outlasts())) or \
+            self.case.act == 'quit-source'
         report = self.client.stop()
         self.say(runner, 'stop')
         counters = runner.memory.counters()
@@ -500,6 +501,10 @@ class Run:
             return
         # A tail that breaks takes with it what the source could not forward any more.
         check_frames(report, counters, may_lose=runner is self.target and time_lost)
+
+    def outlasts(self):
+        """Nothing came through for longer than the other side waits for it."""
+        return self.case.fault == 'delay' and 1000 * self.case.for_s >= DEADLINES['short']['tail-deadline-ms']
 
     def gate_was_forced(self):
         """The destination waited for the source's frames as long as it may, and says so."""

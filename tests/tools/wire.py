@@ -225,6 +225,7 @@ class Wire:
         self.is_cut, self.vanished = False, threading.Event()
         self.frozen, self.timers, self.is_busy = set(), [], False
         self.pidfds = {pid: os.pidfd_open(pid) for pid in pids if pid}
+        self.ended = {d: threading.Event() for d in '><'}
         self.threads = [threading.Thread(target=self.run, args=(d,), daemon=True) for d in '><']
 
     def start(self):
@@ -254,8 +255,12 @@ class Wire:
         except Unknown as why:
             self.problems.append(f'{direction} unknown to the wire: {why}')
             self.drain(b, to)
-        except OSError:
-            self.cut()                                      # the reader is gone, as its peer has to learn
+        except OSError:                                     # the reader is gone, as its peer has to learn:
+            self.ended[direction].set()
+            self.ended['<' if direction == '>' else '>'].wait(60)
+            self.cut()                                      # in order, behind what it had sent before
+        finally:
+            self.ended[direction].set()
         if self.vanished.is_set():
             return
         hang_up(to, socket.SHUT_WR)

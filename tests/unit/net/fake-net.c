@@ -453,7 +453,7 @@ void lab_start(Lab *l, unsigned to)
 
 void lab_released(Lab *l, unsigned from)
 {
-    l->side[from].pass->part.released(&l->side[from].pass->part);
+    l->side[from].pass->part.released(&l->side[from].pass->part, false);
 }
 
 void lab_peer_gone(Lab *l)
