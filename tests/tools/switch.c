@@ -9,7 +9,8 @@
  * --learn-delay-ms: an address that has moved to another port is still sent to the old one for so long, gone or not.
  * Prints "ready" when all sockets are there.  SIGUSR1 or the end: one line of JSON per port on standard output.
  *
- * A frame is never dropped quietly: what does not fit into a port's bounded queue is counted, per port. */
+ * A frame is never dropped quietly: what does not fit into a port's bounded queue is counted, per port.  What a port that is
+ * gone has not taken is for an unknown address from then on, so that only what its process had is lost with it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,8 @@ typedef struct Port {
     struct sockaddr_un remote;                      /* dgram */
     uint8_t *in, *out;
     uint32_t in_len, out_at, out_len;
+    uint32_t frame_at;                              /* start of the first frame that has not wholly gone, out_at or before */
+    bool is_deaf;                                   /* takes nothing any more; what it sent is still to be read */
     uint64_t frames_in, frames_out, dropped;
 } Port;
 
@@ -94,16 +97,31 @@ static Port *port_new(PortKind kind, int fd)
     return NULL;
 }
 
-static void port_close(Port *p)
+static void rescue(const uint8_t *queue, uint32_t size);
+
+static void port_deafen(Port *p)
 {
+    uint8_t *queue = p->out;
+
     for (int i = 0; i < TABLE; i++) {
         if (table[i].port == p - ports && !table[i].next_ns) {     /* one that is about to move goes nowhere until then */
             table[i].port = -1;
         }
     }
+    p->is_deaf = true;
+    p->out = NULL;
+    if (queue) {
+        rescue(queue + p->frame_at, p->out_at - p->frame_at + p->out_len);
+    }
+    p->out_len = 0;
+    free(queue);
+}
+
+static void port_close(Port *p)
+{
+    port_deafen(p);
     close(p->fd);
     free(p->in);
-    free(p->out);
     p->kind = PORT_FREE;
 }
 
@@ -133,25 +151,33 @@ static void port_flush(Port *p)
                                               : send_one(p);
 
         if (sent <= 0) {
-            break;                                  /* full; a closed one is noticed when it is read */
+            if (p->kind == PORT_STREAM && sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+                port_deafen(p);
+                return;
+            }
+            break;                                  /* full */
         }
         p->out_at += sent;
         p->out_len -= sent;
+        while (p->out_at - p->frame_at >= 4 && p->out_at - p->frame_at >= 4 + get32(p->out + p->frame_at)) {
+            p->frame_at += 4 + get32(p->out + p->frame_at);
+        }
     }
     if (!p->out_len) {
-        p->out_at = 0;
+        p->out_at = p->frame_at = 0;
     }
 }
 
 static void port_send(Port *p, const uint8_t *framed, uint32_t len)
 {
-    if (p->out_len + len > OUT_MAX) {
+    if (p->out_at - p->frame_at + p->out_len + len > OUT_MAX) {
         p->dropped++;
         return;
     }
     if (p->out_at + p->out_len + len > OUT_MAX) {
-        memmove(p->out, p->out + p->out_at, p->out_len);
-        p->out_at = 0;
+        p->out_at -= p->frame_at;
+        memmove(p->out, p->out + p->frame_at, p->out_at + p->out_len);
+        p->frame_at = 0;
     }
     memcpy(p->out + p->out_at + p->out_len, framed, len);
     p->out_len += len;
@@ -219,26 +245,15 @@ static void trace_frame(const Port *from, int to, const uint8_t *frame, uint32_t
             frame[10], frame[11], frame[0], frame[1], frame[2], frame[3], frame[4], frame[5], frame[12], frame[13], len);
 }
 
-/* `framed` is the length and then the frame, as both ends of a stream write it. */
-static void switch_frame(Port *from, const uint8_t *framed, uint32_t len)
+static void forward(Port *from, const uint8_t *framed, uint32_t len)
 {
     const uint8_t *frame = framed + 4;
-    Learned *target;
-
-    from->frames_in++;
-    if (len < 4 + 14) {
-        from->dropped++;
-        return;
-    }
-    if (!(frame[6] & 1)) {
-        learn(frame + 6, from - ports);
-    }
-    target = frame[0] & 1 || mirror ? NULL : port_of(frame);
+    Learned *target = frame[0] & 1 || mirror ? NULL : port_of(frame);
     if (trace) {
         trace_frame(from, target ? target->port : -1, frame, len - 4);
     }
     if (target) {
-        if (ports[target->port].kind == PORT_FREE) {
+        if (ports[target->port].kind == PORT_FREE || ports[target->port].is_deaf) {
             ports[target->port].dropped++;
         } else if (target->port != from - ports) {
             port_send(&ports[target->port], framed, len);
@@ -246,8 +261,37 @@ static void switch_frame(Port *from, const uint8_t *framed, uint32_t len)
         return;
     }
     for (int i = 0; i < PORTS_MAX; i++) {
-        if (ports[i].kind != PORT_FREE && &ports[i] != from) {
+        if (ports[i].kind != PORT_FREE && !ports[i].is_deaf && &ports[i] != from) {
             port_send(&ports[i], framed, len);
+        }
+    }
+}
+
+/* `framed` is the length and then the frame, as both ends of a stream write it. */
+static void switch_frame(Port *from, const uint8_t *framed, uint32_t len)
+{
+    const uint8_t *frame = framed + 4;
+
+    from->frames_in++;
+    if (len < 4 + 14) {
+        from->dropped++;
+        return;
+    }
+    if (!(frame[6] & 1) && !from->is_deaf) {
+        learn(frame + 6, from - ports);
+    }
+    forward(from, framed, len);
+}
+
+/* What a port that is gone has not taken.  Group frames have reached everyone else. */
+static void rescue(const uint8_t *queue, uint32_t size)
+{
+    for (uint32_t at = 0, len; at + 4 <= size && (len = 4 + get32(queue + at)) <= size - at; at += len) {
+        const uint8_t *frame = queue + at + 4;
+        Learned *from = frame[0] & 1 || mirror ? NULL : port_of(frame + 6);
+
+        if (from && ports[from->port].kind != PORT_FREE) {
+            forward(&ports[from->port], queue + at, len);
         }
     }
 }
