@@ -39,7 +39,7 @@ void net_announce_frame(uint8_t frame[NET_RARP_SIZE], const uint8_t mac[6])
     frame[18] = 6;
     frame[19] = 4;
     store_be16(frame + 20, 3); /* request reverse */
-    memcpy(frame + 22, mac, 6);
+    memcpy(frame + NET_RARP_SENDER, mac, 6);
     memcpy(frame + 32, mac, 6);
 }
 

@@ -254,7 +254,7 @@ static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
     NetpassPort *np = netpass_port_of(h);
     int64_t now = time_monotonic_ns();
 
-    if (take_marker(np, netpass_marker_number(f, np->nonce))) {
+    if (take_marker(np, netpass_marker_number(f, net_chain_nic(np->chain)->mac, np->nonce))) {
         return NET_TAKEN;
     }
     if (np->state == NETPASS_GATE && !np->has_transmitted) {
@@ -337,7 +337,7 @@ void netpass_gate_early(NetChain *c, const NetFrame *f)
 
     if (nic && netpass_is_wanted_on(c)) {
         c->early = c->early ? c->early : netpass_pairs_new((uint64_t)g_random_int() << 32 | g_random_int(), nic->mac);
-        if (netpass_marker_is_here(f)) {
+        if (netpass_marker_is_here(f, nic->mac)) {
             netpass_pairs_heard(c->early);
         } else {
             netpass_pairs_flooded(c->early, f, time_monotonic_ns());

@@ -353,7 +353,7 @@ static bool is_old_twin(NetpassPort *np, const NetFrame *f, int64_t now)
     if (!np->old_pairs) {
         return false;
     }
-    if (now > np->old_until_ns || netpass_marker_number(f, np->old_nonce) == NETPASS_MARKER_PAST) {
+    if (now > np->old_until_ns || netpass_marker_number(f, net_chain_nic(np->chain)->mac, np->old_nonce) == NETPASS_MARKER_PAST) {
         netpass_pairs_free(np->old_pairs);
         np->old_pairs = NULL;
         return now <= np->old_until_ns;
@@ -365,7 +365,7 @@ static bool is_old_twin(NetpassPort *np, const NetFrame *f, int64_t now)
 static NetVerdict source_arrives(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
-    NetpassMarker marker = netpass_marker_number(f, np->pass->nonce);
+    NetpassMarker marker = netpass_marker_number(f, net_chain_nic(np->chain)->mac, np->pass->nonce);
 
     if (marker) {
         marker_came(np, marker);

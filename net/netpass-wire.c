@@ -209,16 +209,24 @@ static bool is_marker(const NetFrame *f)
            load_be32(f->data + NET_RARP_PADDING) == MARKER_MAGIC;
 }
 
-NetpassMarker netpass_marker_number(const NetFrame *f, uint64_t nonce)
+static bool is_about(const NetFrame *f, const uint8_t mac[6])
+{
+    return !memcmp(f->data + NET_RARP_SENDER, mac, 6);
+}
+
+NetpassMarker netpass_marker_number(const NetFrame *f, const uint8_t mac[6], uint64_t nonce)
 {
     const uint8_t *tag = f->data + NET_RARP_PADDING;
 
-    return is_marker(f) && load_be64(tag + 4) == nonce ? tag[12] : NETPASS_MARKER_NONE;
+    if (!is_marker(f) || load_be64(tag + 4) != nonce) {
+        return NETPASS_MARKER_NONE;
+    }
+    return is_about(f, mac) ? tag[12] : NETPASS_MARKER_OTHER;
 }
 
-bool netpass_marker_is_here(const NetFrame *f)
+bool netpass_marker_is_here(const NetFrame *f, const uint8_t mac[6])
 {
-    return is_marker(f) && f->data[NET_RARP_PADDING + 12] == NETPASS_MARKER_HERE;
+    return is_marker(f) && f->data[NET_RARP_PADDING + 12] == NETPASS_MARKER_HERE && is_about(f, mac);
 }
 
 /* ---- hash ---- */

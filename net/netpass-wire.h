@@ -72,10 +72,11 @@ typedef enum NetpassMarker { /* who sends it, and what its arrival on the other 
     NETPASS_MARKER_PAST,   /* source, at its END: of what comes behind it the source has passed on nothing */
     NETPASS_MARKER_HERE,   /* source, at the freeze: from now on nobody floods frames for the guest because it was silent */
     NETPASS_MARKER_CHECK,  /* source, to the NIC's address: every switch between us sends the guest's frames there now */
+    NETPASS_MARKER_OTHER,  /* of this handoff, and about another NIC of the guest on the same network */
 } NetpassMarker;
 void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], uint64_t nonce, NetpassMarker number);
-NetpassMarker netpass_marker_number(const NetFrame *f, uint64_t nonce); /* NONE: not our marker */
-bool netpass_marker_is_here(const NetFrame *f); /* of whatever handoff */
+NetpassMarker netpass_marker_number(const NetFrame *f, const uint8_t mac[6], uint64_t nonce); /* NONE: not our marker */
+bool netpass_marker_is_here(const NetFrame *f, const uint8_t mac[6]); /* of whatever handoff */
 
 /* The same for two copies of a frame, whether its checksum was finished on the way or not. */
 uint64_t netpass_hash(const NetFrame *f, uint64_t key);

@@ -117,6 +117,13 @@ void lab_all_arrives(Lab *l)
     }
 }
 
+void lab_arrives(Lab *l, unsigned side, const void *data, size_t size)
+{
+    g_autoptr(GBytes) frame = g_bytes_new(data, size);
+
+    arrive(&l->side[side], frame);
+}
+
 static void client_frame(Lab *l, const uint8_t *data)
 {
     g_autoptr(GBytes) frame = g_bytes_new(data, LAB_FRAME);

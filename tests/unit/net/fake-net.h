@@ -61,6 +61,7 @@ void lab_all_arrives(Lab *l);                /* what is on its way, from now on 
 void lab_client(Lab *l, unsigned count);     /* numbered unicast frames */
 void lab_client_same(Lab *l, unsigned count); /* all of them alike: number 0xffffffff */
 void lab_broadcast(Lab *l, unsigned count);  /* numbered group frames */
+void lab_arrives(Lab *l, unsigned side, const void *data, size_t size); /* at that side alone, from somebody else */
 void lab_learn(Lab *l);
 void lab_guest_sends(Lab *l, unsigned side);
 void lab_guest_takes(Lab *l, unsigned side, unsigned buffers);
