@@ -108,7 +108,7 @@ class Scene:
                 wrong += [f'client {number}: {what}' if len(reports) > 1 else what for what in problems(report)
                           if not (may_reorder and 'reordered' in what)]
         if wrong:
-            raise Failed('; '.join(wrong) + f' (the kernel dropped {self.topology.drops()} at the taps); '
+            raise Failed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}); '
                          + '; '.join(map(said, self.pair.moves)))
         return reports
 

@@ -60,7 +60,7 @@ class Scene:
             check_report(report, self.pair.moves, tcp=False)
             check_order(self.pair.moves)
         except Failed as why:
-            raise Failed(f'{why} (the kernel dropped {self.topology.drops()} at the taps)') from None
+            raise Failed(f'{why} (the network dropped {self.topology.drops()})') from None
         return report
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -196,7 +197,7 @@ class Bridged(Topology):
     def drops(self):
         done = subprocess.run(in_netns(self.netns, 'ip', '-s', '-j', 'link'), stdout=subprocess.PIPE, check=True)
         links = {link['ifname']: link for link in json.loads(done.stdout)}
-        return sum(links[t]['stats64']['tx']['dropped'] for t in ('t0', 't1') if t in links)
+        return super().drops() + sum(links[t]['stats64']['tx']['dropped'] for t in ('t0', 't1') if t in links)
 
     def close(self):
         super().close()
@@ -232,13 +233,15 @@ class ThreeBridges(Bridged):
 
 class Switched(Topology):
     options = ()
+    switches = ()
 
     def start_switch(self, *options):
         command = [str(BUILD / 'tests/tools/switch'), *self.options, *options]
         if self.netns:
             command = in_netns(self.netns, *command)
-        process = subprocess.Popen(dying(command), stdout=subprocess.PIPE)
+        process = subprocess.Popen(dying(command), stdout=subprocess.PIPE, bufsize=0)
         self.processes.append(process)
+        self.switches = [*self.switches, process]
         until = deadline(10)
         if not select.select([process.stdout], [], [], left(until))[0] or process.stdout.readline() != b'ready\n':
             raise Failed('the switch does not start')
@@ -246,6 +249,22 @@ class Switched(Topology):
     def open(self):
         self.socket = self.folder / 'switch.sock'
         self.start_switch('--listen', f'unix:{self.socket}')
+
+    def drops(self):
+        """What the switch did not deliver, on all its ports and on those that are gone."""
+        total = super().drops()
+        for process in self.switches:
+            process.send_signal(signal.SIGUSR1)
+            until = deadline(10)
+            for line in iter(lambda: self.line_of(process, until), None):
+                total += json.loads(line)['dropped']
+                if b'"gone"' in line:
+                    break
+        return total
+
+    @staticmethod
+    def line_of(process, until):
+        return process.stdout.readline() or None if select.select([process.stdout], [], [], left(until))[0] else None
 
     def client_command(self):
         return [str(BUILD / 'tests/tools/traffic-client'), '--stream', f'unix:{self.socket}']

@@ -7,7 +7,8 @@
  * --tap one port that is a tap interface, for instance of a bridge.
  * --mirror sends every frame to every other port (a hub: both sides of a handoff see everything).
  * --learn-delay-ms: an address that has moved to another port is still sent to the old one for so long, gone or not.
- * Prints "ready" when all sockets are there.  SIGUSR1 or the end: one line of JSON per port on standard output.
+ * Prints "ready" when all sockets are there.  SIGUSR1 or the end: one line of JSON per port on standard output, and one for
+ * those that are gone.
  *
  * A frame is never dropped quietly: what does not fit into a port's bounded queue is counted, per port.  What a port that is
  * gone has not taken is for an unknown address from then on, so that only what its process had is lost with it. */
@@ -54,6 +55,7 @@ static Port ports[PORTS_MAX];
 static int listeners[LISTEN_MAX], listener_count;
 static Learned table[TABLE];
 static bool mirror;
+static uint64_t gone_dropped;                       /* of ports whose places were taken again, and for nobody at all */
 static uint64_t learn_delay_ns;
 static FILE *trace;
 static volatile sig_atomic_t asked, ended;
@@ -85,6 +87,7 @@ static Port *port_new(PortKind kind, int fd)
         Port *p = &ports[i];
 
         if (p->kind == PORT_FREE) {
+            gone_dropped += p->dropped;
             *p = (Port) { .kind = kind, .fd = fd, .in = malloc(IN_MAX), .out = malloc(OUT_MAX) };
             if (!p->in || !p->out) {
                 stop("no memory for", "a port");
@@ -292,6 +295,8 @@ static void rescue(const uint8_t *queue, uint32_t size)
 
         if (from && ports[from->port].kind != PORT_FREE) {
             forward(&ports[from->port], queue + at, len);
+        } else {
+            gone_dropped += !(frame[0] & 1) && !mirror;
         }
     }
 }
@@ -442,17 +447,19 @@ static void report(void)
     for (int i = 0; i < PORTS_MAX; i++) {
         Port *p = &ports[i];
 
-        if (p->kind != PORT_FREE) {
+        if (p->kind != PORT_FREE || p->dropped) {
             printf("{\"port\":%d,\"in\":%llu,\"out\":%llu,\"dropped\":%llu}\n", i, (unsigned long long)p->frames_in,
                    (unsigned long long)p->frames_out, (unsigned long long)p->dropped);
         }
     }
+    printf("{\"port\":\"gone\",\"dropped\":%llu}\n", (unsigned long long)gone_dropped);
     fflush(stdout);
 }
 
 /* ---- the loop --------------------------------------------------------------------------------------------------- */
 
-static void turn(void)
+/* signals: those that may come while we wait, and only then. */
+static void turn(const sigset_t *signals)
 {
     struct pollfd fds[LISTEN_MAX + PORTS_MAX];
     int n = 0;
@@ -463,7 +470,7 @@ static void turn(void)
     for (int i = 0; i < PORTS_MAX; i++) {
         fds[n++] = (struct pollfd) { ports[i].kind ? ports[i].fd : -1, POLLIN | (ports[i].out_len ? POLLOUT : 0), 0 };
     }
-    if (poll(fds, n, -1) < 0) {
+    if (ppoll(fds, n, NULL, signals) < 0) {
         return;
     }
     for (int i = 0; i < listener_count; i++) {
@@ -493,6 +500,7 @@ static void on_signal(int number)
 int main(int argc, char **argv)
 {
     struct sigaction action = { .sa_handler = on_signal };
+    sigset_t none, ours;
 
     for (int i = 0; i < TABLE; i++) {
         table[i].port = -1;
@@ -522,6 +530,11 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &ours, &none);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
@@ -529,7 +542,7 @@ int main(int argc, char **argv)
     puts("ready");
     fflush(stdout);
     while (!ended) {
-        turn();
+        turn(&none);
         if (asked) {
             asked = 0;
             report();
