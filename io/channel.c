@@ -174,7 +174,7 @@ void channel_free(Channel *c)
     }
     close_fds(c);
     if (c->child > 0) {
-        exec_end(c, NULL, time_monotonic_ns() + NS_PER_SEC, NULL);
+        exec_end(c, c->interrupt, time_monotonic_ns() + NS_PER_SEC, NULL); /* cancelled: it need not end in its own time */
     }
     g_free(c->name);
     g_free(c);
