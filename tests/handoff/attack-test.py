@@ -9,9 +9,9 @@ import json
 import sys
 import time
 
-from attack_net import (CARDS, CardsOnBridge, CardsOnSwitch, Hub, HubBetween, LateDgram, LateHub, LateSwitch, Offloads,
-                        OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram, TapAndStream, numbers_in,
-                        read_pcap)
+from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, CardsOnSwitch, Hub, HubBetween, LateDgram,
+                        LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
+                        TapAndStream, numbers_in, read_pcap)
 from judge import BUSY_MS, check_numbers, check_order
 from pair import Failed, Pair, bare_args, base, machine_args
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
@@ -463,7 +463,7 @@ CASES = [
     *on('64 KiB', big_frames, [], [OffloadsThere], 1000),
     *on('full ring until it runs', full_ring, [OneBridge], [Stream, Hub], 'it runs'),
     *on('full ring until the source is gone', full_ring, [Stream], [OneBridge, MirroredStream], 'the source is gone'),
-    *on('traffic on all', eight_cards, [CardsOnSwitch], [CardsOnBridge]),
+    *on('traffic on all', eight_cards, [CardsOnSwitch, CardsOnLateSwitch], [CardsOnBridge, CardsOnHub]),
     *on('unequal sides', unequal, [StreamAndDgram, TapAndStream]),
     *on('bound reached while parked', bound_reached, [Stream], [OneBridge], 'parked'),
     *on('bound reached with a full ring', bound_reached, [OneBridge], [Stream], 'full ring'),

@@ -170,6 +170,16 @@ class CardsOnSwitch(Cards, Stream):
         return ['--ip', f'10.0.{2 + number}.2', '--mac', f'52:54:00:00:00:{2 + number:02x}']
 
 
+class CardsOnLateSwitch(CardsOnSwitch):
+    name = 'eight cards on a switch that learns late'
+    options = ('--learn-delay-ms', '100')
+
+
+class CardsOnHub(CardsOnSwitch):
+    name = 'eight cards on our hub'
+    options = ('--mirror',)
+
+
 class CardsOnBridge(Cards, OneBridge):
     name = 'eight cards on a bridge'
 
