@@ -36,9 +36,8 @@ static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
 /* ---- into the guest ---- */
 static void acknowledge(NetpassPort *np)
 {
-    StateWriter *w;
-
     uint64_t kept = np->cache.queue.bytes + np->shared.queue.bytes; /* with `unacked` all that the source may send ahead */
+    StateWriter *w;
 
     if (!np->unacked || np->unacked < MIN(kept, MIN(ACK_BYTES, np->own.bytes_max / 4))) {
         return;
@@ -153,7 +152,6 @@ static void set_deadline(Netpass *n, int64_t in_ns)
     n->gate_due_ns = time_monotonic_ns() + in_ns;
     loop_timer_set(n->gate, n->gate_due_ns);
 }
-
 
 static void gate_deadline(void *opaque)
 {

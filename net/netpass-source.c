@@ -427,7 +427,6 @@ static bool source_nic_room(NetHook *h)
 static void source_gone(NetHook *h)
 {
     NetpassPort *np = netpass_port_of(h);
-
     uint64_t frames = np->cache.queue.frames + np->own.queue.frames;
 
     if (frames) {

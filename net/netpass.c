@@ -197,7 +197,6 @@ bool netpass_send(Netpass *n, StateWriter *w)
 {
     size_t size;
     const uint8_t *data = state_writer_data(w, &size);
-
     bool ok = n->has_peer && handoff_send(&n->part, data, size);
 
     /* What the source cannot send any more is lost.  At the destination what it had sent before it went is still to come. */
