@@ -234,6 +234,23 @@ static void sync_came(NetpassPort *np)
     send_markers(np);
 }
 
+/* The network has one order for group frames: what our netdev brought before was with the guest when it was frozen, or the
+ * source passes it on.  Nearly always nothing of that is left here; where our copies are later than the pause is long, it is. */
+static void here_came(NetpassPort *np)
+{
+    NetCursor at = {0};
+    NetEntry *e;
+
+    netpass_pairs_heard(np->pairs);
+    while (np->state == NETPASS_GATE && (e = net_queue_next(&np->own.queue, &at))) {
+        if (e->frame.data[0] & 1 && !e->tag) {
+            e->tag = np;
+            np->flooded++;
+            netpass_pairs_flooded(np->pairs, &e->frame, e->time_ns);
+        }
+    }
+}
+
 static bool take_marker(NetpassPort *np, NetpassMarker number)
 {
     if (number == NETPASS_MARKER_SYNC) {
@@ -241,7 +258,7 @@ static bool take_marker(NetpassPort *np, NetpassMarker number)
     } else if (number == NETPASS_MARKER_CHECK) {
         check_came(np);
     } else if (number == NETPASS_MARKER_HERE) {
-        netpass_pairs_heard(np->pairs);
+        here_came(np);
     }
     np->is_past |= number == NETPASS_MARKER_PAST;
     return number;
@@ -673,7 +690,7 @@ static void give_back(NetpassPort *np)
     int64_t now = time_monotonic_ns();
     NetEntry *e;
 
-    while ((e = netpass_cache_head(&np->own)) && give_one_back(np, e, now)) {
+    while ((e = netpass_cache_head(&np->own)) && (e->tag || give_one_back(np, e, now))) {
         netpass_cache_pop(&np->own);
     }
     if (np->own.queue.frames) {

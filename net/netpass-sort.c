@@ -112,7 +112,9 @@ void netpass_sort_twins(NetpassPort *np)
         keep_places(np);
     }
     while ((e = net_queue_next(&np->own.queue, &at))) {
-        netpass_pairs_hold(np->pairs, e);
+        if (!e->tag) {
+            netpass_pairs_hold(np->pairs, e);
+        }
     }
     np->duplicate += netpass_pairs_settle(np->pairs, np);
     netpass_sort_source(np, false);

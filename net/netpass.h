@@ -52,7 +52,7 @@ typedef struct NetpassPort {
     int64_t old_until_ns;
     int64_t last_frame_ns;
 
-    NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries have a twin.  Source: the
+    NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries are left out.  Source: the
                             rest of that when the guest moves on before it has taken it */
     bool in_own;
     NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */

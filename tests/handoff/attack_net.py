@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Beside topology.py: hubs, switches that learn late, unequal sides, eight cards, and dumps that are read back."""
 import json
+import signal
 import struct
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from topology import GUEST_IP, MAC, Bridged, Client, Dgram, OneBridge, Stream, Switched, ThreeBridges, in_netns, ip
@@ -50,6 +53,28 @@ class ShortQueue(OneBridge):
         done = subprocess.run(in_netns(self.netns, 'ip', '-s', '-j', 'link', 'show', f't{side}'), stdout=subprocess.PIPE,
                               check=True)
         return json.loads(done.stdout)[0]['stats64']['tx']['dropped']
+
+
+@contextmanager
+def stalling(processes, stopped=0.012, runs=0.02):
+    """These processes stand still again and again, for longer than a pause: what is in them comes when the guest has moved."""
+    ended = threading.Event()
+
+    def stall():
+        while not ended.wait(runs):
+            for signals in (signal.SIGSTOP, signal.SIGCONT):
+                for process in processes:
+                    process.send_signal(signals)
+                if signals == signal.SIGSTOP:
+                    ended.wait(stopped)
+
+    thread = threading.Thread(target=stall, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class LateSwitch(Stream):
