@@ -10,7 +10,7 @@ import sys
 import termios
 import time
 
-from harness import PATIENCE, Emulator, Failed, bare_args, deadline, left, machine_args, run_tests
+from harness import PATIENCE, Emulator, Failed, TooLate, bare_args, deadline, left, machine_args, run_tests
 from wire import A_ERROR, A_HELLO, HELLO, Destination, Scene, Source
 
 TRANSPORTS = ('tcp', 'unix', 'fd')
@@ -132,7 +132,7 @@ def reason_while_the_socket_is_full(transport):
             took = (time.monotonic() - began) * 1000
             scene.runs(True)
             if took > PROMPT_MS * PATIENCE:
-                raise Failed(f'it took {took:.0f} ms')
+                raise TooLate(f'it took {took:.0f} ms')
     return case
 
 
@@ -174,7 +174,7 @@ def migrate_through(source, relay):
     if "guest memory 'riscv_virt_board.ram' has 65536 KiB at the source" not in text:
         raise Failed(f'the source says "{text}"')
     if took > PROMPT_MS * PATIENCE:
-        raise Failed(f'it took {took:.0f} ms')
+        raise TooLate(f'it took {took:.0f} ms')
     if relay.other.wait() != 1:
         raise Failed('the destination did not exit with 1')
 

@@ -10,7 +10,7 @@ import sys
 import time
 
 from judge import check_move, check_order, check_report
-from pair import Failed, Pair, bare_args, base, machine_args
+from pair import Failed, Pair, TooLate, bare_args, base, machine_args
 from topology import Bridged, Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 
 MOVES = 20 if base.FULL else 3
@@ -329,7 +329,7 @@ def qmp_is_alive(folder):
         pair.finish(target, since)
         pair.retire(target)
         if worst > limit:
-            raise Failed(f'a reply took {worst * 1000:.0f} ms')
+            raise TooLate(f'a reply took {worst * 1000:.0f} ms')
         scene.check()
 
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import wire as wires                                                                            # noqa: E402
 from observer import Delays, Memory, Noise                                                       # noqa: E402
-from pair import Failed, Pair, QmpError, Skipped, bare_args, base, machine_args                 # noqa: E402
-from prober import Prober, SlowAnswer, monitor_args                                             # noqa: E402
+from pair import Failed, Pair, QmpError, Skipped, TooLate, bare_args, base, machine_args        # noqa: E402
+from prober import Prober, monitor_args                                                         # noqa: E402
 from topology import Stream, ip                                                                 # noqa: E402
 
 ANSWER_S = BACK_S = 0.1
@@ -160,7 +160,7 @@ class Scene:
             refusal = why.desc
         took = self.took(began, time.time(), self.delays)
         if took > ANSWER_S * base.PATIENCE:
-            raise Failed(f'{name} was answered after {took * 1000:.0f} ms')
+            raise TooLate(f'{name} was answered after {took * 1000:.0f} ms')
         return began, refusal
 
     def runs_again(self, since, began):
@@ -169,7 +169,7 @@ class Scene:
             back = self.source.qmp.event('RESUME', 20, since=since)['at']
             took = self.took(began, back, self.delays)
             if took > (ANSWER_S + BACK_S) * base.PATIENCE:
-                raise Failed(f'the guest ran {took * 1000:.0f} ms after the command')
+                raise TooLate(f'the guest ran {took * 1000:.0f} ms after the command')
         before = self.memory.counters()
         until = base.deadline(2)
         while self.memory.counters() == before:             # a backlog of packets goes before its next tick
@@ -311,7 +311,7 @@ def destination_quits(folder):
         began = time.time()
         scene.target.quit(5)
         if time.time() - began > 1 * base.PATIENCE:
-            raise Failed(f'it took {time.time() - began:.1f} s to quit')
+            raise TooLate(f'it took {time.time() - began:.1f} s to quit')
         scene.thaw()
         scene.source.qmp.event('MIGRATION', 10, status='failed')
         if not scene.source.qmp.execute('query-status')['running']:
@@ -327,7 +327,7 @@ def continued_without_the_source(folder):
         began = time.time()
         scene.target.qmp.execute('cont')
         if scene.took(began, time.time()) > ANSWER_S * base.PATIENCE:
-            raise Failed(f'cont was answered after {(time.time() - began) * 1000:.0f} ms')
+            raise TooLate(f'cont was answered after {(time.time() - began) * 1000:.0f} ms')
         scene.settle(0.3)
         if scene.target.qmp.execute('query-status')['running']:
             raise Failed('the destination runs without RUN')
@@ -345,7 +345,7 @@ def source_quits(at, limit, parked=False, **scene_args):
             began = time.time()
             scene.source.quit(limit + 10)
             if time.time() - began > limit * base.PATIENCE:
-                raise Failed(f'it took {time.time() - began:.1f} s to quit')
+                raise TooLate(f'it took {time.time() - began:.1f} s to quit')
             scene.thaw()
             scene.settle(0.2)
             scene.finish()
@@ -368,7 +368,7 @@ def deadline_kept(at, says, runs=True, byte='0', rate=100, **parameters):
             if says not in info.get('error-desc', ''):
                 raise Failed(f"after {took:.2f} s: {event['data']['status']}: {info.get('error-desc')!r}, not {says!r}")
             if took > limit + BACK_S * base.PATIENCE:
-                raise Failed(f'the deadline is {limit} s, and it was said after {took:.2f} s')
+                raise TooLate(f'the deadline is {limit} s, and it was said after {took:.2f} s')
             if scene.source.qmp.execute('query-status')['running'] != runs:
                 raise Failed(f'the guest {"does not run" if runs else "runs"} at the source')
             if runs:
@@ -386,7 +386,7 @@ def tail_deadline(folder):
         scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
         while scene.wire.threads[0].is_alive():             # until the source hangs up
             if time.time() - began > 0.8 + 0.5 * base.PATIENCE:
-                raise Failed('the source still waits for the last packets to be confirmed')
+                raise TooLate('the source still waits for the last packets to be confirmed')
             time.sleep(0.005)
         scene.finish()
 
@@ -462,7 +462,7 @@ def network_vanishes(parked):
             for emulator in (source, target):
                 found = emulator.qmp.event('MIGRATION', 2 * NETWORK_S, status='failed')['at'] - began
                 if found > NETWORK_S * base.PATIENCE:
-                    raise Failed(f'{emulator.name} noticed after {found:.1f} s')
+                    raise TooLate(f'{emulator.name} noticed after {found:.1f} s')
                 if not reason(emulator):
                     raise Failed(f'{emulator.name} does not say why')
             if source.qmp.execute('query-status')['running'] == parked:
@@ -475,18 +475,6 @@ def network_vanishes(parked):
                 pair.close()
             topology.close()
     return case
-
-
-def judged(case):
-    """A machine that was busy in a way that nobody counts is busy once; what is ours comes again."""
-    def run(folder):
-        try:
-            case(folder)
-        except SlowAnswer:
-            again = folder / 'again'
-            again.mkdir()
-            case(again)
-    return run
 
 
 MAY_RUN = 'may run'
@@ -521,4 +509,4 @@ CASES = [
 ] + [('a network that vanishes under the memory', network_vanishes(False))] * base.FULL
 
 if __name__ == '__main__':
-    sys.exit(base.run_tests([(f'frozen: {name}', judged(case)) for name, case in CASES]))
+    sys.exit(base.run_tests([(f'frozen: {name}', case) for name, case in CASES]))

@@ -8,7 +8,7 @@ import bisect
 import statistics
 from collections import namedtuple
 
-from pair import Failed, base
+from pair import Failed, TooLate, base
 
 Stretch = namedtuple('Stretch', 'begin end')
 FLOWS = ('request', 'bulk_up', 'bulk_down')
@@ -147,15 +147,14 @@ def near(at, moves):
     return f'{(at - move.stop) * 1000:+.0f} ms from the stop of handoff {moves.index(move) + 1}' if move else f'{at:.3f}'
 
 
-def check_tcp(report, guest, moves, waits):
+def check_tcp(report, guest):
     wrong = []
     for flow in FLOWS:
         if report[flow]['closed'] or report[flow]['errors']:
             wrong.append(f"{flow}: {report[flow]['errors']} errors, {report[flow]['closed'] or 'open'}")
     if guest.get('bulk_errors'):
         wrong.append(f"the guest: {guest.get('bulk_errors')} wrong bytes")
-    wrong += check_resent(report, guest, Silences(report, waits), moves)
-    return wrong + check_gaps(Figures(report, moves, waits))
+    return wrong
 
 
 def check_numbers(report, guest):
@@ -173,11 +172,14 @@ def check_numbers(report, guest):
 
 
 def check_report(report, moves=(), waits=None, tcp=True):
-    """Nothing lost, doubled or reordered in any flow; with tcp: nothing sent again, no silence beyond the bound."""
+    """Nothing lost, doubled or reordered in any flow; with tcp, on a machine of its own: nothing sent again, and no silence
+    beyond the bound.  `make check` may run where memory comes slowly from a host that nobody sees: it judges no times."""
     guest = report['guest'] or {}
     wrong = check_numbers(report, guest)
     if tcp:
-        wrong += check_tcp(report, guest, moves, waits)
+        wrong += check_tcp(report, guest)
+    if tcp and base.FULL:
+        wrong += check_resent(report, guest, Silences(report, waits), moves) + check_gaps(Figures(report, moves, waits))
     if report['bad_frames']:
         wrong.append(f"{report['bad_frames']} damaged frames")
     if wrong:
@@ -202,4 +204,4 @@ def check_move(move):
     if move.downtime_ms is None:
         raise Failed('no downtime reported')
     if abs(move.downtime_ms - move.pause_ms) > max(1.0, move.pause_ms * 0.1) * base.PATIENCE:
-        raise Failed(f'downtime {move.downtime_ms} ms reported, {move.pause_ms:.1f} ms between the events')
+        raise TooLate(f'downtime {move.downtime_ms} ms reported, {move.pause_ms:.1f} ms between the events')

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import harness as base                                                                          # noqa: E402
-from harness import Emulator, Failed, GuestFiles, QmpError, Skipped, bare_args, machine_args    # noqa: E402,F401
+from harness import Emulator, Failed, GuestFiles, QmpError, Skipped, TooLate, bare_args, machine_args    # noqa: E402,F401
 from topology import CLIENT_IP, GUEST_IP                                                        # noqa: E402
 
 ENDED = ('completed', 'failed', 'cancelled')

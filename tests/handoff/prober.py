@@ -10,16 +10,12 @@ import time
 from pathlib import Path
 
 from observer import run_delay
-from pair import Failed, base
+from pair import Failed, TooLate, base
 
 STEP_S = 0.01
 LIMIT_S = 0.05
 LONG_S = 0.02                                   # from here on all threads are looked at
 ASK = b'{"execute":"query-status"}\r\n'
-
-
-class SlowAnswer(Failed):
-    pass
 
 
 def monitor_args(folder, name):
@@ -143,7 +139,7 @@ class Prober:
                 raise Failed(f'{name} answered no query-status')
             if asked is not None and not any(name == n and to is None for n, _, to in frozen):
                 if time.time() - asked > 1.0:
-                    raise Failed(f'{name} left a query-status without an answer')
+                    raise TooLate(f'{name} left a query-status without an answer')
             for at, took, share in samples:
                 if any(n == name and first - took <= at <= (to or at) for n, first, to in frozen):
                     continue
@@ -151,5 +147,5 @@ class Prober:
                 if took > worst:
                     worst, whose = took, f'{name} at {at:.3f}'
         if worst > LIMIT_S * base.PATIENCE:
-            raise SlowAnswer(f'{whose}: an answer took {worst * 1000:.0f} ms more than an idle emulator\'s')
+            raise TooLate(f'{whose}: an answer took {worst * 1000:.0f} ms more than an idle emulator\'s')
         return worst

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import wire as wires                                                                            # noqa: E402
 from observer import Delays, Memory, Noise, check_disk, check_frames, check_ticks, ticks        # noqa: E402
-from pair import Failed, Pair, QmpError, bare_args, base, machine_args                          # noqa: E402
+from pair import Failed, Pair, QmpError, TooLate, bare_args, base, machine_args                 # noqa: E402
 from topology import Stream                                                                     # noqa: E402
 
 TRANSPORTS = ('tcp', 'unix', 'fd')
@@ -382,7 +382,7 @@ class Run:
         others = max(self.noise.between(since, back), self.delays.seconds())
         took = back - since - others                        # without what other processes of this machine took
         if took > BACK_S * base.PATIENCE:
-            raise Failed(f'the source had the guest back after {took * 1000:.0f} ms')
+            raise TooLate(f'the source had the guest back after {took * 1000:.0f} ms')
 
     def check_act(self, runner):
         """Every command is answered; a cancel that was accepted has the guest back at once, whatever became of the other."""
@@ -403,7 +403,7 @@ class Run:
             back = self.source.event_at('RESUME', stopped)
             others = max(self.noise.between(at, back), self.delays.seconds())
             if back - at - others > 2 * BACK_S * base.PATIENCE:
-                raise Failed(f'the guest ran {(back - at - others) * 1000:.0f} ms after migrate_cancel')
+                raise TooLate(f'the guest ran {(back - at - others) * 1000:.0f} ms after migrate_cancel')
 
     def prove_death(self):
         """The destination is dead: `cont` has to work, unless it ran the guest; then the manager may say force."""
@@ -527,11 +527,11 @@ class Run:
 
 def run_case(case, folder):
     run = Run(case, folder)
-    done = {'result': 'failed', 'error': ''}
+    done = {'result': 'failed', 'error': '', 'is_late': False}
     try:
         done['result'] = run.run()
     except Failed as why:
-        done['error'] = str(why)
+        done.update(error=str(why), is_late=isinstance(why, TooLate))
     except Exception:
         done['error'] = traceback.format_exc()
     finally:
