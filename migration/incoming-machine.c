@@ -20,10 +20,10 @@ static const MachineState states[IN__MAX] = {
 };
 
 static const char *const events[IEV__MAX] = {
-    [IEV_LISTEN] = "LISTEN",   [IEV_HELLO] = "HELLO",     [IEV_DEVICES] = "DEVICES",   [IEV_LOADED] = "LOADED",
-    [IEV_RUN] = "RUN",         [IEV_RELEASE] = "RELEASE", [IEV_CANCEL] = "CANCEL",     [IEV_CONT] = "CONT",
-    [IEV_STARTED] = "STARTED", [IEV_REFUSED] = "REFUSED", [IEV_TAIL_END] = "TAIL_END", [IEV_LOST] = "LOST",
-    [IEV_ERROR] = "ERROR",
+    [IEV_LISTEN] = "LISTEN",   [IEV_HELLO] = "HELLO",     [IEV_PREPARE] = "PREPARE",   [IEV_DEVICES] = "DEVICES",
+    [IEV_LOADED] = "LOADED",   [IEV_RUN] = "RUN",         [IEV_RELEASE] = "RELEASE",   [IEV_CANCEL] = "CANCEL",
+    [IEV_CONT] = "CONT",       [IEV_STARTED] = "STARTED", [IEV_REFUSED] = "REFUSED",   [IEV_TAIL_END] = "TAIL_END",
+    [IEV_LOST] = "LOST",       [IEV_ERROR] = "ERROR",
 };
 
 static const char *const guards[IG__MAX] = {
@@ -36,6 +36,7 @@ static const char *const guards[IG__MAX] = {
 static const MachineAction actions[IA__MAX] = {
     [IA_NOTHING] = {"-"},
     [IA_ANSWER_HELLO] = {"answer_hello", DOES(FX_SEND), "CHANNELS_UP"},
+    [IA_PREPARE] = {"prepare", DOES(FX_SEND), "SWITCHOVER_ACK"}, /* once the memory is ready, or that took long enough */
     [IA_LOAD] = {"load", DOES(FX_LOAD), .posts = "LOADED", .fails = "ERROR LOST"},
     [IA_SEND_READY] = {"send_ready", DOES(FX_SEND), "READY"},
     [IA_SEND_READY_PARKED] = {"send_ready_parked", DOES(FX_STAND, FX_SEND), "READY_PARKED"},
@@ -55,6 +56,7 @@ static const MachineAction actions[IA__MAX] = {
 static const MachineRow rows[] = {
     {STATES(IN_NONE), IEV_LISTEN, 0, IA_NOTHING, IN_LISTENING},
     {STATES(IN_LISTENING), IEV_HELLO, 0, IA_ANSWER_HELLO, IN_ACTIVE},
+    {STATES(IN_ACTIVE), IEV_PREPARE, 0, IA_PREPARE, MACHINE_KEEP},
     {STATES(IN_ACTIVE), IEV_DEVICES, 0, IA_LOAD, IN_LOADING},
     {STATES(IN_LOADING), IEV_LOADED, IG_ALONE_PARKED, IA_TAKE, IN_OWNED},
     {STATES(IN_LOADING), IEV_LOADED, IG_ALONE, IA_ACTIVATE, IN_STARTING},

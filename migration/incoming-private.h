@@ -21,6 +21,8 @@ typedef struct Incoming {
     unsigned tails_left; /* lock */
     char *error;         /* lock; the first cause */
     bool is_prefaulting; /* lock */
+    bool ack_waits;      /* lock: the source wants to know when the memory is ready */
+    int64_t ack_by_ns;   /* lock: then it is told even if it is not */
     bool had_guest;      /* lock; refused, and all of its state was here */
 
     bool is_expected, is_parked, exit_on_error;

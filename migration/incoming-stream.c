@@ -159,6 +159,9 @@ static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *pa
         return bad(n, errp, "a message of another attempt"); /* a connection carries one: these bytes are damaged */
     }
     switch (number) {
+    case CMD_PREPARE:
+        incoming_step(IEV_PREPARE);
+        return true;
     case CMD_RUN:
         n->run_ns = time_monotonic_ns();
         incoming_step(IEV_RUN);
@@ -187,6 +190,7 @@ static const struct {
 } lengths[] = {
     {CMD_PACKAGED, 4}, {CMD_SETUP, 4},    {CMD_SWITCHOVER_START, 0}, {CMD_RUN, 8},
     {CMD_RELEASE, 8},  {CMD_CANCEL, 8},   {CMD_TAIL_END, 8},         {CMD_MESSAGE, 12},
+    {CMD_PREPARE, 8},
 };
 
 static bool check_command(Incoming *n, unsigned number, unsigned size, GError **errp)

@@ -29,6 +29,7 @@
 #define PREFAULT_NICE 5
 #define PREFAULT_PIECE (4ull << 20) /* short: who maps something meanwhile waits for one */
 #define PREFAULT_WAIT_NS (4 * NS_PER_SEC)
+#define PREPARE_WAIT_NS (10 * NS_PER_SEC)
 #define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
 
@@ -239,6 +240,41 @@ static void answer_hello(Incoming *n)
     state_writer_free(w);
 }
 
+/* What came before PREPARE has been loaded, as it is read in order.  Whatever else is to be done before the guest may stop
+ * goes on in other threads, and the writer says when it is over: the reader still hears a source that gives up. */
+static void prepare(Incoming *n)
+{
+    g_mutex_lock(&n->lock);
+    n->ack_waits = n->has_peer;
+    n->ack_by_ns = time_monotonic_ns() + PREPARE_WAIT_NS;
+    g_cond_broadcast(&n->wake);
+    g_mutex_unlock(&n->lock);
+}
+
+/* Under the lock.  NULL: nothing is to be said now. */
+static GByteArray *next_answer(Incoming *n)
+{
+    GByteArray *b = g_queue_pop_head(&n->answers); /* first what was said before */
+
+    if (b) {
+        n->answer_bytes -= b->len;
+    } else if (n->ack_waits && (!n->is_prefaulting || time_monotonic_ns() >= n->ack_by_ns)) {
+        n->ack_waits = false;
+        b = new_answer(RP_SWITCHOVER_ACK, 8);
+        append_be64(b, n->machine.attempt);
+    }
+    return b;
+}
+
+static void wait_for_answers(Incoming *n) /* under the lock */
+{
+    if (n->ack_waits) {
+        g_cond_wait_until(&n->wake, &n->lock, n->ack_by_ns / NS_PER_US + 1);
+    } else {
+        g_cond_wait(&n->wake, &n->lock);
+    }
+}
+
 static void *writer_thread(void *opaque)
 {
     Incoming *n = opaque;
@@ -248,11 +284,8 @@ static void *writer_thread(void *opaque)
         bool ok;
 
         g_mutex_lock(&n->lock);
-        while (!(b = g_queue_pop_head(&n->answers)) && !n->writer_ends) {
-            g_cond_wait(&n->wake, &n->lock);
-        }
-        if (b) {
-            n->answer_bytes -= b->len;
+        while (!(b = next_answer(n)) && !n->writer_ends) {
+            wait_for_answers(n);
         }
         g_mutex_unlock(&n->lock);
         if (!b) {
@@ -415,6 +448,10 @@ static void act(Incoming *n, int action, MachineProgress *p)
 {
     switch ((InAction)action) {
     case IA_NOTHING:
+        break;
+    case IA_PREPARE:
+        prepare(n);
+        machine_did(p, FX_SEND); /* by the writer, in time */
         break;
     case IA_LOAD:
         machine_did(p, FX_LOAD); /* incoming-stream.c is at it */

@@ -240,6 +240,21 @@ static void next_round(Outgoing *o)
     round_of_pages(o);
 }
 
+/* The destination has still to load what is on its way, and perhaps to find memory.  The guest runs until it has. */
+static void ask_prepared(Outgoing *o)
+{
+    GError *err = NULL;
+
+    g_mutex_lock(&o->lock);
+    o->last_rest = UINT64_MAX; /* the guest writes meanwhile: what is left may shrink again */
+    g_mutex_unlock(&o->lock);
+    if (!stream_command_attempt(o->out, CMD_PREPARE, o->machine.attempt, &err)) {
+        post_failure(o, err);
+        return;
+    }
+    did(o, FX_SEND);
+}
+
 /* ---- the pause ---- */
 static void stop_guest(void *opaque)
 {
@@ -585,6 +600,9 @@ static void act(Outgoing *o, int action)
         break;
     case MA_NEXT_ROUND:
         next_round(o);
+        break;
+    case MA_ASK_PREPARED:
+        ask_prepared(o);
         break;
     case MA_FREEZE:
         freeze(o);

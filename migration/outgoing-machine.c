@@ -12,6 +12,10 @@ static const MachineState states[MIG__MAX] = {
     [MIG_SETUP] =          {"setup",          "setup",          OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_ANY,
                             "has not answered the hello"},
     [MIG_ACTIVE] =         {"active",         "active",         OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_YES},
+    /* All was sent that could be; the destination says when it has nothing left to do before the guest may stop. */
+    [MIG_PREPARING] =      {"preparing",      "active",         OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_YES,
+                            "has not got ready for the guest"},
+    [MIG_PREPARED] =       {"prepared",       "active",         OWNER_SOURCE,      FACT_ANY, FACT_NO,  FACT_YES},
     [MIG_PRE_SWITCHOVER] = {"pre-switchover", "pre-switchover", OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_YES},
     [MIG_DEVICE] =         {"device",         "device",         OWNER_SOURCE,      FACT_NO,  FACT_YES, FACT_YES,
                             "has not loaded the device state"},
@@ -38,6 +42,7 @@ static const MachineState states[MIG__MAX] = {
 
 static const char *const events[EV__MAX] = {
     [EV_MIGRATE] = "MIGRATE",       [EV_CHANNELS_UP] = "CHANNELS_UP", [EV_ROUND_DONE] = "ROUND_DONE",
+    [EV_SWITCHOVER_ACK] = "SWITCHOVER_ACK",
     [EV_CONTINUE] = "CONTINUE",     [EV_STATE_SENT] = "STATE_SENT",   [EV_READY] = "READY",
     [EV_READY_PARKED] = "READY_PARKED", [EV_ASK] = "ASK",             [EV_VM_STARTED] = "VM_STARTED",
     [EV_GIVE_BACK] = "GIVE_BACK",   [EV_TAIL_DONE] = "TAIL_DONE",     [EV_LOST] = "LOST",
@@ -61,6 +66,7 @@ static const MachineAction actions[MA__MAX] = {
                           .posts_one_way = "CHANNELS_UP"},
     [MA_FIRST_ROUND] = {"first_round", DOES(FX_BEGIN, FX_PAGES), .posts = "ROUND_DONE", .fails = "ERROR LOST"},
     [MA_NEXT_ROUND] = {"next_round", DOES(FX_PAGES), .posts = "ROUND_DONE", .fails = "ERROR LOST"},
+    [MA_ASK_PREPARED] = {"ask_prepared", DOES(FX_SEND), "PREPARE", .fails = "ERROR LOST"},
     [MA_FREEZE] = {"freeze", DOES(FX_FREEZE)},
     [MA_SEND_DEVICES] = {"send_devices", DOES(FX_DRAIN, FX_PAGES, FX_SAVE, FX_SEND), "DEVICES",
                          .fails = "ERROR LOST", .posts_one_way = "STATE_SENT"},
@@ -84,15 +90,20 @@ static const MachineAction actions[MA__MAX] = {
     [MA_THAW_ALONE] = {"thaw_alone", DOES(FX_HANG_UP, FX_TAKE_BACK, FX_START)},
 };
 
-#define BEFORE_RUN STATES(MIG_SETUP, MIG_ACTIVE, MIG_PRE_SWITCHOVER, MIG_DEVICE)
+#define BEFORE_RUN STATES(MIG_SETUP, MIG_ACTIVE, MIG_PREPARING, MIG_PREPARED, MIG_PRE_SWITCHOVER, MIG_DEVICE)
 #define AT_REST STATES(MIG_NONE, MIG_SAVED, MIG_CANCELLED, MIG_FAILED)
+#define NOT_STOPPED STATES(MIG_NONE, MIG_SETUP, MIG_ACTIVE, MIG_PREPARING, MIG_PREPARED, MIG_SAVED, MIG_CANCELLED, MIG_FAILED)
 
 static const MachineRow rows[] = {
     {AT_REST, EV_MIGRATE, 0, MA_OPEN_CHANNELS, MIG_SETUP},
+    {STATES(MIG_SETUP), EV_CHANNELS_UP, MG_ONE_WAY, MA_FIRST_ROUND, MIG_PREPARED}, /* nobody could be asked */
     {STATES(MIG_SETUP), EV_CHANNELS_UP, 0, MA_FIRST_ROUND, MIG_ACTIVE},
-    {STATES(MIG_ACTIVE), EV_ROUND_DONE, MG_STILL_MUCH, MA_NEXT_ROUND, MACHINE_KEEP},
-    {STATES(MIG_ACTIVE), EV_ROUND_DONE, MG_WANTS_PAUSE, MA_FREEZE, MIG_PRE_SWITCHOVER},
-    {STATES(MIG_ACTIVE), EV_ROUND_DONE, 0, MA_FREEZE_AND_SEND, MIG_DEVICE},
+    {STATES(MIG_ACTIVE, MIG_PREPARED), EV_ROUND_DONE, MG_STILL_MUCH, MA_NEXT_ROUND, MACHINE_KEEP},
+    {STATES(MIG_ACTIVE), EV_ROUND_DONE, 0, MA_ASK_PREPARED, MIG_PREPARING},
+    /* The guest ran meanwhile. */
+    {STATES(MIG_PREPARING), EV_SWITCHOVER_ACK, 0, MA_NEXT_ROUND, MIG_PREPARED},
+    {STATES(MIG_PREPARED), EV_ROUND_DONE, MG_WANTS_PAUSE, MA_FREEZE, MIG_PRE_SWITCHOVER},
+    {STATES(MIG_PREPARED), EV_ROUND_DONE, 0, MA_FREEZE_AND_SEND, MIG_DEVICE},
     {STATES(MIG_PRE_SWITCHOVER), EV_CONTINUE, 0, MA_SEND_DEVICES, MIG_DEVICE},
     {STATES(MIG_DEVICE), EV_STATE_SENT, MG_ONE_WAY, MA_END_ONE_WAY, MIG_SAVED},
     {STATES(MIG_DEVICE), EV_READY, 0, MA_SEND_RUN, MIG_HANDOVER},
@@ -125,7 +136,7 @@ static const MachineRow rows[] = {
     /* What was decided before may just be giving up the disks: the guest starts when that is over. */
     {STATES(MIG_SAVED, MIG_CANCELLED, MIG_FAILED), EV_CONT, MG_AT_IT, MA_THAW_AND_START, MACHINE_KEEP},
     /* `cont` of a guest that the user had paused is nobody's business here. */
-    {STATES(MIG_NONE, MIG_SETUP, MIG_ACTIVE, MIG_SAVED, MIG_CANCELLED, MIG_FAILED), EV_CONT, 0, MA_NOTHING, MACHINE_KEEP},
+    {NOT_STOPPED, EV_CONT, 0, MA_NOTHING, MACHINE_KEEP},
 };
 
 const MachineSpec outgoing_spec = {

@@ -174,6 +174,8 @@ static int64_t deadline_of(int state)
     switch (state) {
     case MIG_SETUP:
         return mig_deadline(PARAM_SETUP_DEADLINE);
+    case MIG_PREPARING:
+        return mig_deadline(PARAM_SWITCHOVER_DEADLINE);
     case MIG_DEVICE:
         return mig_deadline(PARAM_READY_DEADLINE);
     case MIG_HANDOVER:

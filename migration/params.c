@@ -35,6 +35,7 @@ static const struct {
     [PARAM_NETPASS_GATE] = {"netpass-gate-ms", 100, 0, 60000},
     [PARAM_NETPASS_BEST_EFFORT] = {"netpass-best-effort", 0, 0, 1},
     [PARAM_SETUP_DEADLINE] = {"setup-deadline-ms", 20000, 1, 3600000},
+    [PARAM_SWITCHOVER_DEADLINE] = {"switchover-deadline-ms", 30000, 1, 3600000},
     [PARAM_READY_DEADLINE] = {"ready-deadline-ms", 20000, 1, 3600000},
     [PARAM_RUN_DEADLINE] = {"run-deadline-ms", 10000, 1, 3600000},
     [PARAM_TAIL_DEADLINE] = {"tail-deadline-ms", 5000, 1, 3600000},

@@ -125,6 +125,9 @@ static bool take_one(Outgoing *o, StreamIn *in, unsigned number, StateReader *r,
         return false;
     }
     switch (number) {
+    case RP_SWITCHOVER_ACK:
+        g_free(outgoing_step(attempt, EV_SWITCHOVER_ACK, NULL, NULL));
+        return true;
     case RP_READY:
         return take_ready(o, r, attempt, errp);
     case RP_ASK:

@@ -6,7 +6,7 @@
 
 #define STREAM_MAGIC 0x5145564du
 #define STREAM_VERSION 3u
-#define HELLO_VERSION 1u
+#define HELLO_VERSION 2u
 #define STARTED_VERSION 1u
 
 enum { /* elements */
@@ -24,10 +24,12 @@ enum { /* source to destination: be16 number, be16 length, payload */
     CMD_TAIL_END,
     CMD_MESSAGE,              /* be64 attempt, be32 size; then, outside of the length: str8 part, bytes */
     CMD_SETUP,                /* as CMD_PACKAGED, before any page */
+    CMD_PREPARE,              /* be64 attempt; what came before it is to be done with, then SWITCHOVER_ACK */
 };
 
 enum { /* destination to source: be16 number, be16 length, payload */
     RP_SHUT = 1,
+    RP_SWITCHOVER_ACK = 7,    /* be64 attempt */
     RP_VM_STARTED = 8,        /* be16 version, be64 attempt, be64 ns since RUN, be64 ns since the last byte of state,
                                  be64 monotonic time of the start: for a source on the same host */
     RP_HELLO = 32,            /* be16 version, be64 attempt, be32 pid, host id */

@@ -2,10 +2,13 @@
 # tests/functional/protocol-test.py - a source whose other side is this script: every answer, wrong or missing.
 # SPDX-License-Identifier: GPL-2.0-or-later
 import socket
+import struct
 import sys
+import time
 
 from harness import Emulator, Failed, QmpError, bare_args, machine_args, run_tests
-from wire import (A_ASK, A_ERROR, A_GIVE_BACK, A_TAIL_DONE, PACKAGED, RELEASE, RUN, TAIL_END, Scene)
+from wire import (A_ASK, A_ERROR, A_GIVE_BACK, A_HELLO, A_SWITCHOVER_ACK, A_TAIL_DONE, PACKAGED, PREPARE, RELEASE, RUN,
+                  TAIL_END, Scene, Source)
 
 
 def no_hello(folder):
@@ -26,6 +29,82 @@ def garbage(folder):
         scene.other.channel.sendall(b'\x77\x77\0\x08' + bytes(8))
         scene.ends('failed', 'an answer of another attempt')
         scene.runs(True)
+
+
+def not_stopped_before_prepared(folder):
+    """Whatever else the destination says.  Its confirmation counts once, and only after it was asked."""
+    with Scene(folder) as scene:
+        scene.other.hello()
+        scene.other.say(A_SWITCHOVER_ACK)
+        scene.other.until(PREPARE)
+        scene.other.ready()
+        scene.never_stopped()
+        asked = time.time()
+        for _ in range(3):
+            scene.other.say(A_SWITCHOVER_ACK)
+        scene.other.until(PACKAGED)
+        if scene.qmp.event('STOP', 20, since=scene.since)['at'] < asked:
+            raise Failed('the guest was stopped before the destination was ready')
+        scene.other.ready()
+        scene.other.until(RUN)
+
+
+def never_prepared(folder):
+    """The guest goes on as if nothing had been: to hand it over all the same would stop it for as long as that takes."""
+    with Scene(folder, **{'switchover-deadline-ms': 200}) as scene:
+        scene.other.hello()
+        scene.other.until(PREPARE)
+        scene.ends('failed', 'has not got ready for the guest')
+        try:
+            scene.other.say(A_SWITCHOVER_ACK)           # too late
+        except OSError:
+            pass
+        scene.never_stopped()
+
+
+def prepared_too_early(folder):
+    with Scene(folder, **{'switchover-deadline-ms': 200}) as scene:
+        scene.other.hello()
+        scene.other.say(A_SWITCHOVER_ACK)
+        scene.other.until(PREPARE)
+        scene.ends('failed', 'has not got ready for the guest')
+        scene.never_stopped()
+
+
+def prepared_for_another(folder):
+    with Scene(folder) as scene:
+        scene.other.hello()
+        scene.other.until(PREPARE)
+        scene.other.say(A_SWITCHOVER_ACK, attempt=scene.other.attempt ^ 1)
+        scene.ends('failed', 'an answer of another attempt')
+        scene.never_stopped()
+
+
+def prepared_with_more(folder):
+    with Scene(folder) as scene:
+        scene.other.hello()
+        scene.other.until(PREPARE)
+        scene.other.say(A_SWITCHOVER_ACK, b'more')
+        scene.ends('failed', 'has the wrong length')
+
+
+def cancelled_while_it_prepares(folder):
+    with Scene(folder) as scene:
+        scene.other.hello()
+        scene.other.until(PREPARE)
+        scene.qmp.execute('migrate_cancel')
+        scene.ends('cancelled')
+        scene.never_stopped()
+
+
+def destination_says_that_it_is_prepared(folder):
+    with Source(folder, 'unix') as source:
+        source.header()
+        source.hello()
+        source.command(PREPARE, struct.pack('>Q', source.attempt))
+        answers = [source.answer() for _ in range(2)]
+        if [number for number, _ in answers] != [A_HELLO, A_SWITCHOVER_ACK] or answers[1][1]:
+            raise Failed(f'it answered {answers}')
 
 
 def no_ready(folder):
@@ -212,6 +291,13 @@ if __name__ == '__main__':
         ('a hello that nobody answers fails, the guest runs on', no_hello),
         ('a refusal is told in its words', refused),
         ('garbage for an answer fails, the guest runs on', garbage),
+        ('the guest is not stopped before the destination has said that it is ready', not_stopped_before_prepared),
+        ('a destination that never gets ready: the guest was never stopped', never_prepared),
+        ('ready before it was asked does not count', prepared_too_early),
+        ('ready of another attempt is damage: the guest was never stopped', prepared_for_another),
+        ('ready with more bytes is damage', prepared_with_more),
+        ('cancelled while the destination gets ready: the guest was never stopped', cancelled_while_it_prepares),
+        ('a destination says that it is ready when asked', destination_says_that_it_is_prepared),
         ('no READY: the guest goes on here', no_ready),
         ('closed before READY: the guest goes on here', closed_before_ready),
         ('a READY of another attempt is damage: the guest goes on here', stale_ready),

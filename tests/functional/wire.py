@@ -7,9 +7,10 @@ import struct
 
 from harness import Emulator, Failed, QmpError, bare_args, machine_args
 
-HELLO, RUN, RELEASE, CANCEL, TAIL_END, MESSAGE, SETUP = range(32, 39)
+HELLO, RUN, RELEASE, CANCEL, TAIL_END, MESSAGE, SETUP, PREPARE = range(32, 40)
 PACKAGED = 7
-A_STARTED, A_HELLO, A_READY, A_ASK, A_GIVE_BACK, A_TAIL_DONE, A_ERROR = 8, 32, 33, 34, 35, 36, 37
+A_SWITCHOVER_ACK, A_STARTED, A_HELLO, A_READY, A_ASK, A_GIVE_BACK, A_TAIL_DONE, A_ERROR = 7, 8, 32, 33, 34, 35, 36, 37
+VERSION = 2                 # of the hello; of VM_STARTED it is 1
 
 
 class Destination:
@@ -88,13 +89,15 @@ class Destination:
             number, payload = self.element()
             if number == wanted:
                 return payload
+            if number == PREPARE:
+                self.say(A_SWITCHOVER_ACK)
             if number is None:
                 raise Failed(f'closed while command {wanted} was awaited')
 
     def say(self, number, payload=b'', attempt=None):
         attempt = self.attempt if attempt is None else attempt
         if number in (A_HELLO, A_STARTED):
-            body = struct.pack('>HQ', 1, attempt) + payload
+            body = struct.pack('>HQ', VERSION if number == A_HELLO else 1, attempt) + payload
         else:
             body = struct.pack('>Q', attempt) + payload
         self.channel.sendall(struct.pack('>HH', number, len(body)) + body)
@@ -158,7 +161,7 @@ class Source:
     def command(self, number, payload):
         self.channel.sendall(struct.pack('>BHH', 8, number, len(payload)) + payload)
 
-    def hello(self, version=1, capabilities=0):
+    def hello(self, version=VERSION, capabilities=0):
         self.command(HELLO, struct.pack('>HQBIII64s', version, self.attempt, 0, capabilities, 4096, 0, b'')
                      + b'\x04virt' + b'\0' + b'\0')
 
@@ -212,6 +215,12 @@ class Scene:
         for word in words:
             if word not in text:
                 raise Failed(f'"{text}" does not say "{word}"')
+
+    def never_stopped(self):
+        """The guest runs, and did all the time."""
+        self.runs(True)
+        if any(e['event'] == 'STOP' for e in self.qmp.events[self.since:]):
+            raise Failed('the guest was stopped')
 
     def runs(self, wanted):
         if self.qmp.execute('query-status')['running'] != wanted:

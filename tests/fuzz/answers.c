@@ -153,6 +153,8 @@ static GByteArray *make_seed(unsigned i)
     }
     put_message(out, w);
     state_put_be64(w, ATTEMPT);
+    put(out, RP_SWITCHOVER_ACK, w);
+    state_put_be64(w, ATTEMPT);
     state_put_u8(w, i & 1);
     state_put_be64(w, 500);
     put(out, RP_READY, w);

@@ -214,6 +214,9 @@ static GByteArray *make_seed(unsigned kind)
         put_hello(w);
     }
     put_memory(w);
+    if (!(kind & 1)) {
+        put_attempt(w, CMD_PREPARE);
+    }
     put_state(w, !(kind & 1));
     if (!(kind & 1)) {
         put_attempt(w, kind & 8 ? CMD_RELEASE : CMD_RUN);

@@ -302,6 +302,28 @@ def memory_that_is_never_ready(folder):
         scene.finish()
 
 
+def not_stopped_before_the_memory_is_ready(folder):
+    """Longer than the destination makes the hello wait for it."""
+    with Scene(folder, fault='none', disk='yes') as scene:
+        (folder / 'only-memory').touch()
+        scene.hang_disk(True)
+        since = scene.begin()
+        scene.until_disk_hangs()
+        until = base.deadline(20)
+        while not (scene.wire and '>PREPARE#1' in scene.wire.keys()):
+            if not base.left(until):
+                raise Failed('the source never asks whether the destination is ready')
+            time.sleep(0.01)
+        if not scene.source.qmp.execute('query-status')['running']:
+            raise Failed('the guest stands still')
+        ready = time.time()
+        scene.hang_disk(False)
+        if scene.source.qmp.event('STOP', 20, since=since)['at'] < ready:
+            raise Failed('the guest was stopped before the memory was ready')
+        scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
+        scene.finish()
+
+
 # ---- the source stops, or is told to end ----
 def destination_quits(folder):
     with Scene(folder, '>ram-batch#1', 'freeze-source', byte='half', dirty=True) as scene:
@@ -483,6 +505,7 @@ CASES = [
     ('cancelled before the hello is answered', cancelled_at('>HELLO#1')),
     ('cancelled in the middle of the memory, socket full', cancelled_at('>ram-batch#1', 0.5, dirty=True)),
     ('the same over tcp', cancelled_at('>ram-batch#1', 0.5, dirty=True, transport='tcp')),
+    ('cancelled while the destination gets ready', cancelled_at('>PREPARE#1')),
     ('cancelled in the middle of the device state', cancelled_at('>PACKAGED#1', byte='half')),
     ('cancelled while the destination loads', cancelled_at('>PACKAGED#1', byte='end')),
     ('cancelled after RUN: refused at once', cancelled_at('<READY#1', refused=MAY_RUN)),
@@ -493,11 +516,14 @@ CASES = [
     ('cancelled with a disk that hangs', cancelled_with_hung_disk),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
     ('memory that does not get ready', memory_that_is_never_ready),
+    ('the guest is not stopped before the memory is ready', not_stopped_before_the_memory_is_ready),
     ('the destination quits while its source is stopped', destination_quits),
     ('continued while the source is stopped', continued_without_the_source),
     ('the source quits in the middle of the memory, socket full', source_quits('>ram-batch#1', 1, dirty=True)),
     ('the source quits while parked, socket full of packets', source_quits('<READY_PARKED#1', 9.5, parked=True, rate=4000)),
     ('a hello without an answer', deadline_kept('>HELLO#1', 'has not answered the hello', setup_deadline_ms=700)),
+    ('a destination that does not get ready', deadline_kept('>PREPARE#1', 'has not got ready for the guest',
+                                                            switchover_deadline_ms=700)),
     ('device state that is not loaded', deadline_kept('>PACKAGED#1', 'has not loaded the device state',
                                                       ready_deadline_ms=700)),
     ('RUN without an answer', deadline_kept('<READY#1', 'has not said that the guest runs', runs=False,

@@ -16,8 +16,8 @@ from pair import Failed, Pair, QmpError, base, debian_args, machine_args        
 from topology import Stream                                                                     # noqa: E402
 
 BOOT_SECONDS = 150
-SHORT = {'ready-deadline-ms': int(3000 * base.PATIENCE), 'run-deadline-ms': 2000, 'tail-deadline-ms': 1000,
-         'netpass-linger-ms': 300}
+SHORT = {'switchover-deadline-ms': int(3000 * base.PATIENCE), 'ready-deadline-ms': int(3000 * base.PATIENCE),
+         'run-deadline-ms': 2000, 'tail-deadline-ms': 1000, 'netpass-linger-ms': 300}
 BEFORE_RUN = [
     # message, fault, byte
     ('>header#1', 'cut', 'half'), ('>HELLO#1', 'cut', '0'), ('<HELLO#1', 'damage', '8'), ('>ram-blocks#1', 'damage', '9'),

@@ -29,8 +29,8 @@ from topology import Stream                                                     
 TRANSPORTS = ('tcp', 'unix', 'fd')
 FLOWS = ('direct', 'parked', 'taken-back', 'released', 'refused')
 ACTS = ('none', 'cancel', 'quit-source', 'quit-destination', 'cont-source', 'cont-destination')
-DEADLINES = {'short': {'setup-deadline-ms': 1500, 'ready-deadline-ms': 1500, 'run-deadline-ms': 1500,
-                       'tail-deadline-ms': 1000, 'netpass-linger-ms': 300},
+DEADLINES = {'short': {'setup-deadline-ms': 1500, 'switchover-deadline-ms': 1500, 'ready-deadline-ms': 1500,
+                       'run-deadline-ms': 1500, 'tail-deadline-ms': 1000, 'netpass-linger-ms': 300},
              'normal': {}}
 BACK_S = 0.1                                    # the source has the guest back
 REST_S = 3.0                                    # a tail, or a goodbye

@@ -243,6 +243,8 @@ static const char *never_ends(const ModelState *s)
     switch (s->source) {
     case MIG_SETUP:
     case MIG_ACTIVE:
+    case MIG_PREPARING:
+    case MIG_PREPARED:
     case MIG_DEVICE:
     case MIG_HANDOVER:
     case MIG_CANCELLING:

@@ -164,6 +164,7 @@ static char *commands_are_possible(const ModelTables *t)
 /* What management may be told after an event; `=`: only if that is what it has been told before. */
 static const char *const outgoing_words[EV__MAX] = {
     [EV_MIGRATE] = "setup",          [EV_CHANNELS_UP] = "active", [EV_ROUND_DONE] = "=active pre-switchover device",
+    [EV_SWITCHOVER_ACK] = "=active",
     [EV_CONTINUE] = "device",        [EV_STATE_SENT] = "completed", [EV_READY] = "=device",
     [EV_READY_PARKED] = "completed", [EV_ASK] = "device",         [EV_VM_STARTED] = "completed",
     [EV_GIVE_BACK] = "failed",       [EV_TAIL_DONE] = "=completed", [EV_LOST] = "failed",
@@ -171,7 +172,8 @@ static const char *const outgoing_words[EV__MAX] = {
     [EV_CONT] = "cancelled =failed", [EV_QUIT] = "cancelling =completed", [EV_DIED] = "=failed",
 };
 static const char *const incoming_words[IEV__MAX] = {
-    [IEV_LISTEN] = "setup",           [IEV_HELLO] = "active",            [IEV_DEVICES] = "=active",
+    [IEV_LISTEN] = "setup",           [IEV_HELLO] = "active",            [IEV_PREPARE] = "=active",
+    [IEV_DEVICES] = "=active",
     [IEV_LOADED] = "completed =active", [IEV_RUN] = "active",   [IEV_RELEASE] = "active =completed",
     [IEV_CANCEL] = "failed",          [IEV_CONT] = "active =completed",  [IEV_STARTED] = "completed",
     [IEV_REFUSED] = "failed completed", [IEV_TAIL_END] = "=completed",   [IEV_LOST] = "failed",
@@ -250,16 +252,58 @@ static bool does(const MachineAction *a, int fx)
 static char *the_guest_runs_while_much_is_left(const ModelTables *t)
 {
     static const struct {
-        int state, event;
-    } steps[] = {{MIG_SETUP, EV_CHANNELS_UP}, {MIG_ACTIVE, EV_ROUND_DONE}};
+        int state, event, next;
+    } steps[] = {{MIG_SETUP, EV_CHANNELS_UP, MIG_ACTIVE},
+                 {MIG_ACTIVE, EV_ROUND_DONE, MIG_ACTIVE},
+                 {MIG_PREPARING, EV_SWITCHOVER_ACK, MIG_PREPARED},
+                 {MIG_PREPARED, EV_ROUND_DONE, MIG_PREPARED}};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
         Machine m = {&t->out, steps[i].state, 0, only_much, NULL};
         const MachineRow *row = machine_step(&m, 0, steps[i].event, NULL);
 
-        if (!row || m.state != MIG_ACTIVE || !does(&t->out.actions[row->action], FX_PAGES) ||
+        if (!row || m.state != steps[i].next || !does(&t->out.actions[row->action], FX_PAGES) ||
             does(&t->out.actions[row->action], FX_FREEZE)) {
             return g_strdup("outgoing: the guest is stopped while much memory is left");
+        }
+    }
+    return NULL;
+}
+
+static uint32_t reached_without_ack(const MachineSpec *spec)
+{
+    uint32_t reached = 1u << MIG_NONE, before;
+
+    do {
+        before = reached;
+        for (int r = 0; r < spec->row_count; r++) {
+            const MachineRow *row = &spec->rows[r];
+
+            for (const int8_t *s = row->from; *s >= 0; s++) {
+                if (reached & 1u << *s && row->next >= 0 && row->event != EV_SWITCHOVER_ACK && row->guard != MG_ONE_WAY) {
+                    reached |= 1u << row->next;
+                }
+            }
+        }
+    } while (reached != before);
+    return reached;
+}
+
+/* What takes the destination long is over when the guest stops. */
+static char *the_guest_is_not_stopped_before_the_destination_is_prepared(const ModelTables *t)
+{
+    uint32_t reached = reached_without_ack(&t->out);
+
+    for (int r = 0; r < t->out.row_count; r++) {
+        const MachineRow *row = &t->out.rows[r];
+
+        for (const int8_t *s = row->from; *s >= 0; s++) {
+            bool asks_first = row->guard == MG_ONE_WAY || row->event == EV_SWITCHOVER_ACK;
+
+            if (reached & 1u << *s && !asks_first && does(&t->out.actions[row->action], FX_FREEZE)) {
+                return g_strdup_printf("outgoing: %s in '%s' stops the guest", t->out.events[row->event],
+                                       t->out.states[*s].name);
+            }
         }
     }
     return NULL;
@@ -320,11 +364,12 @@ static char *a_cancel_is_taken_as_a_loss_is(const ModelTables *t)
 static const struct {
     const char *message;
     int next, or_next;
-} said[2][8] = {
-    {{"HELLO", MIG_SETUP}, {"DEVICES", MIG_DEVICE}, {"RUN", MIG_HANDOVER}, {"CANCEL", MIG_CANCELLED},
-     {"RELEASE", MIG_RELEASED}, {"TAIL_END", MIG_COMPLETED}},
-    {{"CHANNELS_UP", IN_ACTIVE}, {"READY", IN_READY}, {"READY_PARKED", IN_PARKED}, {"ASK", IN_ASKED},
-     {"VM_STARTED", IN_RUNNING}, {"GIVE_BACK", IN_REFUSED}, {"ERROR GIVE_BACK", IN_REFUSED}, {"TAIL_DONE", IN_COMPLETED, IN_OWNED}},
+} said[2][9] = {
+    {{"HELLO", MIG_SETUP}, {"PREPARE", MIG_PREPARING}, {"DEVICES", MIG_DEVICE}, {"RUN", MIG_HANDOVER},
+     {"CANCEL", MIG_CANCELLED}, {"RELEASE", MIG_RELEASED}, {"TAIL_END", MIG_COMPLETED}},
+    {{"CHANNELS_UP", IN_ACTIVE}, {"SWITCHOVER_ACK", MACHINE_KEEP}, {"READY", IN_READY}, {"READY_PARKED", IN_PARKED},
+     {"ASK", IN_ASKED}, {"VM_STARTED", IN_RUNNING}, {"GIVE_BACK", IN_REFUSED}, {"ERROR GIVE_BACK", IN_REFUSED},
+     {"TAIL_DONE", IN_COMPLETED, IN_OWNED}},
 };
 
 static bool may_be_said(int side, const char *message, int next)
@@ -383,6 +428,8 @@ const Promise promises[] = {
     {"commands_are_possible_where_they_make_sense", commands_are_possible},
     {"the_manager_hears_the_right_word", the_manager_hears_the_right_word},
     {"the_guest_runs_while_much_is_left", the_guest_runs_while_much_is_left},
+    {"the_guest_is_not_stopped_before_the_destination_is_prepared",
+     the_guest_is_not_stopped_before_the_destination_is_prepared},
     {"after_run_only_an_answer_or_proof_brings_the_guest_back", after_run_only_an_answer_or_proof_brings_the_guest_back},
     {"a_run_that_nobody_asked_for_is_given_back", a_run_that_nobody_asked_for_is_given_back},
     {"each_message_is_said_on_the_way_to_its_state", each_message_is_said_on_the_way_to_its_state},
