@@ -51,5 +51,7 @@ void incoming_error(int event, GError *take);
 void incoming_act(Incoming *n, int action);
 void incoming_start_writer(Incoming *n);
 void incoming_end_writer(Incoming *n);
-void incoming_wait_prefault(Incoming *n);
+void incoming_start_prefault(Incoming *n); /* incoming-memory.c */
+void incoming_wait_prefault(Incoming *n);  /* until it has ended */
+void incoming_wait_memory(Incoming *n);    /* likewise, but not for long */
 void incoming_check_tail(void);

@@ -2,14 +2,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Threads: `incoming` reads the channel (incoming-stream.c) and acts; `incoming-writer` writes what anybody queued, so
- * that the main loop never waits for a socket; prefault gets the memory ready meanwhile. */
+ * that the main loop never waits for a socket; `prefault` gets the memory ready meanwhile (incoming-memory.c). */
 #include "migration/incoming-private.h"
 
 #include "migration/params.h"
 #include "migration/parts.h"
 #include "migration/states.h"
 #include "qapi/qmp.h"
-#include "system/ram.h"
 #include "system/runstate.h"
 #include "system/vm-lock.h"
 #include "util/bytes.h"
@@ -19,16 +18,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-#define PREFAULT_NICE 5
-#define PREFAULT_PIECE (4ull << 20) /* short: who maps something meanwhile waits for one */
-#define PREFAULT_WAIT_NS (4 * NS_PER_SEC)
 #define PREPARE_WAIT_NS (10 * NS_PER_SEC)
 #define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
@@ -212,18 +202,6 @@ static void answer_started(Incoming *n)
     push_answer(n, b);
 }
 
-/* So that no page that comes has to wait for a fault.  But how long that takes depends on the host and on the guest's size,
- * and the source's deadline does not: what is missing then comes beside the pages. */
-static void wait_for_memory(Incoming *n)
-{
-    int64_t deadline = time_monotonic_ns() + PREFAULT_WAIT_NS;
-
-    g_mutex_lock(&n->lock);
-    while (n->is_prefaulting && g_cond_wait_until(&n->wake, &n->lock, deadline / NS_PER_US)) {
-    }
-    g_mutex_unlock(&n->lock);
-}
-
 static void answer_hello(Incoming *n)
 {
     StateWriter *w = state_writer_new();
@@ -231,7 +209,7 @@ static void answer_hello(Incoming *n)
     size_t size;
     GByteArray *b;
 
-    wait_for_memory(n);
+    incoming_wait_memory(n);
     hello_answer_put(w, n->machine.attempt);
     data = state_writer_data(w, &size);
     b = new_answer(RP_HELLO, size);
@@ -498,41 +476,6 @@ void incoming_act(Incoming *n, int action)
     machine_end(&p);
 }
 
-/* ---- memory ---- */
-static bool prefault_block(const Incoming *n, RamBlock *b)
-{
-    for (uint64_t at = 0; at < b->size; at += PREFAULT_PIECE) {
-        if (interrupt_raised(n->interrupt) || atomic_load(&n->prefault_ends) ||
-            madvise(b->host + at, MIN(PREFAULT_PIECE, b->size - at), MADV_POPULATE_WRITE)) {
-            return false; /* an older kernel: pages come when they are touched */
-        }
-    }
-    return true;
-}
-
-static void *prefault_thread(void *opaque)
-{
-    Incoming *n = opaque;
-
-    setpriority(PRIO_PROCESS, gettid(), PREFAULT_NICE); /* of this thread only; it ends with its work */
-    for (unsigned i = 0; i < ram_count() && prefault_block(n, ram_block(i)); i++) {
-    }
-    g_mutex_lock(&n->lock);
-    n->is_prefaulting = false;
-    g_cond_broadcast(&n->wake);
-    g_mutex_unlock(&n->lock);
-    return NULL;
-}
-
-void incoming_wait_prefault(Incoming *n)
-{
-    g_mutex_lock(&n->lock);
-    while (n->is_prefaulting) {
-        g_cond_wait(&n->wake, &n->lock);
-    }
-    g_mutex_unlock(&n->lock);
-}
-
 /* ---- life ---- */
 void incoming_expect(bool is_parked)
 {
@@ -567,9 +510,8 @@ bool incoming_start(Address *take, bool exit_on_error, GError **errp)
     n->interrupt = interrupt_new();
     n->began_ns = time_monotonic_ns();
     incoming_step(IEV_LISTEN);
-    n->is_prefaulting = true;
-    g_thread_unref(g_thread_new("prefault", prefault_thread, n)); /* the program may end before them */
-    g_thread_unref(g_thread_new("incoming", incoming_thread, n));
+    incoming_start_prefault(n);
+    g_thread_unref(g_thread_new("incoming", incoming_thread, n)); /* the program may end before it */
     return true;
 }
 
