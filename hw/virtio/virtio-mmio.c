@@ -30,7 +30,7 @@ static VirtQueue *queue(void *opaque)
     VirtioMmio *m = opaque;
     VirtioDevice *v = m->slot.device;
 
-    return v && m->st.queue < virtio_ops(v)->queue_count ? &v->queues[m->st.queue] : NULL;
+    return v && m->st.queue < v->queue_count ? &v->queues[m->st.queue] : NULL;
 }
 
 /* The selected queue if its addresses and size may be changed. */

@@ -112,7 +112,7 @@ void virtio_break(VirtioDevice *v, const char *fmt, ...)
 /* ---- the driver's side of the life ---- */
 static void queues_follow_features(VirtioDevice *v)
 {
-    for (unsigned i = 0; i < virtio_ops(v)->queue_count; i++) {
+    for (unsigned i = 0; i < v->queue_count; i++) {
         v->queues[i].event_idx = virtio_has(v, VIRTIO_F_EVENT_IDX);
         v->queues[i].indirect = virtio_has(v, VIRTIO_F_INDIRECT_DESC);
     }
@@ -123,7 +123,7 @@ static void queues_follow_features(VirtioDevice *v)
 
 void virtio_notify(VirtioDevice *v, uint32_t queue)
 {
-    if (queue >= virtio_ops(v)->queue_count) {
+    if (queue >= v->queue_count) {
         guest_error(virtio_name(v), "notification of queue %u, which does not exist", queue);
     } else if (virtio_is_live(v) && v->is_running && v->queues[queue].used) {
         virtio_ops(v)->queue_notify(v, queue);
@@ -135,7 +135,7 @@ static void look_at_all_queues(VirtioDevice *v)
     if (virtio_ops(v)->started && virtio_is_live(v)) {
         virtio_ops(v)->started(v);
     }
-    for (unsigned i = 0; i < virtio_ops(v)->queue_count; i++) {
+    for (unsigned i = 0; i < v->queue_count; i++) {
         virtio_notify(v, i);
     }
 }
@@ -228,6 +228,11 @@ static void run_changed(bool is_running, RunState s, void *opaque)
     }
 }
 
+static uint32_t more_queues(const VirtioDevice *v)
+{
+    return v->queue_count - MIN(v->queue_count, VIRTIO_QUEUES_USUAL);
+}
+
 static bool virtio_realize(Object *o, GError **errp)
 {
     VirtioDevice *v = (VirtioDevice *)o;
@@ -237,9 +242,11 @@ static bool virtio_realize(Object *o, GError **errp)
     if (!v->slot) {
         return false;
     }
+    v->queue_count = ops->queues ? ops->queues(v) : ops->queue_count;
+    v->st.more_queues = more_queues(v);
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
         v->queues[i] = (VirtQueue){.device = v, .st = &v->st.queues[i], .index = i,
-                                   .size_max = i < ops->queue_count ? ops->queue_sizes[i] : 0};
+                                   .size_max = i < v->queue_count ? ops->queue_sizes[i] : 0};
         virtqueue_reset(&v->queues[i]);
     }
     v->slot->device = v;
@@ -265,11 +272,29 @@ static void virtio_reset(Object *o)
     reset_session((VirtioDevice *)o);
 }
 
+/* What a stream does not bring is as after a reset. */
+static bool virtio_loading(void *opaque, GError **errp)
+{
+    VirtioDevice *v = opaque;
+
+    v->st.more_queues = 0;
+    for (unsigned i = VIRTIO_QUEUES_USUAL; i < v->queue_count; i++) {
+        virtqueue_reset(&v->queues[i]);
+    }
+    return true;
+}
+
 static bool virtio_loaded(void *opaque, uint32_t version, GError **errp)
 {
     VirtioDevice *v = opaque;
     uint64_t bad = v->st.features & ~(virtio_offered(v) | virtio_ops(v)->loadable);
+    uint32_t more = v->st.more_queues;
 
+    v->st.more_queues = more_queues(v);
+    if (more != more_queues(v)) {
+        return fail(errp, "virtio device '%s': the guest sees %u queues there, %u here", virtio_name(v),
+                    VIRTIO_QUEUES_USUAL + more, v->queue_count);
+    }
     if ((v->st.status & VIRTIO_FEATURES_OK) && bad) {
         return fail(errp, "virtio device '%s': the guest uses features 0x%" G_GINT64_MODIFIER
                     "x that are not offered here", virtio_name(v), bad);
@@ -291,13 +316,31 @@ static bool virtio_loaded(void *opaque, uint32_t version, GError **errp)
     return true;
 }
 
+static bool has_more_queues(const void *opaque)
+{
+    return ((const VirtioDevice *)opaque)->st.more_queues;
+}
+
+#define QUEUES_FROM(first, n) \
+    .name = "st.queues", .type = VMS_STRUCT, .offset = offsetof(VirtioDevice, st.queues[first]), \
+    .size = sizeof(VirtQueueState), .count = n, .sub = &virtqueue_state
+
+static const VMStateDescription more_queues_state = {
+    .name = "virtio/more-queues", .version = 1, .needed = has_more_queues,
+    .fields = VMSTATE_FIELDS(
+        VMSTATE_U32(VirtioDevice, st.more_queues),
+        {QUEUES_FROM(VIRTIO_QUEUES_USUAL, VIRTIO_QUEUES_MAX - VIRTIO_QUEUES_USUAL), .is_varray = true,
+         .count_offset = offsetof(VirtioDevice, st.more_queues)}),
+};
+
 VMSTATE_DEFINE_SPAN(VirtioDevice, st)
 static const VMStateDescription virtio_state = {
     .name = "virtio", .version = 1, .phase = VMSTATE_SAVE_DEVICE, VMSTATE_SPAN(VirtioDevice, st),
-    .loaded = virtio_loaded,
+    .loading = virtio_loading, .loaded = virtio_loaded,
+    .subsections = (const VMStateDescription *const[]){&more_queues_state, NULL},
     .fields = VMSTATE_FIELDS(VMSTATE_U64(VirtioDevice, st.features), VMSTATE_U32(VirtioDevice, st.generation),
                              VMSTATE_U8(VirtioDevice, st.status), VMSTATE_U8(VirtioDevice, st.isr),
-                             VMSTATE_STRUCT_ARRAY(VirtioDevice, st.queues, &virtqueue_state)),
+                             {QUEUES_FROM(0, VIRTIO_QUEUES_USUAL)}),
 };
 
 static const Property virtio_props[] = {

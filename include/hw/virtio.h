@@ -11,13 +11,14 @@
 #include "hw/virtio-ring.h"
 #include "object/device.h"
 
-#define VIRTIO_QUEUES_MAX 4
+#define VIRTIO_QUEUES_MAX 64
+#define VIRTIO_QUEUES_USUAL 4 /* the others travel in a subsection of their own, with devices that have so many */
 
 enum { VIRTIO_ACKNOWLEDGE = 1, VIRTIO_DRIVER = 2, VIRTIO_DRIVER_OK = 4, VIRTIO_FEATURES_OK = 8,
        VIRTIO_NEEDS_RESET = 64, VIRTIO_FAILED = 128 };
 enum { VIRTIO_ISR_QUEUE = 1, VIRTIO_ISR_CONFIG = 2 };
 enum { VIRTIO_F_INDIRECT_DESC = 28, VIRTIO_F_EVENT_IDX = 29, VIRTIO_F_VERSION_1 = 32 };
-enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_RNG = 4 };
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
 
 typedef struct VirtioDevice VirtioDevice;
 typedef struct VirtioSlot VirtioSlot;
@@ -25,6 +26,7 @@ typedef struct VirtioSlot VirtioSlot;
 typedef struct VirtioOps {
     uint16_t device_id;
     unsigned queue_count;
+    unsigned (*queues)(const VirtioDevice *v);                /* NULL: queue_count; else by its properties, no more */
     uint16_t queue_sizes[VIRTIO_QUEUES_MAX];
     uint64_t (*features)(VirtioDevice *v);                    /* what is offered now, beside the rings' own */
     uint64_t loadable;                                        /* what a loaded state may have accepted besides */
@@ -45,9 +47,11 @@ struct VirtioDevice { /* first member of a device */
         uint64_t features;     /* accepted by the driver */
         uint32_t generation;   /* of the configuration */
         uint8_t status, isr;
+        uint32_t more_queues;  /* beyond the usual ones */
         VirtQueueState queues[VIRTIO_QUEUES_MAX];
     } st;
     VirtQueue queues[VIRTIO_QUEUES_MAX];
+    unsigned queue_count;
     bool is_running;           /* the machine runs, as far as this device was told */
 };
 
