@@ -13,6 +13,7 @@
 #include "system/runstate.h"
 #include "system/vm-lock.h"
 #include "target/hart.h"
+#include "ui/input.h"
 #include "util/loop.h"
 
 static void info_registers(GString *out)
@@ -45,4 +46,5 @@ void program_init(void)
     migration_init();
     block_init();
     net_init();
+    input_init();
 }
