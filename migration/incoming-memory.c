@@ -18,11 +18,12 @@
 #define PREFAULT_NICE 5
 #define PREFAULT_PIECE (4ull << 20) /* short: who maps something meanwhile waits for one */
 #define PREFAULT_WAIT_NS (4 * NS_PER_SEC)
+#define PREFAULT_REST_WAIT_NS (2 * NS_PER_SEC)
 
 static bool prefault_block(const Incoming *n, RamBlock *b)
 {
     for (uint64_t at = 0; at < b->size; at += PREFAULT_PIECE) {
-        if (interrupt_raised(n->interrupt) || atomic_load(&n->prefault_ends) ||
+        if (interrupt_raised(n->interrupt) || time_monotonic_ns() >= atomic_load(&n->prefault_until_ns) ||
             madvise(b->host + at, MIN(PREFAULT_PIECE, b->size - at), MADV_POPULATE_WRITE)) {
             return false; /* an older kernel: pages come when they are touched */
         }
@@ -56,6 +57,7 @@ void incoming_wait_prefault(Incoming *n)
 void incoming_start_prefault(Incoming *n)
 {
     n->is_prefaulting = true;
+    atomic_store(&n->prefault_until_ns, INT64_MAX);
     g_thread_unref(g_thread_new("prefault", prefault_thread, n)); /* the program may end before it */
 }
 
@@ -69,4 +71,11 @@ void incoming_wait_memory(Incoming *n)
     while (n->is_prefaulting && g_cond_wait_until(&n->wake, &n->lock, deadline / NS_PER_US)) {
     }
     g_mutex_unlock(&n->lock);
+}
+
+/* Where memory comes slowly, the rest of it comes when the guest touches it.  But nothing of this is under way in the pause:
+ * who maps something would wait for it. */
+void incoming_hurry_prefault(Incoming *n)
+{
+    atomic_store(&n->prefault_until_ns, time_monotonic_ns() + PREFAULT_REST_WAIT_NS);
 }

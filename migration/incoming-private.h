@@ -35,7 +35,7 @@ typedef struct Incoming {
     Interrupt *interrupt;
     Channel *channel;
     GThread *writer;
-    _Atomic bool prefault_ends; /* whatever it has done: the pause has begun */
+    _Atomic int64_t prefault_until_ns; /* whatever it has done by then */
     StreamIn *in;
     RamLoad *ram;
     Hello source;
@@ -54,4 +54,5 @@ void incoming_end_writer(Incoming *n);
 void incoming_start_prefault(Incoming *n); /* incoming-memory.c */
 void incoming_wait_prefault(Incoming *n);  /* until it has ended */
 void incoming_wait_memory(Incoming *n);    /* likewise, but not for long */
+void incoming_hurry_prefault(Incoming *n); /* the guest is about to stop: it ends soon */
 void incoming_check_tail(void);

@@ -82,7 +82,9 @@ static bool take_package(Incoming *n, unsigned number, const uint8_t *payload, G
     g_autoptr(GByteArray) data = NULL;
 
     be_patient(false);
-    atomic_store(&n->prefault_ends, number == CMD_PACKAGED);
+    if (number == CMD_PACKAGED) {
+        atomic_store(&n->prefault_until_ns, 0);
+    }
     if (size > PACKAGE_MAX) {
         return bad(n, errp, "the device state is too long");
     }

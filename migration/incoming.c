@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define PREPARE_WAIT_NS (10 * NS_PER_SEC)
+#define PREPARE_WAIT_NS (3 * NS_PER_SEC)
 #define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
 
@@ -222,6 +222,7 @@ static void answer_hello(Incoming *n)
  * goes on in other threads, and the writer says when it is over: the reader still hears a source that gives up. */
 static void prepare(Incoming *n)
 {
+    incoming_hurry_prefault(n);
     g_mutex_lock(&n->lock);
     n->ack_waits = n->has_peer;
     n->ack_by_ns = time_monotonic_ns() + PREPARE_WAIT_NS;
