@@ -352,8 +352,22 @@ static bool cbo_allowed(const Hart *h, unsigned id)
     return h->st.priv != PRIV_U || h->st.senvcfg & needed;
 }
 
+GUEST_MEMORY static void host_zero(uint8_t *p, unsigned size)
+{
+    for (unsigned at = 0; at < size; at += 8) {
+        memset(p + at, 0, 8); /* a store each: nobody may see half of one */
+    }
+}
+
+/* A kernel clears its pages with this. */
 static bool zero_block(Hart *h, gva_t va, unsigned size)
 {
+    TlbEntry *e = tlb_entry(h->dtlb, va);
+
+    if (tlb_hit(e->w, va, size)) {
+        host_zero((uint8_t *)(e->addend + va), size);
+        return true;
+    }
     for (unsigned at = 0; at < size; at += 8) {
         if (!hart_store(h, va + at, 8, 0)) {
             return false;
