@@ -1,5 +1,6 @@
 /* main/init.c - everything that exists before a machine does; also for tests that make one.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "accel/interp.h"
 #include "assemble.h"
 #include "block/block.h"
 #include "hw/machine.h"
@@ -47,4 +48,5 @@ void program_init(void)
     block_init();
     net_init();
     input_init();
+    interp_init();
 }

@@ -236,6 +236,10 @@ static void first_round(Outgoing *o)
 
 static void next_round(Outgoing *o)
 {
+    if (o->is_warming) { /* while that goes on the guest runs, and writes: so before this round */
+        o->is_warming = false;
+        parts_warm_wait();
+    }
     ram_dirty_round(o->ram, true);
     round_of_pages(o);
 }
@@ -248,6 +252,9 @@ static void ask_prepared(Outgoing *o)
     g_mutex_lock(&o->lock);
     o->last_rest = UINT64_MAX; /* the guest writes meanwhile: what is left may shrink again */
     g_mutex_unlock(&o->lock);
+    o->is_warming = true;
+    parts_warm();
+    outgoing_write_messages(o, CHANNEL_FOREVER);
     if (!stream_command_attempt(o->out, CMD_PREPARE, o->machine.attempt, &err)) {
         post_failure(o, err);
         return;

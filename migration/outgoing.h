@@ -58,7 +58,7 @@ typedef struct Outgoing {
     /* migration thread */
     StreamOut *out;
     RamSend *ram;
-    bool was_running, is_frozen;
+    bool was_running, is_frozen, is_warming;
     MachineProgress progress;
     int waiting_in;           /* the state that deadline_ns is of; -1: none yet */
     int64_t deadline_ns;

@@ -108,6 +108,32 @@ void parts_thaw(bool was_after_run)
     call_all(one_thaw, was_after_run, true, NULL);
 }
 
+static bool one_warm(HandoffPart *p, void *opaque)
+{
+    if (p->warm) {
+        p->warm(p);
+    }
+    return true;
+}
+
+static bool one_warm_wait(HandoffPart *p, void *opaque)
+{
+    if (p->warm_wait) {
+        p->warm_wait(p);
+    }
+    return true;
+}
+
+void parts_warm(void)
+{
+    handoff_foreach(one_warm, NULL);
+}
+
+void parts_warm_wait(void)
+{
+    handoff_foreach(one_warm_wait, NULL);
+}
+
 /* drain blocks, so it runs here, without the lock; the list is fixed while the VM is frozen. */
 static bool one_drain(HandoffPart *p, void *opaque)
 {
@@ -129,7 +155,7 @@ bool parts_drain(GError **errp)
 
 static bool one_talking(HandoffPart *p, void *opaque)
 {
-    *(unsigned *)opaque += p->message != NULL;
+    *(unsigned *)opaque += p->message && !p->has_no_tail;
     return true;
 }
 

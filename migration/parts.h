@@ -20,11 +20,13 @@ void parts_started(void);
 void parts_abandon(void);
 void parts_peer_gone(void);
 bool parts_prepare(GError **errp);  /* main loop */
-bool parts_drain(GError **errp);    /* migration thread */
+void parts_warm(void);              /* migration thread, as the next two */
+void parts_warm_wait(void);
+bool parts_drain(GError **errp);
 bool parts_check(GError **errp);
 bool parts_activate(GError **errp); /* on failure the ones before are given_back by the caller */
 
-/* How many wanted parts talk: each says handoff_tail_done(). */
+/* How many wanted parts talk to the end: each says handoff_tail_done(). */
 unsigned parts_talking(void);
 /* A message for a part arrived: checked, queued to the main loop.  `data`: str8 part name, bytes. */
 bool parts_deliver(const uint8_t *data, size_t size, GError **errp);

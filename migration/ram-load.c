@@ -72,6 +72,7 @@ static void clear_pages(RamBlock *b, uint64_t offset, uint64_t pages)
 
         if (!ram_page_is_zero(page)) {
             memset(page, 0, PAGE_BYTES);
+            ram_replaced(b, offset + (i << PAGE_BITS), 1);
         }
     }
 }
@@ -124,8 +125,16 @@ static bool load_batch(RamLoad *l, GError **errp)
         }
     }
     l->normal += pages;
-    return pages > RAM_BATCH_PAGES ? bad(l, errp, "a batch has too many pages")
-                                   : stream_readv(l->in, runs->iov, data, errp);
+    if (pages > RAM_BATCH_PAGES) {
+        return bad(l, errp, "a batch has too many pages");
+    }
+    if (!stream_readv(l->in, runs->iov, data, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < data; i++) {
+        ram_replaced(b, load_be64(runs->bytes + i * RUN_BYTES), load_be32(runs->bytes + i * RUN_BYTES + 8));
+    }
+    return true;
 }
 
 static bool load_page(RamLoad *l, uint64_t word, GError **errp)
@@ -147,7 +156,11 @@ static bool load_page(RamLoad *l, uint64_t word, GError **errp)
     }
     if (word & RAM_PAGE) {
         l->normal++;
-        return stream_get(l->in, b->host + offset, PAGE_BYTES, errp);
+        if (!stream_get(l->in, b->host + offset, PAGE_BYTES, errp)) {
+            return false;
+        }
+        ram_replaced(b, offset, 1);
+        return true;
     }
     if (!stream_get_u8(l->in, &fill, errp)) {
         return false;

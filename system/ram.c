@@ -166,6 +166,18 @@ void ram_written(gpa_t gpa, uint64_t size)
     }
 }
 
+void ram_replaced(RamBlock *b, uint64_t offset, uint64_t pages)
+{
+    uint64_t first = offset >> PAGE_BITS;
+
+    atomic_thread_fence(memory_order_seq_cst); /* who decodes sets the bit, then reads: one of us sees the other */
+    for (uint64_t page = first; page < first + pages; page++) {
+        if (ram_has_code(b, page)) {
+            harts_code_written(b->gpa + (page << PAGE_BITS), PAGE_BYTES);
+        }
+    }
+}
+
 /* ---- how devices reach it (system/dma.h) ---- */
 bool dma_read(gpa_t from, void *to, uint64_t size)
 {

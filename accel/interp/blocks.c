@@ -16,11 +16,13 @@
 #define ARENA_OPS 240u
 #define PAGES_MAX 32768u /* with decoded code at a time */
 #define CHUNK_BITS 6u    /* a page's code map: a bit per 64 bytes */
+#define SEEN_NEVER 0u    /* decoded ahead, and not run since */
 
 typedef struct Block {
     struct Block *next;
     uint16_t off;
     uint8_t mode;
+    _Atomic uint8_t seen; /* SEEN_NEVER, or the period in which a hart last looked it up */
     Op *ops;
 } Block;
 
@@ -49,6 +51,7 @@ static _Atomic(const RamBlock *) map_blocks[RAM_BLOCKS_MAX]; /* set last: who fi
 static CodePage *dead_pages;      /* guarded by code_mutex */
 static unsigned page_count;       /* guarded by code_mutex */
 static _Atomic uint32_t generation;
+static _Atomic uint8_t period = 1; /* code_new_period() */
 static bool one_insn;
 
 uint32_t code_generation(void)
@@ -506,13 +509,23 @@ static Op *arena_take(CodePage *p, unsigned count)
     return &p->arenas->ops[p->arenas->used - count];
 }
 
-/* Decoding happens under the mutex too: a store that comes after our read of the bytes finds the chunk marked. */
-static Op *page_add(Hart *h, _Atomic(CodePage *) *slot, CodePage *p, unsigned off)
+/* Where a block begins. */
+typedef struct Start {
+    RamBlock *ram;
+    uint64_t page;
+    unsigned off, mode;
+} Start;
+
+/* Decoding happens under the mutex too: a store that comes after our read of the bytes finds the chunk marked.
+ * NULL: p has been dropped; until the mutex is held it may be gone altogether. */
+static Block *page_add(Hart *h, const Start *at, CodePage *p, unsigned seen)
 {
+    _Atomic(CodePage *) *slot = page_slot(at->ram, at->page);
+    unsigned off = at->off;
     Builder b; /* its 2 KiB of operations stay as they are until they are made */
     Block *block;
 
-    builder_init(&b, h, p->ram->host + (p->page << PAGE_BITS), off, h->jump_key & (CODE_MODES - 1));
+    builder_init(&b, h, at->ram->host + (at->page << PAGE_BITS), off, at->mode);
     g_mutex_lock(&code_mutex);
     block = atomic_load(slot) == p ? page_search(p, off, b.mode) : NULL;
     if (atomic_load(slot) == p && !block) {
@@ -520,12 +533,12 @@ static Op *page_add(Hart *h, _Atomic(CodePage *) *slot, CodePage *p, unsigned of
         build(&b);
         block = slab_take(&blocks);
         *block = (Block){atomic_load(&p->buckets[off >> 1 & (BUCKETS - 1)]), (uint16_t)off, (uint8_t)b.mode,
-                         arena_take(p, b.count)};
+                         (uint8_t)seen, arena_take(p, b.count)};
         memcpy(block->ops, b.ops, b.count * sizeof(Op));
         atomic_store(&p->buckets[off >> 1 & (BUCKETS - 1)], block);
     }
     g_mutex_unlock(&code_mutex);
-    return block ? block->ops : NULL;
+    return block;
 }
 
 /* ---- one instruction that may not be kept: it crosses a page, or a PMP region ends in its page ---- */
@@ -574,32 +587,123 @@ static Op *code_apart(Hart *h)
     return scratch->ops;
 }
 
+static void note_seen(Block *b, unsigned now)
+{
+    if (atomic_load_explicit(&b->seen, memory_order_relaxed) != now) {
+        atomic_store_explicit(&b->seen, (uint8_t)now, memory_order_relaxed);
+    }
+}
+
 Op *code_find(Hart *h, bool *ret_keep)
 {
-    unsigned off = (unsigned)(h->st.pc & PAGE_MASK_LOW);
+    Start at = {.off = (unsigned)(h->st.pc & PAGE_MASK_LOW), .mode = h->jump_key & (CODE_MODES - 1)};
+    unsigned now = atomic_load_explicit(&period, memory_order_relaxed);
     bool whole;
     gpa_t gpa;
-    RamBlock *ram;
     uint16_t low;
-    Op *ops = NULL;
+    Block *b = NULL;
 
     *ret_keep = false;
     if (!tlb_fetch(h, h->st.pc, 2, &gpa, &whole)) {
         hart_trap(h, h->exc_cause, h->exc_tval);
         return NULL;
     }
-    ram = ram_at(gpa);
-    low = half_at(ram->host + (gpa - ram->gpa));
-    if (!whole || (off == PAGE_BYTES - 2 && insn_length(low) == 4)) {
+    at.ram = ram_at(gpa);
+    at.page = (gpa - at.ram->gpa) >> PAGE_BITS;
+    low = half_at(at.ram->host + (gpa - at.ram->gpa));
+    if (!whole || (at.off == PAGE_BYTES - 2 && insn_length(low) == 4)) {
         return code_apart(h);
     }
-    while (!ops) { /* again when the page is dropped in between */
-        uint64_t page = (gpa - ram->gpa) >> PAGE_BITS;
-        CodePage *p = page_get(ram, page);
-        Block *b = page_search(p, off, h->jump_key & (CODE_MODES - 1));
+    while (!b) { /* again when the page is dropped in between */
+        CodePage *p = page_get(at.ram, at.page);
 
-        ops = b ? b->ops : page_add(h, page_slot(ram, page), p, off);
+        b = page_search(p, at.off, at.mode);
+        b = b ? b : page_add(h, &at, p, now);
     }
+    note_seen(b, now);
     *ret_keep = true;
-    return ops;
+    return b->ops;
+}
+
+/* ---- handing over what is known of the code (ahead.c) ---- */
+
+void code_new_period(void)
+{
+    uint8_t now = (uint8_t)(atomic_load(&period) + 1);
+
+    atomic_store(&period, now == SEEN_NEVER ? 1 : now);
+    atomic_fetch_add(&generation, 1); /* jump caches are forgotten, so what runs is looked up again */
+    tell_harts();
+}
+
+/* Under code_mutex.  Returns how many blocks of the page have been used; *ret_recent: one of them in this period. */
+static unsigned page_list(CodePage *p, uint16_t *out, bool *ret_recent)
+{
+    unsigned n = 0, now = atomic_load(&period);
+
+    *ret_recent = false;
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        for (Block *b = atomic_load(&p->buckets[i]); b && n < CODE_PAGE_BLOCKS_MAX; b = b->next) {
+            unsigned seen = atomic_load_explicit(&b->seen, memory_order_relaxed);
+
+            if (seen != SEEN_NEVER) {
+                out[n++] = (uint16_t)(b->off | b->mode << PAGE_BITS);
+                *ret_recent |= seen == now;
+            }
+        }
+    }
+    return n;
+}
+
+void code_list_used(CodeListFn *fn, void *opaque)
+{
+    uint16_t list[CODE_PAGE_BLOCKS_MAX];
+
+    for (unsigned i = 0; i < ram_count(); i++) {
+        const RamBlock *ram = ram_block(i);
+
+        for (uint64_t page = 0; page < ram->size >> PAGE_BITS; page++) {
+            _Atomic(CodePage *) *slot;
+            unsigned n = 0;
+            bool recent = false;
+
+            if (!(page & 63) && !atomic_load_explicit(&ram->code[page >> 6], memory_order_relaxed)) {
+                page |= 63;
+                continue;
+            }
+            if (!ram_has_code(ram, page)) {
+                continue;
+            }
+            g_mutex_lock(&code_mutex);
+            slot = page_slot(ram, page);
+            if (slot && atomic_load(slot)) {
+                n = page_list(atomic_load(slot), list, &recent);
+            }
+            g_mutex_unlock(&code_mutex);
+            if (n) {
+                fn(opaque, ram->gpa + (page << PAGE_BITS), list, n, recent);
+            }
+        }
+    }
+}
+
+bool code_decode_ahead(gpa_t gpa, unsigned mode)
+{
+    Hart *h = harts[0]; /* what decoding looks at is the same in all of them */
+    Start at = {.ram = ram_at(gpa), .off = (unsigned)(gpa & PAGE_MASK_LOW), .mode = mode};
+    uint32_t low;
+    bool is_full;
+
+    if (!h || !at.ram || gpa & 1 || mode >= CODE_MODES || log_enabled(LOG_IN_ASM)) {
+        return false;
+    }
+    at.page = (gpa - at.ram->gpa) >> PAGE_BITS;
+    low = half_at(at.ram->host + (gpa - at.ram->gpa));
+    if (!low || (at.off == PAGE_BYTES - 2 && insn_length((uint16_t)low) == 4)) {
+        return false; /* nothing there, or not to be kept */
+    }
+    g_mutex_lock(&code_mutex);
+    is_full = page_count >= PAGES_MAX / 2;
+    g_mutex_unlock(&code_mutex);
+    return !is_full && page_add(h, &at, page_get(at.ram, at.page), SEEN_NEVER) != NULL;
 }

@@ -32,6 +32,16 @@ void code_set_one_insn(bool on);
 void code_free_all(void);           /* no hart runs */
 void code_warm_up(void);            /* memory for the first few thousand blocks is there before the first is made */
 
+/* ---- ahead.c: what the next process of this guest may decode before it runs ---- */
+#define CODE_PAGE_BLOCKS_MAX 2048u
+/* A page's blocks that have been used here: offset | mode << 12 each.  is_recent: some of them in this period. */
+typedef void CodeListFn(void *opaque, gpa_t page, const uint16_t *blocks, unsigned count, bool is_recent);
+void code_list_used(CodeListFn *fn, void *opaque);   /* any thread, while the guest runs */
+void code_new_period(void);                          /* from now on what is used is recent; any thread */
+bool code_decode_ahead(gpa_t gpa, unsigned mode);    /* any thread; false: not done, and nothing is wrong */
+
+void code_ahead_stop(void);           /* ends what is under way, waits */
+
 void *hart_scratch_new(void);         /* Hart.accel: room for one instruction that may not be kept */
 
 void interp_run(Hart *h);             /* exec.c: until Hart.exit is set or the hart waits */

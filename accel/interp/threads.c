@@ -192,6 +192,7 @@ static bool start(GError **errp)
 
 void interp_stop(void)
 {
+    code_ahead_stop();
     for (unsigned i = 0; i < hart_total; i++) {
         g_mutex_lock(&park_mutex);
         hart_kick(harts[i], EXIT_QUIT);

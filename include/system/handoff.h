@@ -4,7 +4,7 @@
  * The engine (migration/) calls the parts in order and never learns what a packet, a disk or a client is.  A part may
  * talk to its counterpart on the other side by messages.  docs/handoff.md has the story.
  *
- * Source:       prepare  freeze  [VM stops]  drain  save ->            ... run_sent -> released -> (tail) -> tail_done
+ * Source:       prepare  warm  freeze  [VM stops]  drain  save ->            ... run_sent -> released -> (tail) -> tail_done
  *                                                       parked (copies) ^            \-> thaw   (GIVE_BACK, or before RUN)
  * Destination:  load -> check -> [READY] -> (parked) -> activate -> starting -> [harts start] -> started -> (tail)
  *                                                               \-> give_back
@@ -22,11 +22,17 @@ typedef struct HandoffPart HandoffPart;
 struct HandoffPart {
     const char *name;    /* section name on the wire, at most 127 bytes */
     int order;           /* small first */
+    bool has_no_tail;    /* its messages are over before RUN: it does not call handoff_tail_done() */
     void *opaque;
     bool (*wanted)(HandoffPart *p);                               /* NULL: always; else e.g. the capability */
 
     /* ---- source ---- */
     bool (*prepare)(HandoffPart *p, GError **errp);               /* at `migrate`: may refuse */
+    void (*warm)(HandoffPart *p);                                 /* migration thread, NO lock, the guest runs, PREPARE
+                                                                     follows: tell what may be got ready over there.
+                                                                     Not for one-way streams */
+    void (*warm_wait)(HandoffPart *p);                            /* the same thread, SWITCHOVER_ACK came: wait for it, up
+                                                                     to its own deadline, while handoff_is_wanted() */
     void (*freeze)(HandoffPart *p);                               /* just before the VM stops: hold from here on */
     bool (*drain)(HandoffPart *p, GError **errp);                 /* migration thread, NO lock, may block up to its own
                                                                      deadline and while handoff_is_wanted(): finish and

@@ -63,3 +63,5 @@ static inline void ram_clear_code(RamBlock *b, uint64_t page)
 
 /* Host code has just stored to [gpa, gpa+size) of RAM: sets dirty bits and drops decoded code there. */
 void ram_written(gpa_t gpa, uint64_t size);
+/* The same for whole pages of a guest that does not run here yet: nothing to log. */
+void ram_replaced(RamBlock *b, uint64_t offset, uint64_t pages);

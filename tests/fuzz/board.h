@@ -139,6 +139,7 @@ static inline void board_reset(void)
     clock_set_ns(0);
     clock_set_timebase_offset(0);
     handoff_find("netpass")->abandon(handoff_find("netpass"));
+    handoff_find("code")->abandon(handoff_find("code"));
     reset_all();
     board_pump();
     states_forget_loaded();

@@ -197,6 +197,31 @@ static void put_netpass_end(StateWriter *w)
     state_writer_free(m);
 }
 
+/* Two pages of the source's decoded code: the reset vector's, and one that is not there. */
+static void put_code_list(StateWriter *w)
+{
+    StateWriter *m = state_writer_new();
+    uint8_t head[12];
+    const uint8_t *data;
+    size_t size;
+
+    state_put_str8(m, "code");
+    state_put_u8(m, 1);
+    for (unsigned page = 1; page <= 2; page++) {
+        state_put_be64(m, page * PAGE_BYTES);
+        state_put_be16(m, 3);
+        for (unsigned i = 0; i < 3; i++) {
+            state_put_be16(m, i * 4 | i << 15);
+        }
+    }
+    data = state_writer_data(m, &size);
+    store_be64(head, ATTEMPT);
+    store_be32(head + 8, size);
+    put_command(w, CMD_MESSAGE, head, sizeof(head));
+    state_put(w, data, size);
+    state_writer_free(m);
+}
+
 static GByteArray *make_seed(unsigned kind)
 {
     GByteArray *seed = g_byte_array_new();
@@ -215,6 +240,7 @@ static GByteArray *make_seed(unsigned kind)
     }
     put_memory(w);
     if (!(kind & 1)) {
+        put_code_list(w);
         put_attempt(w, CMD_PREPARE);
     }
     put_state(w, !(kind & 1));

@@ -4,6 +4,7 @@
 """The guest boots in milliseconds and keeps up with 5000 datagrams a second, so every promise is tried here first."""
 import json
 import os
+import re
 import signal
 import struct
 import sys
@@ -175,6 +176,23 @@ def source_ends_while_parked(folder):
         target.qmp.event('RESUME', 10)
         os.kill(client.pid, signal.SIGCONT)
         scene.client.run_for(0.3)
+        scene.check()
+
+
+def code_is_decoded_ahead_and_never_stale(folder):
+    """The guest rewrites and runs its code with every datagram, so also between list, last round and start."""
+    with Scene(folder, more=lambda number: ['-trace', 'code_ahead']) as scene:
+        scene.pair.now.console.send('e')
+        for _ in range(MOVES):
+            check_move(scene.pair.move())
+            said = re.search(r'(\d+) blocks decoded ahead', (folder / f'{scene.pair.now.name}.err').read_text())
+            if not said or not int(said[1]):
+                raise Failed(f'nothing was decoded ahead: {said and said[0]}')
+            scene.client.run_for(0.2)
+        scene.pair.now.console.send('w')
+        rounds, wrong = map(int, scene.pair.now.console.expect(r'code rounds (\d+) wrong (\d+)', 10).groups())
+        if wrong or rounds < 100 * MOVES:
+            raise Failed(f'{wrong} functions of {rounds} rounds ran as they were before they were rewritten')
         scene.check()
 
 
@@ -371,6 +389,7 @@ EVENTS = [
     ('a source that is told to quit leaves the parked guest all its frames', source_ends_while_parked),
     ('the owner of a parked guest takes it back', parked_and_thawed),
     ('a guest that was paused by the user stays paused', paused_by_the_user),
+    ('code is decoded ahead, and what the guest rewrites meanwhile never runs stale', code_is_decoded_ahead_and_never_stale),
     ('cancelled: nothing is lost', cancelled),
     ('destination killed while RAM is sent: nothing is lost', destination_killed_while_active),
     ('cancelled at the switchover: nothing is lost', cancelled_at_switchover),

@@ -117,6 +117,11 @@ bool disk_init(void);
 void disk_work(void);
 void disk_tick(uint64_t number);
 
+/* code.c */
+void code_work(void);                           /* a turn */
+void code_toggle(void);
+void code_print(void);
+
 /* main.c */
 void irq_enable(uint32_t irq);
 void print(const char *text);

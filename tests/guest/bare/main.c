@@ -1,8 +1,9 @@
 /* tests/guest/bare/main.c - ticks every 10 ms of mtime, the console, and the loop.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Console: 'c' prints the counters, 'd' starts or ends writing to memory (25 MB/s, each page checked), 't' starts or ends
- * the lines "tick N", 'h' lets the receive rings fill or takes from them again, 'q' powers off, 'r' resets. */
+ * Console: 'c' prints the counters, 'e' starts or ends a program that rewrites itself, 'w' tells what it noticed,
+ * 'd' starts or ends writing to memory (25 MB/s, each page checked), 't' starts or ends the lines "tick N", 'h' lets the
+ * receive rings fill or takes from them again, 'q' powers off, 'r' resets. */
 #include "bare.h"
 
 enum {
@@ -155,6 +156,8 @@ static void console_work(void)
             print(text);
             break;
         case 'd': dirties = !dirties; break;
+        case 'e': code_toggle(); break;
+        case 'w': code_print(); break;
         case 'h': net_hold(); break;
         case 't': show_ticks = !show_ticks; break;
         case 'q': print("bye\n"); write32(FINISHER, POWER_OFF); break;
@@ -266,6 +269,7 @@ static void work(void)
     net_work();
     tick_work();
     disk_work();
+    code_work();
 }
 
 int main(void);
