@@ -5,7 +5,8 @@
 #include "hw/virtio.h"
 
 extern const ObjectType virt_machine_type, none_machine_type, aclint_type, plic_type, ns16550a_type, goldfish_rtc_type,
-    sifive_test_type, virtio_mmio_type, virtio_net_type, virtio_blk_type, virtio_rng_type;
+    sifive_test_type, virtio_mmio_type, virtio_net_type, virtio_blk_type, virtio_rng_type, virtio_input_type, virtio_keyboard_type,
+    virtio_mouse_type, virtio_tablet_type;
 
 static const ObjectType machine_type = {
     .name = "machine", .kind = KIND_MACHINE, .about = "any machine",
@@ -29,5 +30,9 @@ const ObjectType *const hw_types[] = {
     &virtio_net_type,
     &virtio_blk_type,
     &virtio_rng_type,
+    &virtio_input_type,
+    &virtio_keyboard_type,
+    &virtio_mouse_type,
+    &virtio_tablet_type,
     NULL,
 };

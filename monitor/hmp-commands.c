@@ -265,6 +265,102 @@ static void do_dump(HmpCall *call)
     g_string_append_c(call->out, '\n');
 }
 
+/* ---- keys and pointers ---- */
+
+static Json *typed(const char *type, Json *take_data)
+{
+    Json *j = json_dict();
+
+    json_set(j, "type", json_string(type));
+    json_set(j, "data", take_data);
+    return j;
+}
+
+/* "ctrl-alt-f1", "0x1d-0x38": names or numbers. */
+static void do_sendkey(HmpCall *call)
+{
+    g_auto(GStrv) words = g_strsplit(json_get_str(call->args, "keys"), "-", -1);
+    Json *args = json_dict(), *keys = json_list();
+    const Json *hold = json_get(call->args, "hold_ms");
+    uint64_t number;
+
+    for (char **w = words; *w; w++) {
+        if (g_str_has_prefix(*w, "0x") && text_to_u64(*w, &number)) {
+            json_append(keys, typed("number", json_uint(number)));
+        } else {
+            json_append(keys, typed("qcode", json_string(strcmp(*w, "<") ? *w : "less")));
+        }
+    }
+    json_set(args, "keys", keys);
+    if (hold) {
+        json_set(args, "hold-time", json_ref(hold));
+    }
+    json_unref(hmp_qmp(call, "send-key", args));
+}
+
+static void add_move(Json *events, const char *axis, int64_t by)
+{
+    Json *data = json_dict();
+
+    json_set(data, "axis", json_string(axis));
+    json_set(data, "value", json_int(by));
+    json_append(events, typed("rel", data));
+}
+
+static void add_button(Json *events, const char *button, bool down)
+{
+    Json *data = json_dict();
+
+    json_set(data, "button", json_string(button));
+    json_set(data, "down", json_bool(down));
+    json_append(events, typed("btn", data));
+}
+
+static bool send_events(HmpCall *call, Json *take_events)
+{
+    Json *args = json_dict(), *result;
+
+    json_set(args, "events", take_events);
+    result = hmp_qmp(call, "input-send-event", args);
+    json_unref(result);
+    return result != NULL;
+}
+
+static void do_mouse_move(HmpCall *call)
+{
+    Json *events = json_list();
+    int64_t dx = 0, dy = 0, dz = 0;
+
+    json_to_int64(json_get(call->args, "dx"), &dx);
+    json_to_int64(json_get(call->args, "dy"), &dy);
+    json_to_int64(json_get(call->args, "dz"), &dz);
+    add_move(events, "x", dx);
+    add_move(events, "y", dy);
+    if (dz) {
+        add_button(events, dz > 0 ? "wheel-up" : "wheel-down", true);
+        add_button(events, dz > 0 ? "wheel-up" : "wheel-down", false);
+    }
+    send_events(call, events);
+}
+
+static void do_mouse_button(HmpCall *call)
+{
+    static const char *const names[] = {"left", "middle", "right"}; /* bits 0 to 2 */
+    static int64_t pressed;
+    Json *events = json_list();
+    int64_t now = 0;
+
+    json_to_int64(json_get(call->args, "state"), &now);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        if ((pressed ^ now) >> i & 1) {
+            add_button(events, names[i], now >> i & 1);
+        }
+    }
+    if (send_events(call, events)) {
+        pressed = now;
+    }
+}
+
 /* ---- the rows ---- */
 
 const HmpCommand hmp_commands[] = {
@@ -272,6 +368,9 @@ const HmpCommand hmp_commands[] = {
     {"quit|q", NULL, "end the program", "quit"},
     {"stop|s", NULL, "stop the guest", "stop"},
     {"cont|c", NULL, "let the guest run", "cont"},
+    {"sendkey", "keys:s hold_ms:i?", "press keys: ctrl-alt-f1, for 100 ms or as long as is said", NULL, do_sendkey},
+    {"mouse_move", "dx:i dy:i dz:i?", "move the pointer, turn the wheel", NULL, do_mouse_move},
+    {"mouse_button", "state:i", "press and release buttons: 1 left, 2 middle, 4 right, added", NULL, do_mouse_button},
     {"system_reset", NULL, "reset the machine", "system_reset"},
     {"system_powerdown", NULL, "press the power button", "system_powerdown"},
     {"migrate", "-d -r uri:s", "hand the guest over to URI; -d: do not wait; -r: resume", NULL, do_migrate},

@@ -115,6 +115,24 @@ static void info_cpus(HmpCall *call)
     }
 }
 
+static void info_mice(HmpCall *call)
+{
+    g_autoptr(Json) j = hmp_qmp(call, "query-mice", NULL);
+
+    for (size_t i = 0; i < json_size(j); i++) {
+        const Json *mouse = json_at(j, i);
+        int64_t index = 0;
+
+        json_to_int64(json_get(mouse, "index"), &index);
+        g_string_append_printf(call->out, "%c Mouse #%" PRId64 ": %s%s\n", json_get_bool(json_get(mouse, "current")) ? '*' : ' ',
+                               index, json_get_str(mouse, "name"),
+                               json_get_bool(json_get(mouse, "absolute")) ? " (absolute)" : "");
+    }
+    if (j && !json_size(j)) {
+        g_string_append(call->out, "No mouse devices connected\n");
+    }
+}
+
 static void info_commands(HmpCall *call)
 {
     for (const QmpCommand *c = qmp_table(); c->name; c++) {
@@ -226,6 +244,7 @@ const HmpCommand hmp_infos[] = {
     {"commands", NULL, "names of all QMP commands", NULL, info_commands},
     {"cpus", NULL, "harts and the threads that run them", NULL, info_cpus},
     {"memory_size_summary", NULL, "how much memory the guest has", NULL, info_memory},
+    {"mice", NULL, "pointing devices, and which is current", NULL, info_mice},
     {"migrate", NULL, "state of the migration", NULL, info_migrate},
     {"migrate_capabilities", NULL, "migration capabilities", NULL, info_capabilities},
     {"migrate_parameters", NULL, "migration parameters", NULL, info_parameters},

@@ -78,6 +78,7 @@ static const Poke pokes[] = {
     {0x10008024, 4, 0}, {0x10008020, 4, 0x30000000}, {0x10008070, 4, 11}, {0x10008038, 4, 8},
     {0x10008080, 4, 0x80001000}, {0x10008090, 4, 0x80002000}, {0x100080a0, 4, 0x80003000}, {0x10008044, 4, 1},
     {0x10008070, 4, 15}, {0x10007070, 4, 3},
+    {0x10006100, 1, 0x11}, {0x10006101, 1, 1},                                          /* tablet: select, subsel */
 };
 
 static GPtrArray *save_all(void)
@@ -248,7 +249,7 @@ static void registers_take_anything(void)
 
 static void make_board(void)
 {
-    static const char *const devices[] = {"virtio-rng-device", "virtio-net-device"};
+    static const char *const devices[] = {"virtio-rng-device", "virtio-net-device", "virtio-tablet-device"};
     MachineConfig config = {.no_harts = true, .smp = 2, .ram_size = 64 << 20};
     g_autoptr(GError) err = NULL;
 

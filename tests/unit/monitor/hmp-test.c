@@ -64,6 +64,24 @@ static Json *cmd_query_migrate(const Json *args, GError **errp)
     return json_parse(text, strlen(text), errp);
 }
 
+static Json *cmd_send_key(const Json *args, GError **errp)
+{
+    return note("keys", args);
+}
+
+static Json *cmd_send_event(const Json *args, GError **errp)
+{
+    return note("events", args);
+}
+
+static Json *cmd_query_mice(const Json *args, GError **errp)
+{
+    static const char text[] = "[{'name': 'Pad', 'index': 3, 'current': true, 'absolute': true},"
+                               "{'name': 'Mouse', 'index': 0, 'current': false, 'absolute': false}]";
+
+    return json_parse(text, strlen(text), errp);
+}
+
 static Json *cmd_refuse(const Json *args, GError **errp)
 {
     fail(errp, "not now");
@@ -80,8 +98,15 @@ static const QmpCommand table[] = {
     {"migrate-set-parameters", cmd_set_parameters, 0},
     {"query-migrate", cmd_query_migrate, 0},
     {"system_reset", cmd_refuse, 0},
+    {"send-key", cmd_send_key, 0},
+    {"input-send-event", cmd_send_event, 0},
+    {"query-mice", cmd_query_mice, 0},
     {},
 };
+
+#define CODE(name) "{\"type\": \"qcode\", \"data\": \"" name "\"}"
+#define MOVE(axis, by) "{\"type\": \"rel\", \"data\": {\"axis\": \"" axis "\", \"value\": " #by "}}"
+#define PRESS(name, down) "{\"type\": \"btn\", \"data\": {\"button\": \"" name "\", \"down\": " #down "}}"
 
 static const struct {
     const char *line, *called, *printed;
@@ -113,6 +138,18 @@ static const struct {
     {"xp /0x 0", "", "Error: count has to be from 1 to 65536\n"},
     {"xp /4xw nowhere", "", "'nowhere' is no address\n"},
     {"xp /2xb 0x12345678", "", "0000000012345678:\nCannot access memory at 0x12345678\n"},
+    {"sendkey ctrl-alt-f1", "keys {\"keys\": [" CODE("ctrl") ", " CODE("alt") ", " CODE("f1") "]};", ""},
+    {"sendkey < 50", "keys {\"keys\": [" CODE("less") "], \"hold-time\": 50};", ""},
+    {"sendkey 0x1d-a", "keys {\"keys\": [{\"type\": \"number\", \"data\": 29}, " CODE("a") "]};", ""},
+    {"sendkey", "", "Error: 'keys' is missing\n"},
+    {"mouse_move -5 7", "events {\"events\": [" MOVE("x", -5) ", " MOVE("y", 7) "]};", ""},
+    {"mouse_move 0 0 -1", "events {\"events\": [" MOVE("x", 0) ", " MOVE("y", 0) ", " PRESS("wheel-down", true) ", "
+                          PRESS("wheel-down", false) "]};", ""},
+    {"mouse_button 5", "events {\"events\": [" PRESS("left", true) ", " PRESS("right", true) "]};", ""},
+    {"mouse_button 2", "events {\"events\": [" PRESS("left", false) ", " PRESS("middle", true) ", "
+                       PRESS("right", false) "]};", ""},
+    {"mouse_button 0", "events {\"events\": [" PRESS("middle", false) "]};", ""},
+    {"info mice", "", "* Mouse #3: Pad (absolute)\n  Mouse #0: Mouse\n"},
     {"", "", ""},
     {"# remark", "", ""},
 };
