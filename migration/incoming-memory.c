@@ -22,7 +22,7 @@
 
 static bool prefault_block(const Incoming *n, RamBlock *b)
 {
-    for (uint64_t at = 0; at < b->size; at += PREFAULT_PIECE) {
+    for (uint64_t at = 0; at < b->size && !b->is_private; at += PREFAULT_PIECE) { /* what is private is mostly unused */
         if (interrupt_raised(n->interrupt) || time_monotonic_ns() >= atomic_load(&n->prefault_until_ns) ||
             madvise(b->host + at, MIN(PREFAULT_PIECE, b->size - at), MADV_POPULATE_WRITE)) {
             return false; /* an older kernel: pages come when they are touched */

@@ -36,7 +36,7 @@ static void *map_aligned(uint64_t size)
     return start;
 }
 
-static bool check_place(const char *id, gpa_t gpa, uint64_t size, GError **errp)
+static bool check_place(const char *id, gpa_t gpa, uint64_t size, bool is_private, GError **errp)
 {
     if (!size || (size & PAGE_MASK_LOW) || (gpa & PAGE_MASK_LOW) || size > RAM_SIZE_MAX || gpa + size < gpa) {
         return fail(errp, "memory '%s': size and address must be multiples of 4096, the size at most 1 TiB", id);
@@ -45,19 +45,22 @@ static bool check_place(const char *id, gpa_t gpa, uint64_t size, GError **errp)
         return fail(errp, "memory '%s': too many blocks, or the name is taken or too long", id);
     }
     for (unsigned i = 0; i < block_count; i++) {
-        if (gpa < blocks[i]->gpa + blocks[i]->size && blocks[i]->gpa < gpa + size) {
+        if (!is_private && !blocks[i]->is_private && gpa < blocks[i]->gpa + blocks[i]->size &&
+            blocks[i]->gpa < gpa + size) {
             return fail(errp, "memory '%s' overlaps '%s'", id, blocks[i]->id);
         }
     }
     return true;
 }
 
-static RamBlock *add(const char *id, gpa_t gpa, uint64_t size, bool is_rom, GError **errp)
+typedef enum BlockKind { BLOCK_RAM, BLOCK_ROM, BLOCK_PRIVATE } BlockKind;
+
+static RamBlock *add(const char *id, gpa_t gpa, uint64_t size, BlockKind kind, GError **errp)
 {
     RamBlock *b;
     void *host;
 
-    if (!check_place(id, gpa, size, errp)) {
+    if (!check_place(id, gpa, size, kind == BLOCK_PRIVATE, errp)) {
         return NULL;
     }
     host = map_aligned(size);
@@ -70,7 +73,8 @@ static RamBlock *add(const char *id, gpa_t gpa, uint64_t size, bool is_rom, GErr
     b->gpa = gpa;
     b->size = size;
     b->host = host;
-    b->is_rom = is_rom;
+    b->is_rom = kind == BLOCK_ROM;
+    b->is_private = kind == BLOCK_PRIVATE;
     b->words = ((size >> PAGE_BITS) + 63) / 64;
     b->dirty = g_malloc0(b->words * sizeof(uint64_t));
     b->code = g_malloc0(b->words * sizeof(uint64_t));
@@ -80,12 +84,17 @@ static RamBlock *add(const char *id, gpa_t gpa, uint64_t size, bool is_rom, GErr
 
 RamBlock *ram_add(const char *id, gpa_t gpa, uint64_t size, GError **errp)
 {
-    return add(id, gpa, size, false, errp);
+    return add(id, gpa, size, BLOCK_RAM, errp);
 }
 
 RamBlock *rom_add(const char *id, gpa_t gpa, uint64_t size, GError **errp)
 {
-    return add(id, gpa, size, true, errp);
+    return add(id, gpa, size, BLOCK_ROM, errp);
+}
+
+RamBlock *ram_add_private(const char *id, uint64_t size, GError **errp)
+{
+    return add(id, 0, size, BLOCK_PRIVATE, errp);
 }
 
 unsigned ram_count(void)
@@ -111,7 +120,7 @@ RamBlock *ram_find(const char *id)
 RamBlock *ram_at(gpa_t gpa)
 {
     for (unsigned i = 0; i < block_count; i++) {
-        if (gpa - blocks[i]->gpa < blocks[i]->size) {
+        if (gpa - blocks[i]->gpa < blocks[i]->size && !blocks[i]->is_private) {
             return blocks[i];
         }
     }
@@ -176,6 +185,29 @@ void ram_replaced(RamBlock *b, uint64_t offset, uint64_t pages)
             harts_code_written(b->gpa + (page << PAGE_BITS), PAGE_BYTES);
         }
     }
+}
+
+static void set_dirty_range(RamBlock *b, uint64_t offset, uint64_t size)
+{
+    for (uint64_t page = offset >> PAGE_BITS; size && page <= (offset + size - 1) >> PAGE_BITS; page++) {
+        ram_set_dirty(b, page);
+    }
+}
+
+void ram_private_written(RamBlock *b, uint64_t offset, uint64_t size)
+{
+    g_assert(b->is_private && offset <= b->size && size <= b->size - offset);
+    set_dirty_range(b, offset, size);
+}
+
+void ram_private_clear(RamBlock *b, uint64_t offset, uint64_t size)
+{
+    g_assert(b->is_private && offset <= b->size && size <= b->size - offset);
+    g_assert(!((offset | size) & PAGE_MASK_LOW));
+    if (size && madvise(b->host + offset, size, MADV_DONTNEED) < 0) { /* locked in memory */
+        memset(b->host + offset, 0, size);
+    }
+    set_dirty_range(b, offset, size);
 }
 
 /* ---- how devices reach it (system/dma.h) ---- */

@@ -21,6 +21,7 @@ typedef struct RamBlock {
     uint64_t size;           /* bytes; a multiple of 4096 */
     uint8_t *host;
     bool is_rom;             /* guest stores are ignored (and said with -d guest_errors); host loads still write it */
+    bool is_private;         /* a device's: it has no address, and no guest sees it but by that device's commands */
     size_t words;            /* of the bitmaps: 64 pages each */
     _Atomic uint64_t *dirty;
     _Atomic uint64_t *code;
@@ -29,6 +30,11 @@ typedef struct RamBlock {
 /* Maps zeroed memory.  Errors: overlap, size, host out of memory ("cannot allocate ... guest memory"). */
 RamBlock *ram_add(const char *id, gpa_t gpa, uint64_t size, GError **errp);
 RamBlock *rom_add(const char *id, gpa_t gpa, uint64_t size, GError **errp);
+/* Memory of a device that goes with the guest as its memory does, page by page while it runs: what is too large for the
+ * pause.  It costs nothing until it is touched.  The device says what it has written. */
+RamBlock *ram_add_private(const char *id, uint64_t size, GError **errp);
+void ram_private_written(RamBlock *b, uint64_t offset, uint64_t size);
+void ram_private_clear(RamBlock *b, uint64_t offset, uint64_t size); /* whole pages: zero, as if untouched */
 unsigned ram_count(void);
 RamBlock *ram_block(unsigned i);
 RamBlock *ram_find(const char *id);

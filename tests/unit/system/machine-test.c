@@ -24,6 +24,28 @@ static void a_dma_write_sets_the_dirty_bit_of_each_page_it_touches(void)
     ram_free_all();
 }
 
+static void private_memory_has_no_address_and_its_own_dirty_bits(void)
+{
+    RamBlock *b = ram_add_private("device.pixels", 1 << 20, NULL), *ram = ram_add("ram", 0, 1 << 20, NULL);
+    uint8_t byte = 1;
+
+    g_assert_nonnull(b);
+    g_assert_nonnull(ram); /* at 0, where the other one would be if it were anywhere */
+    g_assert_true(ram_at(0) == ram);
+    g_assert_true(dma_write(0, &byte, 1));
+    g_assert_cmphex(b->dirty[0], ==, 0);
+    b->host[0x1fff] = b->host[0x2000] = 7;
+    ram_private_written(b, 0x1fff, 2);
+    ram_private_written(b, 0x5000, 0);
+    g_assert_cmphex(b->dirty[0], ==, 6);
+    ram_private_clear(b, 0x2000, 0x2000);
+    g_assert_cmphex(b->dirty[0], ==, 14);
+    g_assert_cmpuint(b->host[0x1fff], ==, 7);
+    g_assert_cmpuint(b->host[0x2000], ==, 0);
+    g_assert_null(ram_add_private("device.pixels", 1 << 20, NULL));
+    ram_free_all();
+}
+
 static uint64_t seen_offset[4], seen_value[4];
 static unsigned seen_size[4], seen_count;
 
@@ -250,6 +272,7 @@ int main(int argc, char **argv)
     runstate_init();
     vm_lock();
     g_test_add_func("/system/ram/a_dma_write_sets_dirty_bits", a_dma_write_sets_the_dirty_bit_of_each_page_it_touches);
+    g_test_add_func("/system/ram/private_memory_has_no_address", private_memory_has_no_address_and_its_own_dirty_bits);
     g_test_add_func("/system/region/wide_access_is_split", an_access_wider_than_the_region_allows_is_split);
     g_test_add_func("/system/clock/a_stopped_clock_stands_still", a_stopped_clock_stands_still_and_its_timers_wait);
     g_test_add_func("/system/clock/a_handoffs_pause_belongs_to_it", the_pause_of_a_handoff_belongs_to_the_clock);
