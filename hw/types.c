@@ -1,12 +1,13 @@
 /* hw/types.c - the rows of this folder, one line each.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config-host.h"
 #include "hw/machine.h"
 #include "hw/mmio.h"
 #include "hw/virtio.h"
 
 extern const ObjectType virt_machine_type, none_machine_type, aclint_type, plic_type, ns16550a_type, goldfish_rtc_type,
     sifive_test_type, virtio_mmio_type, virtio_net_type, virtio_blk_type, virtio_rng_type, virtio_input_type, virtio_keyboard_type,
-    virtio_mouse_type, virtio_tablet_type;
+    virtio_mouse_type, virtio_tablet_type, virtio_gpu_type;
 
 static const ObjectType machine_type = {
     .name = "machine", .kind = KIND_MACHINE, .about = "any machine",
@@ -34,5 +35,8 @@ const ObjectType *const hw_types[] = {
     &virtio_keyboard_type,
     &virtio_mouse_type,
     &virtio_tablet_type,
+#if CONFIG_PIXMAN
+    &virtio_gpu_type,
+#endif
     NULL,
 };

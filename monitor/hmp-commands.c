@@ -1,5 +1,6 @@
 /* monitor/hmp-commands.c - the rows of the human monitor that do something.  Page: docs/monitor.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config-host.h"
 #include "monitor-private.h"
 #include "qapi/opts.h"
 #include "qapi/qmp.h"
@@ -395,5 +396,9 @@ const HmpCommand hmp_commands[] = {
     {"x|xp", "fmt:s addr:s?", "show guest physical memory: /16xw 0x80000000", NULL, do_dump},
     {"pmemsave", "val:z size:z filename:s", "write guest memory to a file", "pmemsave"},
     {"memsave", "val:z size:z filename:s", "the same", "memsave"},
+#if CONFIG_PIXMAN
+    {"screendump", "filename:s -f=format:s device:s? head:i?", "write what a screen shows to a file; -f: ppm, png",
+     "screendump"},
+#endif
     {},
 };

@@ -149,7 +149,30 @@ static Json *parse_value(char type, const char *key, const char *word, GError **
     }
 }
 
-/* One part of `args`, "-d" or "key:type" with "?" behind when it may be left out. */
+/* "-f=key:type": the word behind "-f" is a value. */
+static bool parse_flag_value(const char *spec, const char **at, Json *args, GError **errp)
+{
+    g_auto(GStrv) parts = g_strsplit_set(spec, "=:", 3);
+    const char *start = *at;
+    g_autofree char *word = next_word(at), *text = NULL;
+    Json *value;
+
+    if (!word || strcmp(word, parts[0])) {
+        *at = start;
+        return true;
+    }
+    text = next_word(at);
+    if (!text) {
+        return fail(errp, "'%s' expects a value", parts[0]);
+    }
+    value = parse_value(*parts[2], parts[1], text, errp);
+    if (value) {
+        json_set(args, parts[1], value);
+    }
+    return value != NULL;
+}
+
+/* One part of `args`, "-d", "-f=key:type", or "key:type" with "?" behind when it may be left out. */
 static bool parse_argument(const char *spec, const char **at, Json *args, GError **errp)
 {
     g_auto(GStrv) parts = g_strsplit(spec, ":", 2);
@@ -157,6 +180,9 @@ static bool parse_argument(const char *spec, const char **at, Json *args, GError
     g_autofree char *word = NULL;
     Json *value;
 
+    if (*spec == '-' && strchr(spec, '=')) {
+        return parse_flag_value(spec, at, args, errp);
+    }
     if (*spec == '-') {
         word = next_word(at);
         if (word && !strcmp(word, spec)) {

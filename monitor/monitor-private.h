@@ -33,7 +33,8 @@ typedef struct HmpCall {
 
 typedef struct HmpCommand { /* ends with {} */
     const char *name;   /* "quit|q" */
-    const char *args;   /* "id:s up:b", types below; "x?" may be left out; "-d" is a flag: {"d": true} */
+    const char *args;   /* "id:s up:b", types below; "x?" may be left out; "-d" is a flag: {"d": true}; "-f=key:s": a flag
+                         with a value */
     const char *about;
     const char *qmp;    /* the QMP command that takes the same arguments; NULL: run */
     void (*run)(HmpCall *call);

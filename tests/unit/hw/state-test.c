@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config-host.h"
 #include "hw/machine.h"
 #include "net/net.h"
 #include "system/devices.h"
@@ -249,7 +250,12 @@ static void registers_take_anything(void)
 
 static void make_board(void)
 {
-    static const char *const devices[] = {"virtio-rng-device", "virtio-net-device", "virtio-tablet-device"};
+    static const char *const devices[] = {
+        "virtio-rng-device", "virtio-net-device", "virtio-tablet-device",
+#if CONFIG_PIXMAN
+        "virtio-gpu-device",
+#endif
+    };
     MachineConfig config = {.no_harts = true, .smp = 2, .ram_size = 64 << 20};
     g_autoptr(GError) err = NULL;
 
@@ -280,6 +286,14 @@ static void wrong_devices_are_refused(void)
         {"{'driver': 'virtio-net-device', 'netdev': 'nobody'}", "*nobody*"},
         {"{'driver': 'virtio-blk-device', 'drive': 'nobody'}", "*nobody*"},
         {"{'driver': 'virtio-blk-device'}", "*'drive' is missing*"},
+#if CONFIG_PIXMAN
+        {"{'driver': 'virtio-gpu-device', 'max_outputs': 0}", "*max_outputs*1 and 16*"},
+        {"{'driver': 'virtio-gpu-device', 'max_outputs': 17}", "*max_outputs*1 and 16*"},
+        {"{'driver': 'virtio-gpu-device', 'xres': 63}", "*xres*yres*64 and 4095*"},
+        {"{'driver': 'virtio-gpu-device', 'yres': 4096}", "*xres*yres*64 and 4095*"},
+        {"{'driver': 'virtio-gpu-device', 'max_hostmem': 0}", "*max_hostmem*4 GiB*"},
+        {"{'driver': 'virtio-gpu-device', 'max_hostmem': '5G'}", "*max_hostmem*4 GiB*"},
+#endif
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
