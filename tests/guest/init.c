@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Kernel command line: baton.ip=10.0.2.15/24 baton.gw=10.0.2.2 baton.mode=shell|traffic|disk|soak|poweroff|reboot
- * baton.dirty=MB_PER_S:MIB baton.hold=MIB.  Prints BATON-GUEST-READY when the mode has begun. */
+ * baton.dirty=MB_PER_S:MIB baton.hold=MIB baton.display=on (loads what draws).
+ * Prints BATON-GUEST-READY when the mode has begun. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -103,10 +104,10 @@ static bool is_for_disks(const char *name)
     return false;
 }
 
-/* The file system is large and only the disk mode wants it. */
-static void load_modules(bool with_disk)
+/* The file system is large and only the disk mode wants it; what draws stands on a list of its own. */
+static void load_modules(const char *list, bool with_disk)
 {
-    FILE *order = fopen("/modules/order", "re");
+    FILE *order = fopen(list, "re");
     char line[128];
 
     while (order && fgets(line, sizeof(line), order)) {
@@ -323,7 +324,10 @@ int main(void)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    load_modules(strcmp(mode, "disk") == 0 || strcmp(mode, "soak") == 0);
+    load_modules("/modules/order", strcmp(mode, "disk") == 0 || strcmp(mode, "soak") == 0);
+    if (option("baton.display")) {
+        load_modules("/modules/order.display", true);
+    }
     start_network();
     start_loads();
     run_mode(mode);

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# tests/functional/display-test.py - Debian's kernel draws on virtio-gpu: its console, a program's picture, and that goes along.
+# SPDX-License-Identifier: GPL-2.0-or-later
+import re
+import sys
+
+from harness import Emulator, Failed, GuestFiles, deadline, left, machine_args, run_tests
+
+BOOT_SECONDS = 120
+GPU = ['-device', 'virtio-gpu-device,id=gpu0,xres=1024,yres=600']
+
+
+def start(folder, name, *more):
+    return Emulator([*machine_args(), *GuestFiles().args('baton.display=on console=tty0 console=ttyS0'), *GPU, *more],
+                    name=name, folder=folder)
+
+
+def boot(folder, name='vm1'):
+    machine = start(folder, name)
+    machine.console.expect('BATON-GUEST-READY', BOOT_SECONDS)
+    return machine
+
+
+def screen(machine, **more):
+    """Width, height and the pixels of what the screen shows, three bytes each."""
+    path = machine.folder / f'{machine.name}.ppm'
+    machine.qmp.execute('screendump', {'filename': str(path), **more})
+    data = path.read_bytes()
+    head = re.match(rb'P6\n(\d+) (\d+)\n255\n', data)
+    if not head:
+        raise Failed(f'screendump wrote no PPM: {data[:20]}')
+    width, height, pixels = int(head[1]), int(head[2]), data[head.end():]
+    if len(pixels) != width * height * 3:
+        raise Failed(f'a picture of {width}x{height} has {len(pixels)} bytes')
+    return width, height, pixels
+
+
+def pattern(width, height, number):
+    """As tests/guest/painter.c draws it."""
+    out = bytearray()
+    for y in range(height):
+        green, five = (y + 2 * number) & 255, y * 5 ^ number
+        for x in range(width):
+            out += bytes(((x + number) & 255, green, (x * 3 ^ five) & 255))
+    return bytes(out)
+
+
+def with_middle(width, height, picture, number):
+    """The middle of it painted over with another pattern."""
+    other, out = pattern(width, height, number), bytearray(picture)
+    for y in range(height // 4, height // 4 * 3):
+        begin, end = (y * width + width // 4) * 3, (y * width + width // 4 * 3) * 3
+        out[begin:end] = other[begin:end]
+    return bytes(out)
+
+
+def expect_picture(machine, size, want, what):
+    width, height, pixels = screen(machine)
+    if (width, height) != size:
+        raise Failed(f'{what}: the screen is {width}x{height}, not {size[0]}x{size[1]}')
+    if pixels != want:
+        wrong = [i // 3 for i in range(0, len(want), 3) if pixels[i:i + 3] != want[i:i + 3]]
+        x, y = wrong[0] % width, wrong[0] // width
+        raise Failed(f'{what}: {len(wrong)} pixels of {width * height} are wrong, the first at {x},{y}: '
+                     f'{pixels[wrong[0] * 3:wrong[0] * 3 + 3].hex()}, not {want[wrong[0] * 3:wrong[0] * 3 + 3].hex()}')
+
+
+def paint(machine, command, number):
+    machine.console.send(f'{command} {number}\n')
+    match = machine.console.expect(rf'BATON-PAINTED {number} (\d+) (\d+)\s', 30)
+    return int(match[1]), int(match[2])
+
+
+def expect_console_text(machine, size):
+    text = machine.console.run('cat /sys/class/graphics/fb0/virtual_size')
+    if f'{size[0]},{size[1]}' not in text:
+        raise Failed(f'the guest has a framebuffer of {text}')
+    machine.console.run('echo BATON > /dev/tty1')
+    until = deadline(20)
+    while True:                                         # the kernel draws its text when it has time
+        width, height, pixels = screen(machine)
+        if (width, height) != size:
+            raise Failed(f'the screen is {width}x{height}')
+        lit = sum(1 for i in range(0, len(pixels), 3) if pixels[i] > 100)
+        if lit > 50:
+            return
+        if not left(until):
+            raise Failed(f'no text on the screen: {lit} bright pixels')
+        machine.console.run('true')
+
+
+def expect_png(machine):
+    path = machine.folder / 'screen.png'
+    machine.qmp.execute('screendump', {'filename': str(path), 'format': 'png', 'device': 'gpu0', 'head': 0})
+    if path.read_bytes()[:8] != b'\x89PNG\r\n\x1a\n':
+        raise Failed('screendump wrote no PNG')
+
+
+def handover(source, destination, uri):
+    source.qmp.execute('migrate', {'uri': uri})
+    destination.qmp.event('RESUME', 60)
+    source.quit()
+
+
+def pictures_go_with_the_guest(folder):
+    first = boot(folder)
+    second = third = None
+    try:
+        expect_console_text(first, (1024, 600))
+        expect_png(first)
+        first.console.send('painter\n')
+        match = first.console.expect(r'BATON-PAINTED 0 (\d+) (\d+)\s', 30)
+        size = int(match[1]), int(match[2])
+        expect_picture(first, (1024, 600), pattern(*size, 0), 'the first picture')
+        paint(first, 'paint', 77)
+        paint(first, 'pointer', 5)
+        paint(first, 'part', 200)
+        want = with_middle(*size, pattern(*size, 77), 200)
+        expect_picture(first, size, want, 'before the handoff')
+        second = start(folder, 'vm2', '-incoming', f'unix:{folder}/one')
+        handover(first, second, f'unix:{folder}/one')
+        expect_picture(second, size, want, 'at the destination')
+        paint(second, 'part', 31)
+        want = with_middle(*size, want, 31)
+        expect_picture(second, size, want, 'drawn at the destination')
+        third = start(folder, 'vm3', '-incoming', f'unix:{folder}/two')
+        handover(second, third, f'unix:{folder}/two')
+        expect_picture(third, size, want, 'at the next destination')
+        paint(third, 'paint', 8)
+        expect_picture(third, size, pattern(*size, 8), 'drawn there')
+        third.console.send('quit\n')
+        third.quit()
+    finally:
+        for machine in filter(None, (first, second, third)):
+            machine.close()
+
+
+if __name__ == '__main__':
+    sys.exit(run_tests([('pictures_go_with_the_guest', pictures_go_with_the_guest)]))
