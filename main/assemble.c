@@ -6,6 +6,7 @@
 #include "accel/interp.h"
 #include "block/block.h"
 #include "chardev/chardev.h"
+#include "config-host.h"
 #include "hw/machine.h"
 #include "io/fdset.h"
 #include "migration/migration.h"
@@ -18,6 +19,7 @@
 #include "system/reset.h"
 #include "system/runstate.h"
 #include "target/hart.h"
+#include "ui/spice.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -262,7 +264,7 @@ static bool uses_stdio(const GPtrArray *texts)
 /* Without a display the terminal is where the guest speaks, unless somebody said otherwise. */
 static const char *default_serial(const Config *c)
 {
-    bool terminal = c->nographic || (!c->display && isatty(0));
+    bool terminal = c->nographic || (!c->display && !c->has_spice && isatty(0));
     bool taken = uses_stdio(c->qmps) || uses_stdio(c->monitors) || uses_stdio(c->qmps_pretty);
 
     if (!terminal || c->chardevs->len || taken || c->nodefaults || c->daemonize) {
@@ -376,6 +378,28 @@ static bool create_machine(const Config *c, GError **errp)
     memcpy(m.serials, serial_chardevs, sizeof(m.serials));
     harts_use_accel(settings.accel.has_harts ? &interp_accel : NULL);
     return machine_create(json_get_str(c->machine, "type"), &m, errp);
+}
+
+/* ---- displays ---- */
+
+static bool start_spice(const Config *c, GError **errp)
+{
+#if CONFIG_SPICE
+    bool has_viewer = !g_strcmp0(c->display, "spice-app");
+    const char *id = json_get_str(c->spice, "password-secret");
+    g_autofree char *password = id ? secret_text(id, errp) : NULL;
+    SpiceSetup setup = {.options = c->spice, .password = password};
+
+    if (!c->has_spice && !has_viewer) {
+        return true;
+    }
+    info_get(&setup.guest_name, &setup.guest_uuid);
+    if ((id && !password) || !(has_viewer ? spice_start_viewer(&setup, errp) : spice_start(&setup, errp))) {
+        g_prefix_error(errp, has_viewer ? "-display spice-app: " : "-spice: ");
+        return false;
+    }
+#endif
+    return true;
 }
 
 /* ---- monitors ---- */
@@ -526,8 +550,8 @@ static bool (*const steps[])(const Config *c, GError **errp) = {
     add_early_objects, add_chardevs, add_serials, add_blockdevs, add_drives, add_netdevs, add_filters,
     /* the machine */
     create_machine, add_nics, add_drive_devices, add_devices,
-    /* who controls it */
-    add_monitors, start_qtest, write_pidfile,
+    /* who looks at it and controls it */
+    start_spice, add_monitors, start_qtest, write_pidfile,
     /* go */
     reset_machine, handle_signals, start_guest, detach,
 };

@@ -8,6 +8,9 @@
 extern const ObjectType *const program_types[]; /* main/types.c; ends with NULL */
 extern const ObjectType secret_type, memory_backend_type, memory_backend_ram_type, iothread_type; /* main/objects.c */
 
+/* The secret's bytes as text; NULL with an error.  Caller frees. */
+char *secret_text(const char *id, GError **errp);
+
 void program_init(void); /* main/init.c: main thread, once */
 /* Makes everything in order and starts the guest (unless -S or -incoming). */
 bool assemble(const Config *c, GError **errp);
@@ -50,4 +53,5 @@ void process_set_name(const char *name);
 
 /* ---- what queries ask (main/qmp.c) ---- */
 void info_set(const char *name, const char *uuid);
+void info_get(const char **ret_name, const char **ret_uuid); /* NULL: none */
 bool uuid_parse(const char *text, char ret[37]); /* canonical text */

@@ -15,10 +15,11 @@ typedef enum HelpTopic {
 typedef struct Config {
     HelpTopic help;
     char *help_about;                     /* "-device X,help": X */
-    Json *machine, *cpu, *smp, *memory, *name, *rtc, *boot, *msg, *action; /* merged dicts; never NULL */
+    Json *machine, *cpu, *smp, *memory, *name, *rtc, *boot, *msg, *action, *spice; /* merged dicts; never NULL */
     GPtrArray *objects, *chardevs, *blockdevs, *drives, *netdevs, *nics, *devices, *mons, *add_fds, *accels; /* Json */
     GPtrArray *globals, *serials, *monitors, *qmps, *qmps_pretty, *traces, *log_items; /* char * */
     char *bios, *kernel, *initrd, *append, *dtb, *uuid, *pidfile, *incoming, *qtest, *qtest_log, *log_file, *display;
+    bool has_spice; /* -spice was given */
     bool stopped, daemonize, only_migratable, no_reboot, no_shutdown, nographic, nodefaults;
 } Config;
 

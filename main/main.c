@@ -2,10 +2,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "assemble.h"
 #include "chardev/chardev.h"
+#include "config-host.h"
 #include "hw/machine.h"
 #include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
+#include "ui/spice.h"
 #include "util/error.h"
 #include "util/loop.h"
 
@@ -41,6 +43,9 @@ static int run(Config *c)
     }
     monitor_flush_all();
     migration_shutdown();
+#if CONFIG_SPICE
+    spice_stop();
+#endif
     net_cleanup();
     chardev_close_all();
     return code;

@@ -53,6 +53,24 @@ static void secret_unrealize(Object *o)
     g_clear_pointer(&((Secret *)o)->bytes, g_bytes_unref);
 }
 
+char *secret_text(const char *id, GError **errp)
+{
+    Object *o = object_find_id(object_container("/objects"), id);
+    const char *data;
+    gsize size;
+
+    if (!o || !object_is(o, "secret")) {
+        fail(errp, "there is no secret '%s'", id);
+        return NULL;
+    }
+    data = g_bytes_get_data(((Secret *)o)->bytes, &size);
+    if (memchr(data, 0, size) || !g_utf8_validate(data, (gssize)size, NULL)) {
+        fail(errp, "secret '%s' is no text", id);
+        return NULL;
+    }
+    return g_strndup(data, size);
+}
+
 static const char *const secret_formats[] = {"raw", "base64", NULL};
 static const Property secret_props[] = {
     PROP_STR("data", Secret, data, NULL, "the secret"),

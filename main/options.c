@@ -2,7 +2,9 @@
  * Test: tests/unit/main/cmdline-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmdline.h"
+#include "config-host.h"
 #include "qapi/opts.h"
+#include "ui/spice.h"
 #include "util/error.h"
 
 #include <stddef.h>
@@ -183,10 +185,46 @@ static bool only_none(Config *c, const Option *o, const char *arg, GError **errp
     return !strcmp(arg, "none") || fail(errp, "'%s' is not supported; accepted: none", arg);
 }
 
+#if CONFIG_SPICE
+#define DISPLAYS "none, spice-app"
+#define SPICE_KEYS spice_option_keys
+
+static bool set_display(Config *c, const Option *o, const char *arg, GError **errp)
+{
+    return !strcmp(arg, "spice-app") ? set_text(c, o, arg, errp)
+           : strcmp(arg, "none")     ? fail(errp, "'%s' is not supported; accepted: %s", arg, DISPLAYS)
+                                     : set_text(c, o, arg, errp);
+}
+
+/* -spice: repetitions are merged, the last one wins key by key; channels are lists. */
+static bool merge_spice(Config *c, const Option *o, const char *arg, GError **errp)
+{
+    static const char *const lists[] = {"tls-channel", "plaintext-channel", NULL};
+    g_autoptr(Json) opts = opts_parse(arg, NULL, lists, errp);
+
+    if (!opts || !opts_check(opts, spice_option_keys, NULL, errp)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_size(opts); i++) {
+        json_set(c->spice, json_key_at(opts, i), json_copy(json_value_at(opts, i)));
+    }
+    c->has_spice = true;
+    return true;
+}
+#else
+#define DISPLAYS "none"
+#define SPICE_KEYS NULL
+
 static bool set_display(Config *c, const Option *o, const char *arg, GError **errp)
 {
     return only_none(c, o, arg, errp) && set_text(c, o, arg, errp);
 }
+
+static bool merge_spice(Config *c, const Option *o, const char *arg, GError **errp)
+{
+    return fail(errp, "this program was built without the SPICE server");
+}
+#endif
 
 static bool set_sandbox(Config *c, const Option *o, const char *arg, GError **errp)
 {
@@ -266,7 +304,9 @@ static const Option options[] = {
      add_text, AT(serials)},
     {"parallel", "none", "there is no parallel port", only_none},
     {"vga", "none", "no graphics card but what -device adds", only_none},
-    {"display", "none", "there is no window", set_display, AT(display)},
+    {"display", DISPLAYS, "spice-app: a SPICE server of its own and the desktop's viewer", set_display, AT(display)},
+    {"spice", "[port=][,tls-port=][,addr=][,unix=on][,disable-ticketing=on][,...]", "SPICE server (docs/spice.md)", merge_spice,
+     AT(spice), .keys = SPICE_KEYS},
     {"audio", "none", "there is no sound", only_none},
     {"audiodev", "...", "accepted; there is no sound", ignore},
     {"nographic", NULL, "serial port and monitor on the terminal", set_flag, AT(nographic)},
@@ -463,7 +503,8 @@ void cmdline_options(void (*fn)(const OptionHelp *o, void *opaque), void *opaque
 
 /* ---- life ---- */
 
-static const size_t dict_members[] = {AT(machine), AT(cpu), AT(smp), AT(memory), AT(name), AT(rtc), AT(boot), AT(msg), AT(action)};
+static const size_t dict_members[] = {AT(machine), AT(cpu), AT(smp), AT(memory), AT(name), AT(rtc), AT(boot), AT(msg),
+                                      AT(action), AT(spice)};
 static const size_t json_lists[] = {AT(objects), AT(chardevs), AT(blockdevs), AT(drives), AT(netdevs), AT(nics),
                                     AT(devices), AT(mons), AT(add_fds), AT(accels)};
 static const size_t text_lists[] = {AT(serials), AT(monitors), AT(qmps), AT(qmps_pretty), AT(traces), AT(log_items),

@@ -26,6 +26,12 @@ void info_set(const char *name, const char *uuid)
     guest_uuid = g_strdup(uuid);
 }
 
+void info_get(const char **ret_name, const char **ret_uuid)
+{
+    *ret_name = guest_name;
+    *ret_uuid = guest_uuid;
+}
+
 bool uuid_parse(const char *text, char ret[37])
 {
     unsigned n = 0;

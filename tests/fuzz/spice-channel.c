@@ -1,0 +1,98 @@
+/* tests/fuzz/spice-channel.c - any messages to any kind of channel of the SPICE server.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Input: byte 0 chooses the kind; byte 1: most bytes of one read (0: all); the rest is what the client sends. */
+#include "../unit/ui/spice-fake.h"
+#include "ui/spice/server.h"
+
+#include "replay.h"
+
+#include <spice/protocol.h>
+
+static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR,
+                                SPICE_CHANNEL_PORT};
+
+static SpiceClient *client_make(void)
+{
+    SpiceClient *client = g_new0(SpiceClient, 1);
+
+    client->st.session_id = 1;
+    client->channels = g_ptr_array_new();
+    g_ptr_array_add(server()->clients, client);
+    return client;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    SpiceCaps common = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, caps = {{UINT32_MAX}};
+    SpiceEnds ends = {{{0}}};
+    const ChannelKind *kind;
+    FakeWire *w[2];
+    SpiceChannel *c;
+    SpiceClient *client;
+
+    if (!server()->clients) {
+        fuzz_hush();
+        loop_init();
+        server_init();
+    }
+    kind = size > 1 ? server_kind(types[data[0] % G_N_ELEMENTS(types)]) : NULL;
+    if (!kind) {
+        return 0;
+    }
+    client = client_make();
+    for (unsigned i = 0; i < 2; i++) { /* the main channel, and another unless that is the one */
+        bool is_it = i || kind->type == SPICE_CHANNEL_MAIN;
+
+        w[i] = fake_wire();
+        w[i]->piece = is_it ? data[1] : 0;
+        w[i]->room = is_it && data[1] & 1 ? 100 : SIZE_MAX;
+        c = spice_channel_new(i ? kind : server_kind(SPICE_CHANNEL_MAIN), 0, client, &w[i]->wire, &ends, &common, &caps);
+        g_assert_false(c->is_closed);
+        g_ptr_array_add(client->channels, c);
+        if (is_it) {
+            break;
+        }
+    }
+    g_byte_array_append(((FakeWire *)c->wire)->in, data + 2, size - 2);
+    ((FakeWire *)c->wire)->is_ended = true;
+    for (unsigned turn = 0; turn < 1000 && !c->is_closed; turn++) {
+        spice_pump(c);
+        c->is_held ? spice_resume(c) : (void)0;
+    }
+    if (server()->clients->len) {
+        spice_close(client->channels->pdata[0]);
+    }
+    g_assert_cmpuint(server()->clients->len, ==, 0);
+    fake_settle();
+    g_assert_cmpuint(server()->dead->len, ==, 0);
+    return 0;
+}
+
+static const struct {
+    uint8_t kind;
+    uint16_t type;
+    uint32_t size;
+} said[] = {
+    {0, SPICE_MSGC_MAIN_ATTACH_CHANNELS, 0}, {0, SPICE_MSGC_MAIN_MOUSE_MODE_REQUEST, 2}, {0, SPICE_MSGC_MAIN_AGENT_START, 4},
+    {0, SPICE_MSGC_MAIN_AGENT_DATA, 300},    {0, SPICE_MSGC_PONG, 12},                   {0, SPICE_MSGC_ACK_SYNC, 4},
+};
+
+static GByteArray *make_seed(unsigned i)
+{
+    static const uint8_t body[512] = {1, 0, 0, 0, 1};
+    GByteArray *b = g_byte_array_new();
+
+    put_u8(b, i);
+    put_u8(b, i == 1 ? 3 : 0);
+    for (unsigned n = 0; n < G_N_ELEMENTS(said); n++) {
+        if (said[n].kind == i) {
+            put_u16(b, said[n].type);
+            put_u32(b, said[n].size);
+            put_bytes(b, body, said[n].size);
+        }
+    }
+    return b;
+}
+
+FUZZ_MAIN("spice-channel", make_seed, G_N_ELEMENTS(types), 2000)

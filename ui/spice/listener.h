@@ -1,0 +1,13 @@
+/* ui/spice/listener.h - where SPICE clients knock.  Owner: main loop (vm_lock).
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <glib.h>
+
+#include "config.h"
+#include "ends.h"
+
+bool listeners_start(const SpiceConfig *c, GError **errp); /* all that the options name; then server_accept() for each */
+void listeners_stop(void);                                 /* a unix socket's file goes */
+/* For events and query-spice: the first one's address; false: there is none. */
+bool listeners_address(SpiceEnd *ret);

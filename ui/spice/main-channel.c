@@ -1,0 +1,165 @@
+/* ui/spice/main-channel.c - the channel that a session begins with: who are we, what is there, whose pointer.
+ * Owner: main loop (vm_lock).  Page: docs/spice.md.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kinds.h"
+#include "server.h"
+#include "util/bytes.h"
+#include "util/log.h"
+
+#include <spice/protocol.h>
+#include <string.h>
+
+#define PING_NS (15 * NS_PER_SEC)
+#define PING_QUEUE 8                    /* messages: who has more to read is not asked besides */
+#define AGENT_DATA_MAX 2048             /* bytes of an AGENT_DATA message; the protocol's */
+#define AGENT_TOKENS 10                 /* AGENT_DATA messages that a client may send ahead */
+
+typedef struct MainState {              /* S1: to the main channel of the same session */
+    bool has_attached;                  /* it was told the channels */
+    bool agent_is_started;
+    uint32_t agent_credit;              /* AGENT_DATA that the client may send still */
+} MainState;
+
+typedef struct MainChannel {
+    SpiceChannel c;
+    MainState st;
+    LoopTimer *ping;                    /* rebuilt */
+    uint32_t ping_id;
+    int64_t pinged_ns, round_trip_ns;   /* measured again */
+} MainChannel;
+
+/* ---- saying ---- */
+
+static void send_init(MainChannel *m)
+{
+    GByteArray *b = g_byte_array_new();
+    const ChannelKind *display = server_kind(SPICE_CHANNEL_DISPLAY);
+
+    put_u32(b, m->c.client->st.session_id);
+    put_u32(b, display ? display->count() : 0);
+    put_u32(b, server_mouse_modes());
+    put_u32(b, server()->st.mouse_mode);
+    put_u32(b, 0); /* no agent */
+    put_u32(b, AGENT_TOKENS);
+    put_u32(b, server_mm_time());
+    put_u32(b, 0); /* ram hint */
+    spice_send(&m->c, SPICE_MSG_MAIN_INIT, b);
+}
+
+static void send_name(MainChannel *m)
+{
+    const SpiceConfig *config = &server()->config;
+    const char *name = config->name ? config->name : "";
+    GByteArray *b = g_byte_array_new();
+
+    if (config->name) {
+        put_u32(b, strlen(name) + 1);
+        put_bytes(b, name, strlen(name) + 1);
+        spice_send(&m->c, SPICE_MSG_MAIN_NAME, g_steal_pointer(&b));
+        b = g_byte_array_new();
+    }
+    if (config->has_uuid) {
+        put_bytes(b, config->uuid, sizeof(config->uuid));
+        spice_send(&m->c, SPICE_MSG_MAIN_UUID, g_steal_pointer(&b));
+    }
+    g_clear_pointer(&b, g_byte_array_unref);
+}
+
+static void ping(void *opaque)
+{
+    MainChannel *m = opaque;
+
+    if (m->c.out.length < PING_QUEUE) { /* else it has enough to do */
+        m->pinged_ns = time_monotonic_ns();
+        spice_ping(&m->c, ++m->ping_id);
+    }
+    if (!m->c.is_closed) {
+        loop_timer_set(m->ping, time_monotonic_ns() + PING_NS);
+    }
+}
+
+void server_pong(SpiceChannel *c, uint32_t id, uint64_t timestamp)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    if (id == m->ping_id && m->pinged_ns) {
+        m->round_trip_ns = time_monotonic_ns() - m->pinged_ns;
+        m->pinged_ns = 0;
+        TRACE(spice_round_trip, "%s: %lld us", c->ends.client.host, m->round_trip_ns / NS_PER_US);
+    }
+}
+
+/* ---- what the client says ---- */
+
+static Taken take_attach(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    if (!m->st.has_attached) {
+        m->st.has_attached = true;
+        spice_send(c, SPICE_MSG_MAIN_CHANNELS_LIST, server_channels_list());
+    }
+    return TAKEN;
+}
+
+static Taken take_mouse_mode(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    server_set_mouse_mode(load_le16(data));
+    return TAKEN;
+}
+
+/* Nobody is there to take it: a client that sends all the same has used up its credit soon. */
+static Taken take_agent_data(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    if (!m->st.agent_credit) {
+        return TAKE_BAD;
+    }
+    m->st.agent_credit--;
+    return TAKEN;
+}
+
+static const MessageRow main_rows[] = {
+    {"client-info", SPICE_MSGC_MAIN_CLIENT_INFO, 8, 8},
+    {"attach-channels", SPICE_MSGC_MAIN_ATTACH_CHANNELS, 0, 0, take_attach},
+    {"mouse-mode-request", SPICE_MSGC_MAIN_MOUSE_MODE_REQUEST, 2, 2, take_mouse_mode},
+    {"agent-start", SPICE_MSGC_MAIN_AGENT_START, 4, 4},
+    {"agent-data", SPICE_MSGC_MAIN_AGENT_DATA, 0, AGENT_DATA_MAX, take_agent_data},
+    {"agent-token", SPICE_MSGC_MAIN_AGENT_TOKEN, 4, 4},
+    {"quality-indicator", SPICE_MSGC_MAIN_QUALITY_INDICATOR, 0, 1024},
+    {},
+};
+
+/* ---- life ---- */
+
+static unsigned main_count(void)
+{
+    return 1;
+}
+
+static void main_start(SpiceChannel *c)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    m->st.agent_credit = AGENT_TOKENS;
+    m->ping = loop_timer_new(ping, m);
+    send_init(m);
+    if (caps_has(&c->caps, SPICE_MAIN_CAP_NAME_AND_UUID)) {
+        send_name(m);
+    }
+    ping(m);
+}
+
+static void main_stop(SpiceChannel *c)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    g_clear_pointer(&m->ping, loop_timer_free);
+}
+
+const ChannelKind main_channel_kind = {
+    .type = SPICE_CHANNEL_MAIN,
+    .caps = 1 << SPICE_MAIN_CAP_NAME_AND_UUID | 1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS,
+    .size = sizeof(MainChannel), .rows = main_rows, .count = main_count, .start = main_start, .stop = main_stop,
+};

@@ -1,0 +1,241 @@
+/* ui/spice/qmp.c - what QMP asks of and hears from the SPICE server; starting and stopping it.  Owner: main loop (vm_lock).
+ * Page: docs/spice.md.  Test: tests/functional/spice-test.py
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "events.h"
+#include "listener.h"
+#include "qapi/qapi-commands.h"
+#include "qapi/qapi-events.h"
+#include "server.h"
+#include "ui/spice.h"
+#include "util/error.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <spice/protocol.h>
+#include <string.h>
+
+/* ---- starting ---- */
+
+static bool parse_uuid(const char *text, uint8_t ret[16])
+{
+    unsigned n = 0;
+
+    for (; *text && n < 32; text++) {
+        if (g_ascii_isxdigit(*text)) {
+            ret[n / 2] = ret[n / 2] << 4 | g_ascii_xdigit_value(*text);
+            n++;
+        }
+    }
+    return n == 32;
+}
+
+static void name_guest(const SpiceSetup *setup, SpiceConfig *c)
+{
+    c->name = g_strdup(setup->guest_name);
+    c->has_uuid = setup->guest_uuid && parse_uuid(setup->guest_uuid, c->uuid);
+}
+
+bool spice_start(const SpiceSetup *setup, GError **errp)
+{
+    SpiceConfig config;
+
+    if (!spice_config_parse(setup->options, &config, errp)) {
+        return false;
+    }
+    server_init();
+    if (setup->password && !ticket_set_password(&server()->ticket, setup->password, errp)) {
+        spice_config_clear(&config);
+        return false;
+    }
+    name_guest(setup, &config);
+    return server_start(&config, errp);
+}
+
+/* ---- -display spice-app ---- */
+
+static char *app_folder;
+
+static bool start_viewer(const char *path, GError **errp)
+{
+    g_autofree char *uri = g_strdup_printf("spice+unix://%s", path);
+
+    if (!g_app_info_launch_default_for_uri(uri, NULL, errp)) {
+        g_prefix_error(errp, "spice-app: cannot start a viewer for %s: ", uri);
+        return false;
+    }
+    return true;
+}
+
+static bool listen_for_viewer(const SpiceSetup *setup, const char *path, GError **errp)
+{
+    g_autoptr(Json) options = json_copy(setup->options);
+    SpiceSetup own = *setup;
+
+    if (json_get(options, "port") || json_get(options, "tls-port") || json_get(options, "addr")) {
+        return fail(errp, "spice-app: listens on a socket of its own; -spice may not say where");
+    }
+    json_set(options, "unix", json_bool(true));
+    json_set(options, "addr", json_string(path));
+    json_set(options, "disable-ticketing", json_bool(true)); /* the folder is for its owner only */
+    own.options = options;
+    return spice_start(&own, errp);
+}
+
+bool spice_start_viewer(const SpiceSetup *setup, GError **errp)
+{
+    g_autofree char *path = NULL;
+
+    app_folder = g_build_filename(g_get_user_runtime_dir(), "baton-spice-XXXXXX", NULL);
+    if (!g_mkdtemp(app_folder)) {
+        g_clear_pointer(&app_folder, g_free);
+        return fail(errp, "spice-app: cannot make a folder in %s", g_get_user_runtime_dir());
+    }
+    path = g_build_filename(app_folder, "spice.sock", NULL);
+    return listen_for_viewer(setup, path, errp) && start_viewer(path, errp);
+}
+
+void spice_stop(void)
+{
+    server_stop();
+    if (app_folder) {
+        g_rmdir(app_folder);
+        g_clear_pointer(&app_folder, g_free);
+    }
+}
+
+/* ---- passwords ---- */
+
+static bool check_protocol(DisplayProtocol protocol, GError **errp)
+{
+    if (protocol != DISPLAY_PROTOCOL_SPICE || !server()->is_on) {
+        return fail_class(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE, "there is no %s server",
+                          protocol == DISPLAY_PROTOCOL_SPICE ? "SPICE" : "VNC");
+    }
+    return true;
+}
+
+bool qmp_set_password(const SetPasswordArgs *args, GError **errp)
+{
+    SetPasswordAction action = args->has_connected ? args->connected : SET_PASSWORD_ACTION_KEEP;
+    SpiceServer *s = server();
+
+    if (!check_protocol(args->protocol, errp)) {
+        return false;
+    }
+    if (action == SET_PASSWORD_ACTION_FAIL && s->clients->len) {
+        return fail(errp, "a SPICE client is connected");
+    }
+    if (!ticket_set_password(&s->ticket, args->password, errp)) {
+        return false;
+    }
+    while (action == SET_PASSWORD_ACTION_DISCONNECT && s->clients->len) {
+        client_disconnect(s->clients->pdata[0], "there is another password");
+    }
+    return true;
+}
+
+bool qmp_expire_password(const ExpirePasswordArgs *args, GError **errp)
+{
+    return check_protocol(args->protocol, errp) && ticket_parse_expiry(args->time, &server()->ticket.expires_ns, errp);
+}
+
+/* ---- query-spice ---- */
+
+static NetworkAddressFamily family_of(const SpiceEnd *e)
+{
+    return e->family == AF_INET    ? NETWORK_ADDRESS_FAMILY_IPV4
+           : e->family == AF_INET6 ? NETWORK_ADDRESS_FAMILY_IPV6
+           : e->family == AF_UNIX  ? NETWORK_ADDRESS_FAMILY_UNIX
+                                   : NETWORK_ADDRESS_FAMILY_UNKNOWN;
+}
+
+static const char *auth_name(void)
+{
+    const SpiceConfig *c = &server()->config;
+
+    return c->sasl ? "sasl" : c->disable_ticketing ? "none" : "spice";
+}
+
+static SpiceChannelInfo *channel_info(const SpiceEnds *ends, uint32_t session_id, uint8_t type, uint8_t id)
+{
+    SpiceChannelInfo *info = g_new0(SpiceChannelInfo, 1);
+
+    info->host = g_strdup(ends->client.host);
+    info->port = g_strdup(ends->client.port);
+    info->family = family_of(&ends->client);
+    info->connection_id = (int32_t)session_id; /* signed, as QEMU prints it */
+    info->channel_type = type;
+    info->channel_id = id;
+    info->tls = ends->is_tls;
+    return info;
+}
+
+static SpiceChannelInfoList *channel_list(void)
+{
+    const GPtrArray *clients = server()->clients;
+    SpiceChannelInfoList *head = NULL, **tail = &head;
+
+    for (unsigned i = 0; i < clients->len; i++) {
+        const SpiceClient *client = clients->pdata[i];
+
+        for (unsigned n = 0; n < client->channels->len; n++) {
+            const SpiceChannel *c = client->channels->pdata[n];
+
+            QAPI_LIST_APPEND(tail, channel_info(&c->ends, client->st.session_id, c->st.type, c->st.id));
+        }
+    }
+    return head;
+}
+
+SpiceInfo *qmp_query_spice(GError **errp)
+{
+    const SpiceServer *s = server();
+    SpiceInfo *info = g_new0(SpiceInfo, 1);
+
+    info->mouse_mode = SPICE_QUERY_MOUSE_MODE_UNKNOWN;
+    if (!s->is_on) {
+        return info;
+    }
+    info->enabled = true;
+    info->host = g_strdup(s->config.addr ? s->config.addr : "*");
+    info->has_port = s->config.port;
+    info->port = s->config.port;
+    info->has_tls_port = s->config.tls_port;
+    info->tls_port = s->config.tls_port;
+    info->auth = g_strdup(auth_name());
+    info->mouse_mode = s->st.mouse_mode == SPICE_MOUSE_MODE_CLIENT ? SPICE_QUERY_MOUSE_MODE_CLIENT : SPICE_QUERY_MOUSE_MODE_SERVER;
+    info->channels = channel_list();
+    return info;
+}
+
+/* ---- events ---- */
+
+/* The strings stay the caller's. */
+static SpiceBasicInfo basic_info(const SpiceEnd *e)
+{
+    return (SpiceBasicInfo){.host = (char *)e->host, .port = (char *)e->port, .family = family_of(e)};
+}
+
+void spice_event_connected(const SpiceEnds *ends)
+{
+    SpiceBasicInfo here = basic_info(&ends->server), there = basic_info(&ends->client);
+
+    qapi_event_SPICE_CONNECTED(&(SpiceConnectedEvent){.server = &here, .client = &there});
+}
+
+void spice_event_disconnected(const SpiceEnds *ends)
+{
+    SpiceBasicInfo here = basic_info(&ends->server), there = basic_info(&ends->client);
+
+    qapi_event_SPICE_DISCONNECTED(&(SpiceDisconnectedEvent){.server = &here, .client = &there});
+}
+
+void spice_event_initialized(const SpiceEnds *ends, uint32_t session_id, uint8_t type, uint8_t id)
+{
+    SpiceServerInfo here = {.host = (char *)ends->server.host, .port = (char *)ends->server.port,
+                            .family = family_of(&ends->server), .auth = (char *)auth_name()};
+    SpiceChannelInfo *there = channel_info(ends, session_id, type, id);
+
+    qapi_event_SPICE_INITIALIZED(&(SpiceInitializedEvent){.server = &here, .client = there});
+    SpiceChannelInfo_free(there);
+}

@@ -1,0 +1,363 @@
+/* ui/spice/server.c - the SPICE server: links that become channels, channels that make sessions.  Owner: main loop (vm_lock).
+ * Page: docs/spice.md.  Test: tests/unit/ui/spice-server-test.c, tests/functional/spice-test.py
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server.h"
+#include "events.h"
+#include "kinds.h"
+#include "listener.h"
+#include "sasl.h"
+#include "tls.h"
+#include "util/error.h"
+#include "util/log.h"
+
+#include <spice/protocol.h>
+#include <string.h>
+#include <sys/random.h>
+
+static SpiceServer the_server;
+
+SpiceServer *server(void)
+{
+    return &the_server;
+}
+
+/* ---- what there is ---- */
+
+static const ChannelKind *const kinds[] = {&main_channel_kind};
+
+const ChannelKind *server_kind(uint8_t type)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (kinds[i]->type == type) {
+            return kinds[i];
+        }
+    }
+    return NULL;
+}
+
+GByteArray *server_channels_list(void)
+{
+    GByteArray *b = g_byte_array_new();
+    uint32_t n = 0;
+
+    put_u32(b, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        unsigned ids = kinds[i]->type == SPICE_CHANNEL_MAIN ? 0 : kinds[i]->count();
+
+        for (unsigned id = 0; id < ids; id++, n++) {
+            put_u8(b, kinds[i]->type);
+            put_u8(b, id);
+        }
+    }
+    n = GUINT32_TO_LE(n);
+    memcpy(b->data, &n, 4);
+    return b;
+}
+
+void server_foreach(uint8_t type, void (*fn)(SpiceChannel *c, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; the_server.clients && i < the_server.clients->len; i++) {
+        SpiceClient *client = the_server.clients->pdata[i];
+        g_autoptr(GPtrArray) channels = g_ptr_array_copy(client->channels, NULL, NULL); /* fn may close them */
+
+        for (unsigned n = 0; n < channels->len; n++) {
+            SpiceChannel *c = channels->pdata[n];
+
+            if (c->st.type == type && !c->is_closed) {
+                fn(c, opaque);
+            }
+        }
+    }
+}
+
+/* ---- clients ---- */
+
+static SpiceClient *find_client(uint32_t session_id)
+{
+    for (unsigned i = 0; i < the_server.clients->len; i++) {
+        SpiceClient *client = the_server.clients->pdata[i];
+
+        if (client->st.session_id == session_id && !client->is_closing) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t new_session_id(void)
+{
+    uint32_t id = 0;
+
+    while (!id || find_client(id)) {
+        if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
+            id = g_random_int();
+        }
+    }
+    return id;
+}
+
+static SpiceClient *client_new(void)
+{
+    SpiceClient *client = g_new0(SpiceClient, 1);
+
+    client->st.session_id = new_session_id();
+    client->channels = g_ptr_array_new();
+    g_ptr_array_add(the_server.clients, client);
+    return client;
+}
+
+static SpiceChannel *client_channel(const SpiceClient *client, uint8_t type, uint8_t id)
+{
+    for (unsigned i = 0; i < client->channels->len; i++) {
+        SpiceChannel *c = client->channels->pdata[i];
+
+        if (c->st.type == type && c->st.id == id) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void client_free(SpiceClient *client)
+{
+    g_ptr_array_remove(the_server.clients, client);
+    g_ptr_array_unref(client->channels);
+    g_free(client);
+}
+
+void client_disconnect(SpiceClient *client, const char *why)
+{
+    TRACE(spice_client_dropped, "%08x: %s", client->st.session_id, why);
+    spice_disconnect(client->channels->pdata[0], SPICE_LINK_ERR_OK);
+}
+
+/* ---- channels that end ---- */
+
+static void reap(void *opaque)
+{
+    for (unsigned i = 0; the_server.dead && i < the_server.dead->len; i++) {
+        spice_channel_free(the_server.dead->pdata[i]);
+    }
+    if (the_server.dead) {
+        g_ptr_array_set_size(the_server.dead, 0);
+    }
+}
+
+/* Somebody may be in it still: it goes when the loop comes round. */
+void server_channel_closed(SpiceChannel *c)
+{
+    SpiceClient *client = c->client;
+    bool was_main = c->st.type == SPICE_CHANNEL_MAIN;
+
+    spice_event_disconnected(&c->ends);
+    if (!the_server.dead->len) {
+        loop_call(reap, NULL);
+    }
+    g_ptr_array_add(the_server.dead, c);
+    c->client = NULL;
+    if (!client || !g_ptr_array_remove(client->channels, c)) {
+        return;
+    }
+    if (was_main) {
+        client->is_closing = true;
+        while (client->channels->len) {
+            spice_close(client->channels->pdata[client->channels->len - 1]);
+        }
+        client_free(client);
+    }
+}
+
+/* ---- links ---- */
+
+static LinkAuth link_auth(void *opaque)
+{
+    const SpiceConfig *c = &the_server.config;
+
+    return c->sasl ? LINK_AUTH_SASL : c->disable_ticketing ? LINK_AUTH_NONE : LINK_AUTH_TICKET;
+}
+
+static const Ticket *link_ticket(void *opaque)
+{
+    return &the_server.ticket;
+}
+
+static uint32_t link_security(SpiceLink *l, void *opaque)
+{
+    uint32_t bit = l->request.type < 32 ? UINT32_C(1) << l->request.type : 0;
+
+    if (the_server.config.tls_channels & bit && !l->ends.is_tls) {
+        return SPICE_LINK_ERR_NEED_SECURED;
+    }
+    return the_server.config.plain_channels & bit && l->ends.is_tls ? SPICE_LINK_ERR_NEED_UNSECURED : SPICE_LINK_ERR_OK;
+}
+
+static SpiceCaps link_caps(SpiceLink *l, void *opaque)
+{
+    const ChannelKind *kind = server_kind(l->request.type);
+
+    return (SpiceCaps){{kind ? kind->caps : 0}};
+}
+
+static uint32_t link_admit(SpiceLink *l, void *opaque)
+{
+    const LinkRequest *r = &l->request;
+    const ChannelKind *kind = server_kind(r->type);
+    SpiceClient *client;
+
+    if (r->type == SPICE_CHANNEL_MAIN) {
+        /* A main link with an id is a client that moves to us: not yet. */
+        return r->connection_id                                ? SPICE_LINK_ERR_BAD_CONNECTION_ID
+               : r->id                                         ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
+               : the_server.clients->len >= SPICE_CLIENTS_MAX  ? SPICE_LINK_ERR_ERROR
+                                                               : SPICE_LINK_ERR_OK;
+    }
+    client = find_client(r->connection_id);
+    if (!client) {
+        return SPICE_LINK_ERR_BAD_CONNECTION_ID;
+    }
+    return !kind || r->id >= kind->count() || client_channel(client, r->type, r->id) ||
+                   client->channels->len >= SPICE_CHANNELS_MAX
+               ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
+               : SPICE_LINK_ERR_OK;
+}
+
+static void link_adopt(SpiceLink *l, void *opaque)
+{
+    const LinkRequest *r = &l->request;
+    bool is_main = r->type == SPICE_CHANNEL_MAIN;
+    SpiceClient *client;
+    SpiceChannel *c;
+
+    if (link_admit(l, NULL) != SPICE_LINK_ERR_OK) { /* the session has ended while the result was on its way */
+        return;
+    }
+    client = is_main ? client_new() : find_client(r->connection_id);
+    spice_event_initialized(&l->ends, client->st.session_id, r->type, r->id);
+    c = spice_channel_new(server_kind(r->type), r->id, client, link_take_wire(l), &l->ends, &r->common, &r->channel);
+    if (c->is_closed) { /* before it was in the list */
+        if (is_main) {
+            client_free(client);
+        }
+        return;
+    }
+    g_ptr_array_add(client->channels, c);
+}
+
+static void link_gone(SpiceLink *l, void *opaque)
+{
+    if (l->wire) { /* never became a channel */
+        spice_event_disconnected(&l->ends);
+    }
+    g_ptr_array_remove(the_server.links, l);
+}
+
+static const LinkHost link_host = {.auth = link_auth, .ticket = link_ticket, .security = link_security, .caps = link_caps,
+                                   .admit = link_admit, .adopt = link_adopt, .gone = link_gone};
+
+static void drop_oldest_link(void)
+{
+    SpiceLink *oldest = the_server.links->pdata[0];
+
+    TRACE(spice_links_full, "%s is dropped", oldest->ends.client.host);
+    link_gone(oldest, NULL);
+    link_free(oldest);
+}
+
+void server_accept(int fd, bool is_tls, bool is_unix)
+{
+    SpiceWire *wire = wire_socket(fd, is_unix);
+    SpiceEnds ends;
+
+    ends_of_socket(fd, &ends);
+    ends.is_tls = is_tls;
+    wire = is_tls ? tls_wire(wire) : wire;
+    if (the_server.links->len >= SPICE_LINKS_MAX) {
+        drop_oldest_link();
+    }
+    spice_event_connected(&ends);
+    g_ptr_array_add(the_server.links, link_start(wire, &ends, &link_host, NULL));
+}
+
+/* ---- what clients share ---- */
+
+uint32_t server_mm_time(void)
+{
+    return (uint32_t)((time_monotonic_ns() - the_server.st.mm_base_ns) / NS_PER_MS);
+}
+
+unsigned server_mouse_modes(void)
+{
+    return SPICE_MOUSE_MODE_SERVER;
+}
+
+static void tell_mouse_mode(SpiceChannel *c, void *opaque)
+{
+    GByteArray *b = g_byte_array_new();
+
+    put_u16(b, server_mouse_modes());
+    put_u16(b, the_server.st.mouse_mode);
+    spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, b);
+}
+
+void server_set_mouse_mode(uint32_t mode)
+{
+    if ((mode == SPICE_MOUSE_MODE_SERVER || mode == SPICE_MOUSE_MODE_CLIENT) && server_mouse_modes() & mode &&
+        mode != the_server.st.mouse_mode) {
+        the_server.st.mouse_mode = mode;
+        server_foreach(SPICE_CHANNEL_MAIN, tell_mouse_mode, NULL);
+    }
+}
+
+void server_pointer_changed(void)
+{
+    if (!(server_mouse_modes() & the_server.st.mouse_mode)) {
+        the_server.st.mouse_mode = SPICE_MOUSE_MODE_SERVER;
+    }
+    server_foreach(SPICE_CHANNEL_MAIN, tell_mouse_mode, NULL);
+}
+
+/* ---- life ---- */
+
+void server_init(void)
+{
+    if (!the_server.clients) {
+        the_server.links = g_ptr_array_new();
+        the_server.clients = g_ptr_array_new();
+        the_server.dead = g_ptr_array_new();
+        the_server.st.mouse_mode = SPICE_MOUSE_MODE_SERVER;
+        the_server.st.mm_base_ns = time_monotonic_ns();
+        the_server.ticket.expires_ns = TICKET_NEVER;
+    }
+}
+
+bool server_start(const SpiceConfig *take, GError **errp)
+{
+    server_init();
+    the_server.config = *take;
+    if ((take->sasl && !sasl_init(errp)) || (take->tls_port && !tls_init(take, errp)) || !listeners_start(take, errp)) {
+        listeners_stop();
+        spice_config_clear(&the_server.config);
+        return false;
+    }
+    the_server.is_on = true;
+    return true;
+}
+
+void server_stop(void)
+{
+    if (!the_server.clients) {
+        return;
+    }
+    listeners_stop();
+    while (the_server.links->len) {
+        drop_oldest_link();
+    }
+    while (the_server.clients->len) {
+        client_disconnect(the_server.clients->pdata[0], "the program ends");
+    }
+    reap(NULL);
+    tls_end();
+    ticket_clear(&the_server.ticket);
+    spice_config_clear(&the_server.config);
+    the_server.is_on = false;
+}

@@ -1,0 +1,12 @@
+/* ui/spice/tls.h - TLS over a wire, as -spice tls-port wants it.  Owner: main loop (vm_lock).  Page: docs/spice.md.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <glib.h>
+
+#include "config.h"
+#include "wire.h"
+
+bool tls_init(const SpiceConfig *c, GError **errp); /* reads key and certificates */
+void tls_end(void);
+SpiceWire *tls_wire(SpiceWire *lower);              /* takes lower; we are the server */
