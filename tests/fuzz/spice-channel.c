@@ -3,6 +3,10 @@
  *
  * Input: byte 0 chooses the kind; byte 1: most bytes of one read (0: all); the rest is what the client sends. */
 #include "../unit/ui/spice-fake.h"
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "ui/console.h"
+#include "ui/input.h"
 #include "ui/spice/server.h"
 
 #include "replay.h"
@@ -11,6 +15,44 @@
 
 static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR,
                                 SPICE_CHANNEL_PORT};
+
+static bool has_room(InputSink *s, unsigned events)
+{
+    return g_random_int_range(0, 3);
+}
+
+static void take(InputSink *s, const InputEvent *e)
+{
+    g_assert_true(e->kind != INPUT_ABS || (e->value >= 0 && e->value <= INPUT_AXIS_MAX));
+}
+
+static void sync_events(InputSink *s)
+{
+}
+
+static InputSink sink = {.name = "all", .takes = 15, .room = has_room, .event = take, .sync = sync_events};
+static const ConsoleDevice no_ops;
+
+/* A screen with a picture and a pointer, and a device for everything. */
+static void prepare(void)
+{
+    pixman_image_t *image = pixman_image_create_bits(PIXMAN_x8r8g8b8, 100, 70, NULL, 0);
+    ConsoleCursor *shape = console_cursor_new(9, 9);
+    Console *screen;
+
+    fuzz_hush();
+    g_random_set_seed(1);
+    loop_init();
+    runstate_init();
+    vm_lock();
+    input_init();
+    server_init();
+    screen = console_add(object_container("/machine"), 0, &no_ops, NULL, NULL);
+    console_set_surface(screen, image);
+    console_set_cursor(screen, shape);
+    input_add(&sink);
+    server_set_mouse_mode(SPICE_MOUSE_MODE_CLIENT);
+}
 
 static SpiceClient *client_make(void)
 {
@@ -32,9 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     SpiceClient *client;
 
     if (!server()->clients) {
-        fuzz_hush();
-        loop_init();
-        server_init();
+        prepare();
     }
     kind = size > 1 ? server_kind(types[data[0] % G_N_ELEMENTS(types)]) : NULL;
     if (!kind) {
@@ -76,6 +116,10 @@ static const struct {
 } said[] = {
     {0, SPICE_MSGC_MAIN_ATTACH_CHANNELS, 0}, {0, SPICE_MSGC_MAIN_MOUSE_MODE_REQUEST, 2}, {0, SPICE_MSGC_MAIN_AGENT_START, 4},
     {0, SPICE_MSGC_MAIN_AGENT_DATA, 300},    {0, SPICE_MSGC_PONG, 12},                   {0, SPICE_MSGC_ACK_SYNC, 4},
+    {1, SPICE_MSGC_DISPLAY_INIT, 14},        {1, SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, 1}, {1, SPICE_MSGC_ACK_SYNC, 4},
+    {1, SPICE_MSGC_ACK, 0},                  {1, SPICE_MSGC_DISPLAY_STREAM_REPORT, 32},  {2, SPICE_MSGC_INPUTS_KEY_DOWN, 4},
+    {2, SPICE_MSGC_INPUTS_KEY_SCANCODE, 9},  {2, SPICE_MSGC_INPUTS_KEY_MODIFIERS, 2},    {2, SPICE_MSGC_INPUTS_MOUSE_MOTION, 10},
+    {2, SPICE_MSGC_INPUTS_MOUSE_POSITION, 11}, {2, SPICE_MSGC_INPUTS_MOUSE_PRESS, 3},    {3, SPICE_MSGC_ACK_SYNC, 4},
 };
 
 static GByteArray *make_seed(unsigned i)

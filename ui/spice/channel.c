@@ -301,19 +301,34 @@ static void come_again(SpiceChannel *c)
     loop_timer_set(c->again, time_monotonic_ns());
 }
 
+/* True: the channel had room, and something to say. */
+static bool use_room(SpiceChannel *c)
+{
+    uint64_t before = c->st.sent + c->out.length;
+
+    if (c->is_closed || !c->kind->room || !spice_has_room(c)) {
+        return false;
+    }
+    c->kind->room(c);
+    return c->st.sent + c->out.length != before;
+}
+
 void spice_pump(SpiceChannel *c)
 {
+    bool has_more;
+
     if (!c->is_closed) {
         write_some(c);
     }
     if (!c->is_closed) {
         read_some(c);
     }
-    if (!c->is_closed && c->kind->room && spice_has_room(c)) {
-        c->kind->room(c);
-    }
+    has_more = use_room(c);
     if (!c->is_closed) {
         write_some(c);
+    }
+    if (has_more && spice_has_room(c)) { /* the socket took all of it: nothing else would come back here */
+        come_again(c);
     }
     update_watch(c);
 }
@@ -332,6 +347,11 @@ static void ready(int fd, GIOCondition condition, void *opaque)
 static void again(void *opaque)
 {
     spice_pump(opaque);
+}
+
+void spice_poke(SpiceChannel *c)
+{
+    come_again(c);
 }
 
 void spice_resume(SpiceChannel *c)

@@ -96,3 +96,4 @@ void spice_notify(SpiceChannel *c, uint32_t severity, const char *text);
 void spice_disconnect(SpiceChannel *c, uint32_t reason);
 void spice_close(SpiceChannel *c);
 void spice_pump(SpiceChannel *c);     /* reads and writes what goes now */
+void spice_poke(SpiceChannel *c);     /* there is something to say: room() soon; any thread */

@@ -4,4 +4,9 @@
 
 #include "channel.h"
 
-extern const ChannelKind main_channel_kind; /* main-channel.c */
+extern const ChannelKind main_channel_kind;    /* main-channel.c */
+extern const ChannelKind display_channel_kind; /* display-channel.c */
+extern const ChannelKind inputs_channel_kind;  /* inputs-channel.c */
+extern const ChannelKind cursor_channel_kind;  /* cursor-channel.c */
+
+unsigned screens_count(void);                  /* consoles 0 to this - 1 are there */

@@ -7,6 +7,7 @@
 #include "listener.h"
 #include "sasl.h"
 #include "tls.h"
+#include "ui/input.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -23,7 +24,9 @@ SpiceServer *server(void)
 
 /* ---- what there is ---- */
 
-static const ChannelKind *const kinds[] = {&main_channel_kind};
+static const ChannelKind *const kinds[] = {
+    &main_channel_kind, &display_channel_kind, &inputs_channel_kind, &cursor_channel_kind,
+};
 
 const ChannelKind *server_kind(uint8_t type)
 {
@@ -125,10 +128,15 @@ static void client_free(SpiceClient *client)
     g_free(client);
 }
 
+SpiceChannel *client_main(const SpiceClient *client)
+{
+    return client->channels->pdata[0];
+}
+
 void client_disconnect(SpiceClient *client, const char *why)
 {
     TRACE(spice_client_dropped, "%08x: %s", client->st.session_id, why);
-    spice_disconnect(client->channels->pdata[0], SPICE_LINK_ERR_OK);
+    spice_disconnect(client_main(client), SPICE_LINK_ERR_OK);
 }
 
 /* ---- channels that end ---- */
@@ -285,9 +293,12 @@ uint32_t server_mm_time(void)
     return (uint32_t)((time_monotonic_ns() - the_server.st.mm_base_ns) / NS_PER_MS);
 }
 
+/* Positions are on one screen: with several, only the guest knows which one the pointer is on. */
 unsigned server_mouse_modes(void)
 {
-    return SPICE_MOUSE_MODE_SERVER;
+    bool has_positions = screens_count() == 1 && input_has_absolute(0);
+
+    return SPICE_MOUSE_MODE_SERVER | (has_positions ? SPICE_MOUSE_MODE_CLIENT : 0);
 }
 
 static void tell_mouse_mode(SpiceChannel *c, void *opaque)
@@ -308,7 +319,7 @@ void server_set_mouse_mode(uint32_t mode)
     }
 }
 
-void server_pointer_changed(void)
+static void pointer_changed(InputUser *u)
 {
     if (!(server_mouse_modes() & the_server.st.mouse_mode)) {
         the_server.st.mouse_mode = SPICE_MOUSE_MODE_SERVER;
@@ -317,6 +328,8 @@ void server_pointer_changed(void)
 }
 
 /* ---- life ---- */
+
+static InputUser pointers = {.pointer = pointer_changed};
 
 void server_init(void)
 {
@@ -339,6 +352,7 @@ bool server_start(const SpiceConfig *take, GError **errp)
         spice_config_clear(&the_server.config);
         return false;
     }
+    input_join(&pointers);
     the_server.is_on = true;
     return true;
 }
@@ -349,6 +363,9 @@ void server_stop(void)
         return;
     }
     listeners_stop();
+    if (the_server.is_on) {
+        input_leave(&pointers);
+    }
     while (the_server.links->len) {
         drop_oldest_link();
     }

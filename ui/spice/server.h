@@ -54,6 +54,5 @@ unsigned server_mouse_modes(void);                       /* supported ones */
 void server_set_mouse_mode(uint32_t mode);               /* for all clients; unsupported: nothing */
 void server_foreach(uint8_t type, void (*fn)(SpiceChannel *c, void *opaque), void *opaque); /* open ones */
 GByteArray *server_channels_list(void);
+SpiceChannel *client_main(const SpiceClient *client);
 void client_disconnect(SpiceClient *client, const char *why);
-/* A pointing device came or went: modes are told anew. */
-void server_pointer_changed(void);

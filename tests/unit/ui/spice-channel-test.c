@@ -11,7 +11,7 @@ typedef struct Toy {
     SpiceChannel c;
     GString *got;       /* first letter of each body */
     unsigned rooms, more;
-    bool is_full;
+    bool is_full, one_at_a_time;
 } Toy;
 
 static Taken take_letter(SpiceChannel *c, const uint8_t *data, uint32_t size)
@@ -44,6 +44,10 @@ static void toy_room(SpiceChannel *c)
     t->rooms++;
     for (; t->more && spice_has_room(c); t->more--) {
         spice_send(c, SAY_MORE, NULL);
+        if (t->one_at_a_time) {
+            t->more--;
+            return;
+        }
     }
 }
 
@@ -225,6 +229,24 @@ static void unacknowledged_messages_stop_the_flow(void)
     toy_end(t);
 }
 
+/* Only the loop calls: each time the socket has taken all there was, the channel is asked for more. */
+static void who_has_more_to_say_is_asked_again(void)
+{
+    FakeWire *w = fake_wire();
+    Toy *t = toy_new(&toy, w);
+
+    t->more = 10;
+    t->one_at_a_time = true;
+    spice_poke(&t->c);
+    for (int64_t until = time_monotonic_ns() + 30 * NS_PER_SEC; t->more && time_monotonic_ns() < until;) {
+        g_main_context_iteration(NULL, true);
+    }
+    g_assert_cmpuint(t->more, ==, 0);
+    fake_settle();
+    g_assert_cmpuint(heard(w), ==, 10);
+    toy_end(t);
+}
+
 static void acks_out_of_nothing_do_no_harm(void)
 {
     FakeWire *w = fake_wire();
@@ -272,6 +294,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/channel/slow_readers_get_whole_messages", slow_readers_get_whole_messages);
     g_test_add_func("/ui/spice/channel/who_never_reads_is_dropped", who_never_reads_is_dropped);
     g_test_add_func("/ui/spice/channel/unacknowledged_messages_stop_the_flow", unacknowledged_messages_stop_the_flow);
+    g_test_add_func("/ui/spice/channel/who_has_more_to_say_is_asked_again", who_has_more_to_say_is_asked_again);
     g_test_add_func("/ui/spice/channel/acks_out_of_nothing_do_no_harm", acks_out_of_nothing_do_no_harm);
     g_test_add_func("/ui/spice/channel/each_set_ack_is_a_new_generation", each_set_ack_is_a_new_generation);
     return g_test_run();

@@ -1,0 +1,301 @@
+/* ui/spice/display-channel.c - a screen of the guest for one client.  Owner: main loop (vm_lock).  Page: docs/spice.md.
+ * Test: tests/unit/ui/spice-display-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What changes is collected as a region and drawn when the client has room, as it looks by then: a slow client gets fewer pictures,
+ * never old ones, and costs a region.  A pass takes the whole region and is drawn to its end; what changes meanwhile is the next
+ * pass, so that each part of the screen has its turn.  A screen may call from a hart's thread: that only notes what is new. */
+#include "image.h"
+#include "kinds.h"
+#include "server.h"
+#include "ui/console.h"
+#include "util/bytes.h"
+
+#include <spice/protocol.h>
+
+#define PASS_NS (10 * NS_PER_MS)    /* between the beginnings of two passes */
+#define BOXES_ENOUGH 64             /* of a pass; more are made fewer */
+#define GRID 64                     /* pixels */
+
+typedef struct DisplayState {       /* S1: to the display channel of the same session and id */
+    bool is_ready;                  /* the client has said INIT */
+    bool has_primary, is_marked;    /* it has surface 0; it shows it */
+    uint32_t width, height;         /* of that surface */
+    uint64_t images;                /* made so far: their ids */
+    uint8_t wish;                   /* PREFERRED_COMPRESSION; 0: none */
+} DisplayState;                     /* and both regions, as one: what the client does not have */
+
+typedef struct DisplayChannel {
+    SpiceChannel c;
+    DisplayState st;
+    pixman_region32_t dirty, pass;
+    bool has_new_surface;
+    ConsoleViewer viewer;
+    LoopTimer *next_pass;
+    int64_t pass_began_ns;
+} DisplayChannel;
+
+static DisplayChannel *of_viewer(ConsoleViewer *v)
+{
+    return (DisplayChannel *)((char *)v - offsetof(DisplayChannel, viewer));
+}
+
+static pixman_image_t *surface_of(const DisplayChannel *d)
+{
+    return d->viewer.console ? console_surface(d->viewer.console) : NULL;
+}
+
+/* ---- surfaces ---- */
+
+static void send_u32s(DisplayChannel *d, uint16_t type, const uint32_t *values, unsigned n)
+{
+    GByteArray *b = g_byte_array_new();
+
+    for (unsigned i = 0; i < n; i++) {
+        put_u32(b, values[i]);
+    }
+    spice_send(&d->c, type, b);
+}
+
+static void end_surface(DisplayChannel *d)
+{
+    if (d->st.has_primary) {
+        send_u32s(d, SPICE_MSG_DISPLAY_SURFACE_DESTROY, (uint32_t[]){0}, 1);
+    }
+    d->st.has_primary = d->st.is_marked = false;
+    pixman_region32_clear(&d->pass);
+    pixman_region32_clear(&d->dirty);
+}
+
+static void begin_surface(DisplayChannel *d, pixman_image_t *surface)
+{
+    d->st.width = pixman_image_get_width(surface);
+    d->st.height = pixman_image_get_height(surface);
+    d->st.has_primary = true;
+    send_u32s(d, SPICE_MSG_DISPLAY_SURFACE_CREATE,
+              (uint32_t[]){0, d->st.width, d->st.height, SPICE_SURFACE_FMT_32_xRGB, SPICE_SURFACE_FLAGS_PRIMARY}, 5);
+    pixman_region32_union_rect(&d->dirty, &d->dirty, 0, 0, d->st.width, d->st.height);
+}
+
+static void follow_surface(DisplayChannel *d)
+{
+    pixman_image_t *surface = surface_of(d);
+
+    d->has_new_surface = false;
+    if (surface && d->st.has_primary && pixman_image_get_width(surface) == (int)d->st.width &&
+        pixman_image_get_height(surface) == (int)d->st.height) { /* as large: only its pixels are new */
+        pixman_region32_union_rect(&d->dirty, &d->dirty, 0, 0, d->st.width, d->st.height);
+        return;
+    }
+    end_surface(d);
+    if (surface) {
+        begin_surface(d, surface);
+    }
+}
+
+/* The picture is whole: show it. */
+static void mark(DisplayChannel *d)
+{
+    GByteArray *b = g_byte_array_new();
+
+    put_u16(b, 1);
+    put_u16(b, 1);
+    put_u32(b, 0); /* monitor, surface */
+    put_u32(b, 0);
+    put_u32(b, d->st.width);
+    put_u32(b, d->st.height);
+    put_u32(b, 0); /* where, flags */
+    put_u32(b, 0);
+    put_u32(b, 0);
+    if (caps_has(&d->c.caps, SPICE_DISPLAY_CAP_MONITORS_CONFIG)) {
+        spice_send(&d->c, SPICE_MSG_DISPLAY_MONITORS_CONFIG, b);
+    } else {
+        g_byte_array_unref(b);
+    }
+    spice_send(&d->c, SPICE_MSG_DISPLAY_MARK, NULL);
+    d->st.is_marked = true;
+}
+
+/* ---- pictures ---- */
+
+static bool wants_lz4(const DisplayChannel *d)
+{
+    return image_has_lz4() && caps_has(&d->c.caps, SPICE_DISPLAY_CAP_LZ4_COMPRESSION) &&
+           server()->config.image_compression != IMAGES_OFF && d->st.wish != SPICE_IMAGE_COMPRESSION_OFF;
+}
+
+/* As much of the first box as one message takes. */
+static ImageBox next_box(DisplayChannel *d)
+{
+    const pixman_box32_t *first = pixman_region32_rectangles(&d->pass, NULL);
+    int width = first->x2 - first->x1, rows = MAX(1, IMAGE_STRIP_BYTES / (4 * width));
+
+    return (ImageBox){first->x1, first->y1, first->x2, MIN(first->y2, first->y1 + rows)};
+}
+
+static void draw_one(DisplayChannel *d, pixman_image_t *surface)
+{
+    ImageBox box = next_box(d);
+    pixman_region32_t drawn;
+    uint64_t id = (uint64_t)d->c.st.id << 56 | ++d->st.images; /* no two screens have one id */
+
+    spice_send(&d->c, SPICE_MSG_DISPLAY_DRAW_COPY,
+               image_draw_copy((const uint8_t *)pixman_image_get_data(surface), pixman_image_get_stride(surface), &box, id,
+                               wants_lz4(d)));
+    pixman_region32_init_rect(&drawn, box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1);
+    pixman_region32_subtract(&d->pass, &d->pass, &drawn);
+    pixman_region32_fini(&drawn);
+}
+
+/* Many small boxes cost more than the pixels between them: they grow to a grid, where neighbours become one. */
+static void coarsen(DisplayChannel *d)
+{
+    pixman_region32_t coarse;
+    const pixman_box32_t *box;
+    int n;
+
+    box = pixman_region32_rectangles(&d->pass, &n);
+    if (n <= BOXES_ENOUGH) {
+        return;
+    }
+    pixman_region32_init(&coarse);
+    for (int i = 0; i < n; i++) {
+        int x = box[i].x1 / GRID * GRID, y = box[i].y1 / GRID * GRID;
+        int x2 = (box[i].x2 + GRID - 1) / GRID * GRID, y2 = (box[i].y2 + GRID - 1) / GRID * GRID;
+
+        pixman_region32_union_rect(&coarse, &coarse, x, y, x2 - x, y2 - y);
+    }
+    pixman_region32_intersect_rect(&d->pass, &coarse, 0, 0, d->st.width, d->st.height);
+    pixman_region32_fini(&coarse);
+}
+
+/* False: not now. */
+static bool begin_pass(DisplayChannel *d)
+{
+    int64_t now = time_monotonic_ns(), earliest = d->pass_began_ns + PASS_NS;
+
+    if (!pixman_region32_not_empty(&d->dirty)) {
+        return false;
+    }
+    if (d->pass_began_ns && now < earliest) {
+        loop_timer_set(d->next_pass, earliest);
+        return false;
+    }
+    d->pass_began_ns = now;
+    pixman_region32_intersect_rect(&d->pass, &d->dirty, 0, 0, d->st.width, d->st.height);
+    pixman_region32_clear(&d->dirty);
+    coarsen(d);
+    return pixman_region32_not_empty(&d->pass);
+}
+
+static void display_room(SpiceChannel *c)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    pixman_image_t *surface;
+
+    if (!d->st.is_ready) {
+        return;
+    }
+    if (d->has_new_surface) {
+        follow_surface(d);
+    }
+    surface = surface_of(d);
+    while (surface && spice_has_room(c)) {
+        if (!pixman_region32_not_empty(&d->pass) && !begin_pass(d)) {
+            break;
+        }
+        draw_one(d, surface);
+        if (!pixman_region32_not_empty(&d->pass) && !d->st.is_marked) {
+            mark(d);
+        }
+    }
+}
+
+/* ---- what the screen says, on any thread ---- */
+
+static void viewer_surface(ConsoleViewer *v)
+{
+    DisplayChannel *d = of_viewer(v);
+
+    d->has_new_surface = true;
+    spice_poke(&d->c);
+}
+
+static void viewer_update(ConsoleViewer *v, const pixman_box32_t *box)
+{
+    DisplayChannel *d = of_viewer(v);
+
+    pixman_region32_union_rect(&d->dirty, &d->dirty, box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1);
+    spice_poke(&d->c);
+}
+
+/* ---- what the client says ---- */
+
+static Taken take_init(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+
+    if (!d->st.is_ready) {
+        d->st.is_ready = true;
+        spice_send(c, SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES, NULL);
+    }
+    return TAKEN; /* the sizes of caches that we do not use */
+}
+
+static Taken take_wish(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    ((DisplayChannel *)c)->st.wish = data[0];
+    return TAKEN;
+}
+
+static const MessageRow display_rows[] = {
+    {"init", SPICE_MSGC_DISPLAY_INIT, 14, 14, take_init},
+    {"stream-report", SPICE_MSGC_DISPLAY_STREAM_REPORT, 32, 32},
+    {"preferred-compression", SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, 1, 1, take_wish},
+    {"preferred-video-codec-type", SPICE_MSGC_DISPLAY_PREFERRED_VIDEO_CODEC_TYPE, 1, 256},
+    {},
+};
+
+/* ---- life ---- */
+
+unsigned screens_count(void)
+{
+    unsigned n = 0;
+
+    while (n < CONSOLES_MAX && console_at(n)) {
+        n++;
+    }
+    return n;
+}
+
+static void pass_is_due(void *opaque)
+{
+    spice_pump(opaque);
+}
+
+static void display_start(SpiceChannel *c)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+
+    pixman_region32_init(&d->dirty);
+    pixman_region32_init(&d->pass);
+    d->next_pass = loop_timer_new(pass_is_due, c);
+    d->viewer = (ConsoleViewer){.surface = viewer_surface, .update = viewer_update};
+    console_watch(console_at(c->st.id), &d->viewer);
+}
+
+static void display_stop(SpiceChannel *c)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+
+    console_unwatch(&d->viewer);
+    g_clear_pointer(&d->next_pass, loop_timer_free);
+    pixman_region32_fini(&d->dirty);
+    pixman_region32_fini(&d->pass);
+}
+
+const ChannelKind display_channel_kind = {
+    .type = SPICE_CHANNEL_DISPLAY, .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION,
+    .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count, .start = display_start,
+    .room = display_room, .stop = display_stop,
+};
