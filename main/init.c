@@ -3,6 +3,7 @@
 #include "accel/interp.h"
 #include "assemble.h"
 #include "block/block.h"
+#include "config-host.h"
 #include "hw/machine.h"
 #include "migration/migration.h"
 #include "monitor/monitor.h"
@@ -15,6 +16,7 @@
 #include "system/vm-lock.h"
 #include "target/hart.h"
 #include "ui/input.h"
+#include "ui/spice.h"
 #include "util/loop.h"
 
 static void info_registers(GString *out)
@@ -44,6 +46,9 @@ void program_init(void)
     monitor_init();
     hmp_add_info("network", "NICs, netdevs and filters", net_info);
     hmp_add_info("registers", "state of the harts", info_registers);
+#if CONFIG_SPICE
+    hmp_add_info("spice", "the SPICE server and who is connected", spice_info);
+#endif
     migration_init();
     block_init();
     net_init();

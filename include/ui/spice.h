@@ -21,4 +21,5 @@ extern const char *const spice_option_keys[]; /* ends with NULL */
 bool spice_start(const SpiceSetup *setup, GError **errp); /* once */
 /* -display spice-app: listens on a socket of its own and starts the desktop's viewer.  After spice_start(), or instead. */
 bool spice_start_viewer(const SpiceSetup *setup, GError **errp);
+void spice_info(GString *out); /* `info spice` */
 void spice_stop(void); /* also if it was never started */

@@ -170,6 +170,8 @@ def events(qmp, session_id):
     channel = info['channels'][0]
     same('channel', (channel['channel-type'], channel['channel-id'], channel['tls']), (1, 0, False))
     same('session', channel['connection-id'] & 0xffffffff, session_id)
+    text = qmp.execute('human-monitor-command', {'command-line': 'info spice'})
+    want('main:0' in text and str(session_id) in text, f'info spice: {text}')
     qmp.event('SPICE_CONNECTED', 10)
     event = qmp.event('SPICE_INITIALIZED', 10)['data']
     same('event', (event['server']['auth'], event['client']['channel-type']), ('none', 1))
@@ -304,7 +306,7 @@ def sasl_config(folder):
         raise Skipped('saslpasswd2 is missing (sasl2-bin)')
     (folder / 'qemu.conf').write_text(f'pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {folder}/sasldb\n'
                                       'mech_list: plain digest-md5 anonymous\n')
-    subprocess.run(['saslpasswd2', '-p', '-c', '-f', f'{folder}/sasldb', '-u', socket.gethostname(), 'anna'], input=b'pass word',
+    subprocess.run(['saslpasswd2', '-p', '-c', '-f', f'{folder}/sasldb', '-u', 'test', 'anna'], input=b'pass word',
                    check=True, capture_output=True)
     os.environ['SASL_CONF_PATH'] = str(folder)
 
@@ -326,7 +328,7 @@ def sasl_plain(link, name, text):
 def sasl(folder):
     sasl_config(folder)
     with Server(folder, 'sasl=on') as server:
-        cases = [(b'PLAIN', b'\0anna\0pass word', spice.OK), (b'PLAIN', b'\0anna\0password', spice.PERMISSION_DENIED),
+        cases = [(b'PLAIN', b'\0anna@test\0pass word', spice.OK), (b'PLAIN', b'\0anna@test\0password', spice.PERMISSION_DENIED),
                  (b'PLAIN', b'', spice.PERMISSION_DENIED), (b'PLAIN', b'\0' * 5000, spice.PERMISSION_DENIED)]
         for name, text, result in cases:
             with Link(server.address) as link:

@@ -88,8 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         w[i]->piece = is_it ? data[1] : 0;
         w[i]->room = is_it && data[1] & 1 ? 100 : SIZE_MAX;
         c = spice_channel_new(i ? kind : server_kind(SPICE_CHANNEL_MAIN), 0, client, &w[i]->wire, &ends, &common, &caps);
-        g_assert_false(c->is_closed);
         g_ptr_array_add(client->channels, c);
+        spice_channel_start(c);
+        g_assert_false(c->is_closed);
         if (is_it) {
             break;
         }

@@ -411,15 +411,19 @@ SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient
     g_queue_init(&c->out);
     c->again = loop_timer_new(again, c);
     c->watch = loop_watch(take->fd, G_IO_IN, ready, c);
-    if (kind->has_window) {
+    return c;
+}
+
+void spice_channel_start(SpiceChannel *c)
+{
+    if (c->kind->has_window) {
         spice_set_ack(c);
     }
-    kind->start(c);
-    if (wire_pending(take)) {
+    c->kind->start(c);
+    if (!c->is_closed && wire_pending(c->wire)) {
         come_again(c);
     }
     update_watch(c);
-    return c;
 }
 
 void spice_close(SpiceChannel *c)

@@ -80,9 +80,11 @@ struct SpiceChannel {
     size_t out_at, out_bytes;
 };
 
-/* Takes the wire.  start() has been called when it returns. */
+/* Takes the wire.  Nothing is said or heard before spice_channel_start(), in which the channel may end already, and its client
+ * with it: so it has to be the client's by then. */
 SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient *client, SpiceWire *take, const SpiceEnds *ends,
                           const SpiceCaps *common, const SpiceCaps *caps);
+void spice_channel_start(SpiceChannel *c);
 void spice_channel_free(SpiceChannel *c);     /* of a closed one; nobody may be in it */
 
 /* Takes the body (NULL: empty). */

@@ -208,6 +208,31 @@ SpiceInfo *qmp_query_spice(GError **errp)
     return info;
 }
 
+void spice_info(GString *out)
+{
+    const SpiceServer *s = server();
+
+    if (!s->is_on) {
+        g_string_append(out, "Server: disabled\n");
+        return;
+    }
+    g_string_append_printf(out, "Server:\n     address: %s:%u, [tls] %u\n        auth: %s\n", s->config.addr ? s->config.addr : "*",
+                           (unsigned)s->config.port, (unsigned)s->config.tls_port, auth_name());
+    g_string_append_printf(out, "  mouse-mode: %s\n", s->st.mouse_mode == SPICE_MOUSE_MODE_CLIENT ? "client" : "server");
+    for (unsigned i = 0; i < s->clients->len; i++) {
+        const SpiceClient *client = s->clients->pdata[i];
+
+        for (unsigned n = 0; n < client->channels->len; n++) {
+            const SpiceChannel *c = client->channels->pdata[n];
+
+            g_string_append_printf(out, "Channel:\n     address: %s:%s%s\n", c->ends.client.host, c->ends.client.port,
+                                   c->ends.is_tls ? " [tls]" : "");
+            g_string_append_printf(out, "     session: %u\n     channel: %s:%u\n", client->st.session_id,
+                                   channel_type_name(c->st.type), c->st.id);
+        }
+    }
+}
+
 /* ---- events ---- */
 
 /* The strings stay the caller's. */

@@ -59,16 +59,20 @@ GByteArray *server_channels_list(void)
 
 void server_foreach(uint8_t type, void (*fn)(SpiceChannel *c, void *opaque), void *opaque)
 {
+    g_autoptr(GPtrArray) channels = g_ptr_array_new(); /* fn may close them, and with them clients; they are freed later */
+
     for (unsigned i = 0; the_server.clients && i < the_server.clients->len; i++) {
-        SpiceClient *client = the_server.clients->pdata[i];
-        g_autoptr(GPtrArray) channels = g_ptr_array_copy(client->channels, NULL, NULL); /* fn may close them */
+        const SpiceClient *client = the_server.clients->pdata[i];
 
-        for (unsigned n = 0; n < channels->len; n++) {
-            SpiceChannel *c = channels->pdata[n];
+        for (unsigned n = 0; n < client->channels->len; n++) {
+            g_ptr_array_add(channels, client->channels->pdata[n]);
+        }
+    }
+    for (unsigned i = 0; i < channels->len; i++) {
+        SpiceChannel *c = channels->pdata[i];
 
-            if (c->st.type == type && !c->is_closed) {
-                fn(c, opaque);
-            }
+        if (c->st.type == type && !c->is_closed) {
+            fn(c, opaque);
         }
     }
 }
@@ -242,13 +246,8 @@ static void link_adopt(SpiceLink *l, void *opaque)
     client = is_main ? client_new() : find_client(r->connection_id);
     spice_event_initialized(&l->ends, client->st.session_id, r->type, r->id);
     c = spice_channel_new(server_kind(r->type), r->id, client, link_take_wire(l), &l->ends, &r->common, &r->channel);
-    if (c->is_closed) { /* before it was in the list */
-        if (is_main) {
-            client_free(client);
-        }
-        return;
-    }
     g_ptr_array_add(client->channels, c);
+    spice_channel_start(c);
 }
 
 static void link_gone(SpiceLink *l, void *opaque)

@@ -60,8 +60,10 @@ static Toy *toy_new(const ChannelKind *kind, FakeWire *w)
 {
     SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, none = {{0}};
     SpiceEnds ends = {{{0}}};
+    Toy *t = (Toy *)spice_channel_new(kind, 0, NULL, &w->wire, &ends, &mini, &none);
 
-    return (Toy *)spice_channel_new(kind, 0, NULL, &w->wire, &ends, &mini, &none);
+    spice_channel_start(&t->c);
+    return t;
 }
 
 static void toy_end(Toy *t)

@@ -74,6 +74,7 @@ static void open_client(Client *me, const ChannelKind *kind, uint32_t caps)
 
     *me = (Client){.w = fake_wire(), .pixels = g_new0(uint32_t, SIDE_MAX * SIDE_MAX)};
     me->c = spice_channel_new(kind, 0, NULL, &me->w->wire, &ends, &mini, &own);
+    spice_channel_start(me->c);
     if (kind == &display_channel_kind) {
         fake_say(me->w, SPICE_MSGC_DISPLAY_INIT, init, sizeof(init));
     }

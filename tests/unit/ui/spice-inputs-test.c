@@ -53,8 +53,10 @@ static SpiceChannel *open_channel(FakeWire *w)
 {
     SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, none = {{0}};
     SpiceEnds ends = {{{0}}};
+    SpiceChannel *c = spice_channel_new(&inputs_channel_kind, 0, NULL, &w->wire, &ends, &mini, &none);
 
-    return spice_channel_new(&inputs_channel_kind, 0, NULL, &w->wire, &ends, &mini, &none);
+    spice_channel_start(c);
+    return c;
 }
 
 static void close_channel(SpiceChannel *c)
@@ -169,6 +171,35 @@ static void locks_follow_the_client_once(void)
     unplug();
 }
 
+/* A note on the main channel is one too many: the session ends while its inputs channel starts. */
+static void a_session_may_end_while_a_channel_starts(void)
+{
+    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, none = {{0}};
+    SpiceEnds ends = {{{0}}};
+    SpiceClient *client = g_new0(SpiceClient, 1);
+    FakeWire *w = fake_wire();
+    SpiceChannel *main, *inputs;
+
+    plug(EVERYTHING);
+    client->channels = g_ptr_array_new();
+    g_ptr_array_add(server()->clients, client);
+    w->room = 0;
+    main = spice_channel_new(&main_channel_kind, 0, client, &w->wire, &ends, &mini, &none);
+    g_ptr_array_add(client->channels, main);
+    spice_channel_start(main);
+    while (main->out.length < CHANNEL_QUEUE_MESSAGES_MAX) {
+        spice_send(main, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, NULL);
+    }
+    inputs = spice_channel_new(&inputs_channel_kind, 0, client, &fake_wire()->wire, &ends, &mini, &none);
+    g_ptr_array_add(client->channels, inputs);
+    spice_channel_start(inputs);
+    g_assert_true(main->is_closed && inputs->is_closed);
+    g_assert_cmpuint(server()->clients->len, ==, 0);
+    fake_settle();
+    g_assert_cmpuint(server()->dead->len, ==, 0);
+    unplug();
+}
+
 /* ---- pointers ---- */
 
 static unsigned heard(FakeWire *w, uint16_t wanted)
@@ -259,6 +290,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/inputs/keys_come_in_three_forms", keys_come_in_three_forms);
     g_test_add_func("/ui/spice/inputs/keys_wait_for_room_and_keep_their_order", keys_wait_for_room_and_keep_their_order);
     g_test_add_func("/ui/spice/inputs/locks_follow_the_client_once", locks_follow_the_client_once);
+    g_test_add_func("/ui/spice/inputs/a_session_may_end_while_a_channel_starts", a_session_may_end_while_a_channel_starts);
     g_test_add_func("/ui/spice/inputs/movements_and_buttons_are_acknowledged_by_fours",
                     movements_and_buttons_are_acknowledged_by_fours);
     g_test_add_func("/ui/spice/inputs/positions_span_the_screen", positions_span_the_screen);
