@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from wire_case import ACTS, FLOWS, TRANSPORTS, Case, random_case, run_case, wires
@@ -65,8 +66,10 @@ def attempt(job):
         tried = folder / str(number + 1)
         tried.mkdir()
         done = run_case(case, tried)
-        if not done['is_late']:
+        if not done['is_late'] and (done['hit'] or done['error'] or not expected):
             break
+        if expected and not done['hit']:    # then its fault has to come about: a slow machine misses short deadlines
+            case = replace(case, deadlines='normal')
     done['error'] = done['error'] or base.findings(tried)
     if expected and not done['error'] and expected[0] != done['result']:
         done['error'] = f"it ended {done['result']}, not {expected[0]}"
