@@ -1,8 +1,8 @@
 /* tests/guest/init.c - the first program of the test guest: modules, network, then what baton.mode= asks for.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Kernel command line: baton.ip=10.0.2.15/24 baton.gw=10.0.2.2 baton.mode=shell|traffic|disk|soak|poweroff|reboot
- * baton.dirty=MB_PER_S:MIB baton.hold=MIB baton.display=on (loads what draws).
+ * Kernel command line: baton.ip=10.0.2.15/24 baton.gw=10.0.2.2 baton.mode=shell|traffic|disk|soak|input|
+ * poweroff|reboot baton.dirty=MB_PER_S:MIB baton.hold=MIB baton.display=on (loads what draws).
  * Prints BATON-GUEST-READY when the mode has begun. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -288,6 +288,8 @@ static void run_mode(const char *mode)
         start("/bin/traffic-guest", NULL, NULL);
     } else if (strcmp(mode, "disk") == 0) {
         start("/bin/disk-check", "/dev/vda", NULL);
+    } else if (strcmp(mode, "input") == 0) {
+        start("/bin/input-watch", NULL, NULL);
     } else if (strcmp(mode, "soak") == 0) {
         start("/bin/traffic-guest", NULL, NULL);
         start("/bin/clock-watch", NULL, NULL);
@@ -327,6 +329,9 @@ int main(void)
     load_modules("/modules/order", strcmp(mode, "disk") == 0 || strcmp(mode, "soak") == 0);
     if (option("baton.display")) {
         load_modules("/modules/order.display", true);
+    }
+    if (strcmp(mode, "input") == 0) {
+        load_modules("/modules/order.input", true);
     }
     start_network();
     start_loads();

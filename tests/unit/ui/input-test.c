@@ -3,11 +3,13 @@
  *
  * BATON_REGENERATE=1 writes the golden description anew; a change of it is a change of the wire format. */
 #include "../../../ui/keys.h"
+#include "config-host.h"
 #include "qapi/qapi-types.h"
 #include "system/clock.h"
 #include "system/handoff.h"
 #include "system/runstate.h"
 #include "system/vm-lock.h"
+#include "ui/console.h"
 #include "ui/input.h"
 #include "util/loop.h"
 
@@ -194,6 +196,36 @@ static void who_leaves_lets_go(void)
     unplug(keyboard);
     unplug(mouse);
 }
+
+#if CONFIG_PIXMAN
+static void a_screens_own_device_gets_what_is_for_it(void)
+{
+    static const ConsoleDevice ops;
+    Console *c[2] = {console_add(object_container("/machine"), 0, &ops, NULL, NULL),
+                     console_add(object_container("/machine"), 1, &ops, NULL, NULL)};
+    Device *own = plug("own", TABLET), *shared = plug("shared", TABLET), *lost = plug("lost", 1 << INPUT_REL);
+    const InputEvent move = {INPUT_ABS, INPUT_X, 5}, step = {INPUT_REL, INPUT_X, 1};
+
+    own->sink.display = "/machine";
+    own->sink.head = 1;
+    lost->sink.display = "nobody"; /* as if it belonged to all */
+    g_assert_true(input_send(&viewer, console_index(c[1]), &move, 1));
+    assert_got(own, "a0=5 | ");
+    g_assert_true(input_send(&viewer, console_index(c[0]), &move, 1) && input_send(&viewer, -1, &move, 1));
+    assert_got(shared, "a0=5 | a0=5 | ");
+    g_assert_true(input_send(&viewer, console_index(c[0]), &step, 1));
+    assert_got(lost, "r0=1 | ");
+    unplug(shared);
+    g_assert_false(input_has_absolute(console_index(c[0])));
+    g_assert_true(input_has_absolute(console_index(c[1])));
+    g_assert_true(input_send(&viewer, -1, &move, 1)); /* no screen named: any will do */
+    assert_got(own, "a0=5 | ");
+    unplug(own);
+    unplug(lost);
+    console_remove(c[0]);
+    console_remove(c[1]);
+}
+#endif
 
 static void lights_are_those_of_the_keyboard_in_use(void)
 {
@@ -478,6 +510,9 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/input/buttons_belong_to_what_was_moved", buttons_belong_to_what_was_moved);
     g_test_add_func("/ui/input/a_group_goes_as_a_whole_or_not_at_all", a_group_goes_as_a_whole_or_not_at_all);
     g_test_add_func("/ui/input/who_leaves_lets_go", who_leaves_lets_go);
+#if CONFIG_PIXMAN
+    g_test_add_func("/ui/input/a_screens_own_device_gets_what_is_for_it", a_screens_own_device_gets_what_is_for_it);
+#endif
     g_test_add_func("/ui/input/lights_are_those_of_the_keyboard_in_use", lights_are_those_of_the_keyboard_in_use);
     g_test_add_func("/ui/input/pointers_come_and_go", pointers_come_and_go);
     g_test_add_func("/ui/input/nothing_is_taken_while_the_guest_is_on_its_way",
