@@ -62,7 +62,7 @@ static uint64_t load_shared(gpa_t gpa)
 /* Runs until the word at FLAG is not zero, then stops all harts. */
 static void run_until_flag(void)
 {
-    gint64 limit = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+    gint64 limit = g_get_monotonic_time() + 200 * G_USEC_PER_SEC; /* against a hang; a busy machine takes a tenth of it */
 
     clock_enable();
     harts_resume_all();
