@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define WINDOW_NS (400 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
+#define WINDOW_NS (800 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
 #define MIRROR_NS (5 * NS_PER_SEC)  /* a mirror's second copy is sure to come, however busy the host */
 #define LEFT_NS (100 * NS_PER_MS)   /* one that was left out: the nearest of a flow that repeats itself, not any */
 #define SHOWN_NS (2 * NS_PER_SEC)   /* how long a frame for us, on a port that had sent nothing, says what the network does */

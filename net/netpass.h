@@ -125,7 +125,7 @@ void netpass_gate_peer_gone(Netpass *n);
 
 /* ---- destination: netpass-sort.c ---- */
 /* How long, after the channel has gone, our own copy of what it brought last may come. */
-#define NETPASS_PAIRING_NS (400 * NS_PER_MS)
+#define NETPASS_PAIRING_NS (800 * NS_PER_MS)
 #define NETPASS_PAIRING_MIRROR_NS (10 * NS_PER_SEC) /* at most: a marker says when, and a busy host is late with all */
 #define NETPASS_TWIN_NS (250 * NS_PER_MS) /* how long a frame that both ports get waits for our own copy */
 void netpass_sort_twins(NetpassPort *np);            /* once, when the gate opens and the netdev has been read */

@@ -14,7 +14,7 @@ from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, Car
                         LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
                         TapAndStream, numbers_in, read_pcap, stalling)
 from judge import BUSY_MS, check_numbers, check_order
-from pair import Failed, Pair, bare_args, base, machine_args
+from pair import Failed, Pair, TooLate, bare_args, base, machine_args
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 from waits import Waits
 
@@ -109,7 +109,8 @@ class Scene:
                 wrong += [f'client {number}: {what}' if len(reports) > 1 else what for what in problems(report)
                           if not (may_reorder and 'reordered' in what)]
         if wrong:
-            raise Failed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}); '
+            missed = TooLate if may_reorder else Failed     # a deadline of the gate passed: the machine was too busy
+            raise missed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}); '
                          + '; '.join(map(said, self.pair.moves)))
         return reports
 
