@@ -93,7 +93,7 @@ class Scene:
             opened = move.resume + max(netdev.get('gate-us', 0) for netdev in move.netpass()) / 1e6
             taken = self.waits.within(opened - 1.5 * GATE_S, opened)
             if taken < BUSY_MS and not self.at_bound:
-                raise Failed(f'a gate opened by its deadline, and the host took {taken:.0f} ms only; {said(move)}')
+                raise TooLate(f'a gate opened by its deadline, and the host took {taken:.0f} ms only; {said(move)}')
             print(f'# a gate opened by its deadline; the host took {taken:.0f} of its {GATE_S * 1000:.0f} ms')
         return bool(late)
 

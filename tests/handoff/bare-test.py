@@ -58,10 +58,10 @@ class Scene:
     def check(self):
         report = self.client.stop()
         try:
-            check_report(report, self.pair.moves, tcp=False)
             check_order(self.pair.moves)
+            check_report(report, self.pair.moves, tcp=False)
         except Failed as why:
-            raise Failed(f'{why} (the network dropped {self.topology.drops()})') from None
+            raise type(why)(f'{why} (the network dropped {self.topology.drops()})') from None
         return report
 
 

@@ -59,10 +59,10 @@ class Scene:
         (self.folder / 'report.json').write_text(json.dumps(report))
         print(f'# {Figures(report, self.pair.attempts, self.waits)}', flush=True)
         try:
-            check_report(report, self.pair.attempts, self.waits)
             check_order(self.pair.moves)
+            check_report(report, self.pair.attempts, self.waits)
         except base.Failed as why:
-            raise base.Failed(f'{why} (the kernel dropped {self.net.drops()} at the taps; the guest '
+            raise type(why)(f'{why} (the kernel dropped {self.net.drops()} at the taps; the guest '
                               f'{report["guest"]})') from None
         errors = [line for line in bytes(self.pair.now.console.reader.data).decode(errors='replace').splitlines()
                   if 'BATON-GUEST-ERROR' in line]

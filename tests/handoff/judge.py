@@ -194,8 +194,8 @@ def check_order(moves):
             for netdev in move.netpass(side):
                 if netdev.get('ordered') is False or (side == 'target' and netdev.get('state') == 'gate'):
                     wrong.append(f'{side}: netdev {netdev} was not ordered')
-    if wrong:
-        raise Failed('; '.join(wrong))
+    if wrong:       # its deadline is a time like others
+        raise TooLate('; '.join(wrong))
 
 
 def check_move(move):
