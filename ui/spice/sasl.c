@@ -234,18 +234,7 @@ static int layer_flush(SpiceWire *wire)
 {
     SaslWire *w = (SaslWire *)wire;
 
-    while (w->out_at < w->out->len) {
-        struct iovec iov = {w->out->data + w->out_at, w->out->len - w->out_at};
-        ssize_t n = wire_write(wire->lower, &iov, 1);
-
-        if (n < 0) {
-            return n;
-        }
-        w->out_at += n;
-    }
-    g_byte_array_set_size(w->out, 0);
-    w->out_at = 0;
-    return 0;
+    return wire_write_out(wire->lower, w->out, &w->out_at);
 }
 
 static ssize_t layer_write(SpiceWire *wire, const struct iovec *iov, int n)

@@ -158,18 +158,7 @@ static int websocket_flush(SpiceWire *wire)
 {
     WebSocket *w = (WebSocket *)wire;
 
-    while (w->out_at < w->out->len) {
-        struct iovec iov = {w->out->data + w->out_at, w->out->len - w->out_at};
-        ssize_t n = wire_write(wire->lower, &iov, 1);
-
-        if (n < 0) {
-            return n;
-        }
-        w->out_at += n;
-    }
-    g_byte_array_set_size(w->out, 0);
-    w->out_at = 0;
-    return 0;
+    return wire_write_out(wire->lower, w->out, &w->out_at);
 }
 
 static void put_frame(WebSocket *w, uint8_t opcode, size_t size)

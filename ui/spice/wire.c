@@ -87,6 +87,22 @@ ssize_t wire_write(SpiceWire *w, const struct iovec *iov, int n)
     return w->ops->write(w, iov, n);
 }
 
+int wire_write_out(SpiceWire *w, GByteArray *out, size_t *at)
+{
+    while (*at < out->len) {
+        struct iovec iov = {out->data + *at, out->len - *at};
+        ssize_t n = wire_write(w, &iov, 1);
+
+        if (n < 0) {
+            return n;
+        }
+        *at += n;
+    }
+    g_byte_array_set_size(out, 0);
+    *at = 0;
+    return 0;
+}
+
 int wire_flush(SpiceWire *w)
 {
     for (; w; w = w->lower) {

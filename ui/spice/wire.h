@@ -33,6 +33,8 @@ SpiceWire *wire_over(SpiceWire *lower, const WireOps *ops, size_t size); /* for 
 ssize_t wire_read(SpiceWire *w, void *buf, size_t size);
 ssize_t wire_write(SpiceWire *w, const struct iovec *iov, int n);
 int wire_flush(SpiceWire *w);       /* all layers */
+/* For layers: what is left of `out` from *at on.  0: all, and out is empty again; else as wire_write, to be called again. */
+int wire_write_out(SpiceWire *w, GByteArray *out, size_t *at);
 bool wire_pending(SpiceWire *w);
 GIOCondition wire_wants(SpiceWire *w);
 void wire_hang_up(SpiceWire *w);    /* both directions end now; free comes later */
