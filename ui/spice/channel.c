@@ -369,12 +369,14 @@ void spice_resume(SpiceChannel *c)
 
 /* ---- what every channel says ---- */
 
-void spice_ping(SpiceChannel *c, uint32_t id)
+void spice_ping(SpiceChannel *c, uint32_t id, uint32_t padding)
 {
     GByteArray *b = g_byte_array_new();
 
     put_u32(b, id);
     put_u64(b, time_monotonic_ns());
+    g_byte_array_set_size(b, 12 + padding);
+    memset(b->data + 12, 0, padding);
     spice_send(c, SPICE_MSG_PING, b);
 }
 

@@ -92,7 +92,7 @@ void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body);
 bool spice_has_room(const SpiceChannel *c);
 void spice_resume(SpiceChannel *c);   /* what was TAKE_LATER may be taken */
 void spice_set_ack(SpiceChannel *c);  /* a new generation: the first thing on a channel with a window */
-void spice_ping(SpiceChannel *c, uint32_t id);
+void spice_ping(SpiceChannel *c, uint32_t id, uint32_t padding); /* bytes, to see how fast they get there */
 void spice_notify(SpiceChannel *c, uint32_t severity, const char *text);
 /* Says DISCONNECTING as far as that goes without waiting, and closes.  Tells server_channel_closed(). */
 void spice_disconnect(SpiceChannel *c, uint32_t reason);

@@ -8,6 +8,7 @@
 #include "image.h"
 #include "kinds.h"
 #include "server.h"
+#include "streams.h"
 #include "ui/console.h"
 #include "util/bytes.h"
 
@@ -16,6 +17,7 @@
 #define PASS_NS (10 * NS_PER_MS)    /* between the beginnings of two passes */
 #define BOXES_ENOUGH 64             /* of a pass; more are made fewer */
 #define GRID 64                     /* pixels */
+#define JPEG_QUALITY 85             /* of photographs that are no video */
 
 typedef struct DisplayState {       /* S1: to the display channel of the same session and id */
     bool is_ready;                  /* the client has said INIT */
@@ -23,7 +25,8 @@ typedef struct DisplayState {       /* S1: to the display channel of the same se
     uint32_t width, height;         /* of that surface */
     uint64_t images;                /* made so far: their ids */
     uint8_t wish;                   /* PREFERRED_COMPRESSION; 0: none */
-} DisplayState;                     /* and both regions, as one: what the client does not have */
+    StreamsState streams;
+} DisplayState;                     /* and what the client does not have: both regions and the boxes of streams, as one */
 
 typedef struct DisplayChannel {
     SpiceChannel c;
@@ -31,7 +34,8 @@ typedef struct DisplayChannel {
     pixman_region32_t dirty, pass;
     bool has_new_surface;
     ConsoleViewer viewer;
-    LoopTimer *next_pass;
+    Streams streams;
+    LoopTimer *due;                 /* a pass, or something of a stream */
     int64_t pass_began_ns;
 } DisplayChannel;
 
@@ -59,6 +63,7 @@ static void send_u32s(DisplayChannel *d, uint16_t type, const uint32_t *values, 
 
 static void end_surface(DisplayChannel *d)
 {
+    streams_end(&d->streams, &d->dirty);
     if (d->st.has_primary) {
         send_u32s(d, SPICE_MSG_DISPLAY_SURFACE_DESTROY, (uint32_t[]){0}, 1);
     }
@@ -118,10 +123,26 @@ static void mark(DisplayChannel *d)
 
 /* ---- pictures ---- */
 
-static bool wants_lz4(const DisplayChannel *d)
+static uint32_t compression_of(const DisplayChannel *d)
 {
-    return image_has_lz4() && caps_has(&d->c.caps, SPICE_DISPLAY_CAP_LZ4_COMPRESSION) &&
-           server()->config.image_compression != IMAGES_OFF && d->st.wish != SPICE_IMAGE_COMPRESSION_OFF;
+    switch (d->st.wish) { /* the client's word counts for it */
+    case SPICE_IMAGE_COMPRESSION_INVALID:
+        return server()->config.image_compression;
+    case SPICE_IMAGE_COMPRESSION_OFF:
+        return IMAGES_OFF;
+    default:
+        return d->st.wish - SPICE_IMAGE_COMPRESSION_AUTO_GLZ + IMAGES_AUTO_GLZ;
+    }
+}
+
+static ImageCoders coders_of(const DisplayChannel *d)
+{
+    uint32_t compression = compression_of(d), jpeg = server()->config.jpeg;
+    bool has_lz4 = image_has_lz4() && caps_has(&d->c.caps, SPICE_DISPLAY_CAP_LZ4_COMPRESSION);
+    bool is_slow = d->c.client && d->c.client->st.is_slow, wants_jpeg = jpeg == JPEG_ALWAYS || (jpeg == JPEG_AUTO && is_slow);
+
+    return (ImageCoders){.lz4 = has_lz4 && compression != IMAGES_OFF,
+                         .jpeg = wants_jpeg && compression <= IMAGES_QUIC ? JPEG_QUALITY : 0};
 }
 
 /* As much of the first box as one message takes. */
@@ -141,7 +162,7 @@ static void draw_one(DisplayChannel *d, pixman_image_t *surface)
 
     spice_send(&d->c, SPICE_MSG_DISPLAY_DRAW_COPY,
                image_draw_copy((const uint8_t *)pixman_image_get_data(surface), pixman_image_get_stride(surface), &box, id,
-                               wants_lz4(d)));
+                               coders_of(d)));
     pixman_region32_init_rect(&drawn, box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1);
     pixman_region32_subtract(&d->pass, &d->pass, &drawn);
     pixman_region32_fini(&drawn);
@@ -172,20 +193,42 @@ static void coarsen(DisplayChannel *d)
 /* False: not now. */
 static bool begin_pass(DisplayChannel *d)
 {
-    int64_t now = time_monotonic_ns(), earliest = d->pass_began_ns + PASS_NS;
+    int64_t now = time_monotonic_ns();
 
-    if (!pixman_region32_not_empty(&d->dirty)) {
-        return false;
-    }
-    if (d->pass_began_ns && now < earliest) {
-        loop_timer_set(d->next_pass, earliest);
+    if (!pixman_region32_not_empty(&d->dirty) || now < d->pass_began_ns + PASS_NS) {
         return false;
     }
     d->pass_began_ns = now;
     pixman_region32_intersect_rect(&d->pass, &d->dirty, 0, 0, d->st.width, d->st.height);
     pixman_region32_clear(&d->dirty);
+    streams_cut(&d->streams, &d->pass);
     coarsen(d);
-    return pixman_region32_not_empty(&d->pass);
+    return true;
+}
+
+static void set_timer(DisplayChannel *d)
+{
+    int64_t due = streams_due_ns(&d->streams);
+
+    if (pixman_region32_not_empty(&d->dirty)) {
+        due = MIN(due, d->pass_began_ns + PASS_NS);
+    }
+    if (due != INT64_MAX) {
+        loop_timer_set(d->due, due);
+    }
+}
+
+/* One picture, one frame, or the beginning of a pass.  False: there is nothing now. */
+static bool step(DisplayChannel *d, pixman_image_t *surface)
+{
+    if (pixman_region32_not_empty(&d->pass)) {
+        draw_one(d, surface);
+        if (!pixman_region32_not_empty(&d->pass) && !d->st.is_marked) {
+            mark(d);
+        }
+        return true;
+    }
+    return streams_step(&d->streams, surface) || begin_pass(d);
 }
 
 static void display_room(SpiceChannel *c)
@@ -199,15 +242,12 @@ static void display_room(SpiceChannel *c)
     if (d->has_new_surface) {
         follow_surface(d);
     }
+    streams_expire(&d->streams, &d->dirty);
     surface = surface_of(d);
-    while (surface && spice_has_room(c)) {
-        if (!pixman_region32_not_empty(&d->pass) && !begin_pass(d)) {
-            break;
-        }
-        draw_one(d, surface);
-        if (!pixman_region32_not_empty(&d->pass) && !d->st.is_marked) {
-            mark(d);
-        }
+    while (surface && spice_has_room(c) && step(d, surface)) {
+    }
+    if (surface && spice_has_room(c)) {
+        set_timer(d);
     }
 }
 
@@ -226,6 +266,7 @@ static void viewer_update(ConsoleViewer *v, const pixman_box32_t *box)
     DisplayChannel *d = of_viewer(v);
 
     pixman_region32_union_rect(&d->dirty, &d->dirty, box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1);
+    streams_changed(&d->streams, box);
     spice_poke(&d->c);
 }
 
@@ -244,13 +285,27 @@ static Taken take_init(SpiceChannel *c, const uint8_t *data, uint32_t size)
 
 static Taken take_wish(SpiceChannel *c, const uint8_t *data, uint32_t size)
 {
-    ((DisplayChannel *)c)->st.wish = data[0];
-    return TAKEN;
+    if (data[0] > SPICE_IMAGE_COMPRESSION_INVALID && data[0] < SPICE_IMAGE_COMPRESSION_ENUM_END) {
+        ((DisplayChannel *)c)->st.wish = data[0];
+    }
+    return TAKEN; /* else one that nobody has */
+}
+
+static Taken take_report(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    Taken taken = streams_take_report(&d->streams, data);
+
+    if (d->st.streams.is_refused) {
+        streams_end(&d->streams, &d->dirty);
+        spice_poke(c);
+    }
+    return taken;
 }
 
 static const MessageRow display_rows[] = {
     {"init", SPICE_MSGC_DISPLAY_INIT, 14, 14, take_init},
-    {"stream-report", SPICE_MSGC_DISPLAY_STREAM_REPORT, 32, 32},
+    {"stream-report", SPICE_MSGC_DISPLAY_STREAM_REPORT, 32, 32, take_report},
     {"preferred-compression", SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, 1, 1, take_wish},
     {"preferred-video-codec-type", SPICE_MSGC_DISPLAY_PREFERRED_VIDEO_CODEC_TYPE, 1, 256},
     {},
@@ -268,7 +323,7 @@ unsigned screens_count(void)
     return n;
 }
 
-static void pass_is_due(void *opaque)
+static void is_due(void *opaque)
 {
     spice_pump(opaque);
 }
@@ -279,7 +334,8 @@ static void display_start(SpiceChannel *c)
 
     pixman_region32_init(&d->dirty);
     pixman_region32_init(&d->pass);
-    d->next_pass = loop_timer_new(pass_is_due, c);
+    d->due = loop_timer_new(is_due, c);
+    streams_start(&d->streams, c, &d->st.streams);
     d->viewer = (ConsoleViewer){.surface = viewer_surface, .update = viewer_update};
     console_watch(console_at(c->st.id), &d->viewer);
 }
@@ -289,13 +345,15 @@ static void display_stop(SpiceChannel *c)
     DisplayChannel *d = (DisplayChannel *)c;
 
     console_unwatch(&d->viewer);
-    g_clear_pointer(&d->next_pass, loop_timer_free);
+    g_clear_pointer(&d->due, loop_timer_free);
+    streams_stop(&d->streams);
     pixman_region32_fini(&d->dirty);
     pixman_region32_fini(&d->pass);
 }
 
 const ChannelKind display_channel_kind = {
-    .type = SPICE_CHANNEL_DISPLAY, .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION,
+    .type = SPICE_CHANNEL_DISPLAY,
+    .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION | 1 << SPICE_DISPLAY_CAP_STREAM_REPORT,
     .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count, .start = display_start,
     .room = display_room, .stop = display_stop,
 };

@@ -1,6 +1,7 @@
 /* ui/spice/main-channel.c - the channel that a session begins with: who are we, what is there, whose pointer.
  * Owner: main loop (vm_lock).  Page: docs/spice.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "jpeg.h"
 #include "kinds.h"
 #include "server.h"
 #include "util/bytes.h"
@@ -11,6 +12,7 @@
 
 #define PING_NS (15 * NS_PER_SEC)
 #define PING_QUEUE 8                    /* messages: who has more to read is not asked besides */
+#define PROBE_BYTES 256000              /* of the ping that shows how fast the link is */
 #define AGENT_DATA_MAX 2048             /* bytes of an AGENT_DATA message; the protocol's */
 #define AGENT_TOKENS 10                 /* AGENT_DATA messages that a client may send ahead */
 
@@ -26,6 +28,7 @@ typedef struct MainChannel {
     LoopTimer *ping;                    /* rebuilt */
     uint32_t ping_id;
     int64_t pinged_ns, round_trip_ns;   /* measured again */
+    enum { PROBE_WARM, PROBE_EMPTY, PROBE_FULL, PROBE_DONE } probe; /* what the pong will be for */
 } MainChannel;
 
 /* ---- saying ---- */
@@ -65,28 +68,68 @@ static void send_name(MainChannel *m)
     g_clear_pointer(&b, g_byte_array_unref);
 }
 
+/* Who asks, and who is not on this machine. */
+static bool wants_speed(const MainChannel *m)
+{
+    return server()->config.jpeg == JPEG_AUTO && jpeg_is_built() && !m->c.wire->is_unix && m->c.client;
+}
+
+static void send_ping(MainChannel *m, uint32_t padding)
+{
+    m->pinged_ns = time_monotonic_ns();
+    spice_ping(&m->c, ++m->ping_id, padding);
+}
+
 static void ping(void *opaque)
 {
     MainChannel *m = opaque;
 
+    if (m->probe == PROBE_FULL && m->pinged_ns) { /* on its way since PING_NS */
+        m->c.client->st.is_slow = true;
+        m->probe = PROBE_DONE;
+    }
     if (m->c.out.length < PING_QUEUE) { /* else it has enough to do */
-        m->pinged_ns = time_monotonic_ns();
-        spice_ping(&m->c, ++m->ping_id);
+        send_ping(m, 0);
     }
     if (!m->c.is_closed) {
         loop_timer_set(m->ping, time_monotonic_ns() + PING_NS);
     }
 }
 
+/* A first ping wakes everything on the way, a second one has the time of the way, a third one that of its bytes besides. */
+static void probe_on(MainChannel *m, int64_t took_ns)
+{
+    int64_t bytes_ns = MAX(took_ns - m->round_trip_ns, 1);
+
+    if (m->probe == PROBE_WARM) {
+        m->probe = PROBE_EMPTY;
+        send_ping(m, 0);
+    } else if (m->probe == PROBE_EMPTY) {
+        m->probe = wants_speed(m) ? PROBE_FULL : PROBE_DONE;
+        if (m->probe == PROBE_FULL) {
+            send_ping(m, PROBE_BYTES);
+        }
+    } else if (m->probe == PROBE_FULL) {
+        m->probe = PROBE_DONE;
+        m->c.client->st.is_slow = PROBE_BYTES * NS_PER_SEC / bytes_ns < SPICE_SLOW_BYTES_PER_S;
+        TRACE(spice_speed, "%s: %lld us for %u bytes", m->c.ends.client.host, bytes_ns / NS_PER_US, PROBE_BYTES);
+    }
+}
+
 void server_pong(SpiceChannel *c, uint32_t id, uint64_t timestamp)
 {
     MainChannel *m = (MainChannel *)c;
+    int64_t took_ns = time_monotonic_ns() - m->pinged_ns;
 
-    if (id == m->ping_id && m->pinged_ns) {
-        m->round_trip_ns = time_monotonic_ns() - m->pinged_ns;
-        m->pinged_ns = 0;
-        TRACE(spice_round_trip, "%s: %lld us", c->ends.client.host, m->round_trip_ns / NS_PER_US);
+    if (id != m->ping_id || !m->pinged_ns) {
+        return;
     }
+    m->pinged_ns = 0;
+    if (m->probe != PROBE_FULL) {
+        m->round_trip_ns = took_ns;
+        TRACE(spice_round_trip, "%s: %lld us", c->ends.client.host, took_ns / NS_PER_US);
+    }
+    probe_on(m, took_ns);
 }
 
 /* ---- what the client says ---- */

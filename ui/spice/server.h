@@ -12,10 +12,12 @@
 #define SPICE_LINKS_MAX 32      /* connections that are no channels yet; one more drops the oldest */
 #define SPICE_CLIENTS_MAX 16
 #define SPICE_CHANNELS_MAX 64   /* of one client */
+#define SPICE_SLOW_BYTES_PER_S (10 * 1000 * 1000 / 8)
 
 /* What goes with the guest: to the session's counterpart at the destination (S1 in docs/spice.md). */
 typedef struct ClientState {
     uint32_t session_id;        /* random, never 0; the client presents it on each channel but the first */
+    bool is_slow;               /* its link carries less than SPICE_SLOW_BYTES_PER_S */
 } ClientState;
 
 struct SpiceClient {
