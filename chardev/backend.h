@@ -20,6 +20,7 @@ typedef struct ChardevBackend {
     void (*input)(Chardev *c);                                   /* the front end can read more, or is new */
     void (*hung_up)(Chardev *c);                                 /* the descriptor pair saw the end */
     char *(*describe)(const Chardev *c);
+    void (*guest_opened)(Chardev *c);                            /* is_guest_open has changed */
 } ChardevBackend;
 
 typedef struct ChardevStream { /* a pair of non-blocking descriptors; chardev/stream.c */
@@ -38,6 +39,8 @@ struct Chardev {
     const ChardevHandlers *front;
     void *opaque;
     bool is_open, is_claimed, wants_room, is_internal;
+    bool knows_guest, is_guest_open;
+    uint16_t cols, rows;       /* of the terminal; 0: unknown */
     int log_fd;                /* logfile=; -1: none */
     Chardev *mux;              /* set: chardev_front() makes handles of this one */
     ChardevStream stream;

@@ -251,7 +251,7 @@ bool chardev_claim(Chardev *c, const ChardevHandlers *handlers, void *opaque, GE
 
 void chardev_release(Chardev *c)
 {
-    c->is_claimed = false;
+    c->is_claimed = c->knows_guest = false;
     c->front = NULL;
     c->opaque = NULL;
     c->wants_room = false;
@@ -298,6 +298,37 @@ void chardev_accept_input(Chardev *c)
 bool chardev_is_open(const Chardev *c)
 {
     return c->is_open;
+}
+
+void chardev_set_guest_open(Chardev *c, bool is_open)
+{
+    bool was_open = chardev_is_guest_open(c);
+
+    c->knows_guest = true;
+    c->is_guest_open = is_open;
+    if (was_open != is_open && c->backend->guest_opened) {
+        c->backend->guest_opened(c);
+    }
+}
+
+bool chardev_is_guest_open(const Chardev *c)
+{
+    return c->knows_guest ? c->is_guest_open : c->is_claimed;
+}
+
+void chardev_set_size(Chardev *c, uint16_t cols, uint16_t rows)
+{
+    if (c->cols != cols || c->rows != rows) {
+        c->cols = cols;
+        c->rows = rows;
+        chardev_front_event(c, CHARDEV_RESIZED);
+    }
+}
+
+void chardev_size(const Chardev *c, uint16_t *ret_cols, uint16_t *ret_rows)
+{
+    *ret_cols = c->cols;
+    *ret_rows = c->rows;
 }
 
 bool chardev_is_claimed(const Chardev *c)

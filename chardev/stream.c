@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Out: what the other side does not take at once waits in a queue of at most CHARDEV_QUEUE_MAX bytes; the front end is told
- * when it is empty again.  In: read only as much as the front end takes; with no room the descriptor is not watched. */
+ * when it is empty again.  In: read only as much as the front end takes. */
 #include "backend.h"
 #include "util/fd.h"
 
@@ -58,6 +58,20 @@ static ssize_t receive(ChardevStream *s, void *buf, size_t size)
     return n;
 }
 
+/* With no room a descriptor is not read; a socket still says that its peer has gone.  What that one left is kept for a
+ * front end that has room later, and until then the end is not seen. */
+static GIOCondition wish(Chardev *c)
+{
+    return chardev_front_room(c) ? G_IO_IN : c->stream.is_socket ? G_IO_HUP : 0;
+}
+
+static bool is_at_end(const ChardevStream *s)
+{
+    uint8_t byte;
+
+    return s->is_socket && recv(s->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void in_ready(int fd, GIOCondition ready, void *opaque)
 {
     Chardev *c = opaque;
@@ -66,7 +80,13 @@ static void in_ready(int fd, GIOCondition ready, void *opaque)
     ssize_t n;
 
     if (!room) {
-        loop_watch_set(c->stream.in_watch, 0);
+        if (!(ready & (G_IO_HUP | G_IO_ERR))) {
+            loop_watch_set(c->stream.in_watch, wish(c));
+        } else if (is_at_end(&c->stream)) {
+            hung_up(c);
+        } else {
+            loop_watch_set(c->stream.in_watch, 0);
+        }
         return;
     }
     n = receive(&c->stream, buf, room);
@@ -80,7 +100,7 @@ static void in_ready(int fd, GIOCondition ready, void *opaque)
 void stream_input(Chardev *c)
 {
     if (c->stream.in_watch && c->is_open) {
-        loop_watch_set(c->stream.in_watch, chardev_front_room(c) ? G_IO_IN : 0);
+        loop_watch_set(c->stream.in_watch, wish(c));
     }
 }
 

@@ -37,7 +37,7 @@ static void front_read(void *opaque, const uint8_t *data, size_t size)
 
 static void front_event(void *opaque, ChardevEvent event)
 {
-    g_string_append_c(((Front *)opaque)->events, "ocb"[event]);
+    g_string_append_c(((Front *)opaque)->events, "ocbr"[event]);
 }
 
 static void front_can_write(void *opaque)
