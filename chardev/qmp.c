@@ -1,4 +1,4 @@
-/* chardev/qmp.c - the QMP commands about chardevs.  Page: docs/monitor.md.
+/* chardev/qmp.c - the QMP commands about chardevs.  Page: docs/chardev.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "chardev/chardev.h"
 #include "qapi/qapi-commands.h"

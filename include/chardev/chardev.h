@@ -25,7 +25,8 @@ typedef struct ChardevHandlers {
 /* With mux=on several front ends share a chardev: each takes a handle of its own.  Without: c itself. */
 Chardev *chardev_front(Chardev *c);
 
-/* `backend` as in -chardev: "socket", "file", "stdio", "null", "pty", "fd", "ringbuf", "pipe"; dict has "id" and options. */
+/* `backend` as in -chardev: "socket", "file", "stdio", "null", "pty", "fd", "ringbuf", "pipe",
+ * "spicevmc", "spiceport"; dict has "id" and options. */
 Chardev *chardev_add(const Json *options, GError **errp);
 /* The short forms of -serial, -monitor, -qmp, -qtest: unix:PATH,server=on,wait=off; tcp:H:P,...; stdio; mon:stdio; null;
  * none; file:PATH; pty; chardev:ID.  `label` becomes the id.  NULL without error: "none". */
@@ -51,4 +52,5 @@ char *chardev_describe(const Chardev *c); /* "unix:/tmp/s,server=on", "pty:/dev/
 bool chardev_is_claimed(const Chardev *c);
 void chardev_foreach(void (*fn)(Chardev *c, void *opaque), void *opaque);
 void chardev_backends(void (*fn)(const char *name, const char *const *keys, void *opaque), void *opaque);
+void chardev_handoff_init(void); /* once: sockets of the guest take part in handoffs */
 void chardev_close_all(void); /* at exit: terminals as they were, socket paths removed */

@@ -325,7 +325,7 @@ static void wrong_options_say_what_is_right(void)
         const char *text, *error;
     } cases[] = {
         {"nosuch,id=x", "chardev: backend 'nosuch' does not exist; accepted: fd, file, null, pipe, pty, ringbuf, socket, "
-                        "stdio"},
+                        "spiceport, spicevmc, stdio"},
         {"null", "chardev: no id specified"},
         {"null,id=x,foo=1", "chardev 'x': Invalid parameter 'foo'; accepted: id, backend, mux, logfile, logappend"},
         {"file,id=x", "chardev 'x': file: no path given"},

@@ -399,6 +399,34 @@ static void what_waits_for_the_guest_is_saved(void)
     case_free(&k);
 }
 
+/* What the source's peer has got, and what the chardev there still had, are not said again. */
+static void a_chain_goes_on_at_the_other_side(void)
+{
+    Case k = start_open();
+    g_autoptr(GByteArray) seen = g_byte_array_new();
+    uint16_t head = send_large(&k);
+    uint8_t buf[4096];
+    ssize_t n;
+
+    g_assert_false(driver_has_used(&k.d, TX));
+    move_by_file(&k);
+    while ((n = read(k.fd, buf, sizeof(buf))) > 0) {
+        g_byte_array_append(seen, buf, n);
+    }
+    g_assert_cmpuint(seen->len, <, LARGE);
+    for (size_t i = 0; i < seen->len; i++) {
+        g_assert_cmphex(seen->data[i], ==, pattern(i));
+    }
+    close(k.fd);
+    join(&k);
+    check_read(k.fd, seen->len, LARGE - seen->len);
+    g_assert_cmpuint(driver_wait(&k.d, TX, NULL), ==, head);
+    say(&k, NAMED, PORT_READY, 1);
+    hear_only(&k, NAMED, PORT_NAME, 1); /* and nothing of a port that was closed in between */
+    hear_only(&k, NAMED, PORT_OPEN, 1);
+    case_free(&k);
+}
+
 /* ---- one port, and drivers that know no other ---- */
 static void a_driver_without_multiport_has_a_console(void)
 {
@@ -503,6 +531,7 @@ int main(int argc, char **argv)
         {"a_slow_reader_stops_the_guest", a_slow_reader_stops_the_guest},
         {"output_for_nobody_does_not_wait", output_for_nobody_does_not_wait},
         {"what_waits_for_the_guest_is_saved", what_waits_for_the_guest_is_saved},
+        {"a_chain_goes_on_at_the_other_side", a_chain_goes_on_at_the_other_side},
         {"a_driver_without_multiport_has_a_console", a_driver_without_multiport_has_a_console},
         {"nonsense_does_no_harm", nonsense_does_no_harm},
         {"wrong_ports_are_refused", wrong_ports_are_refused},
