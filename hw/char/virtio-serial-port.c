@@ -229,6 +229,9 @@ static void port_event(void *opaque, ChardevEvent event)
 {
     SerialPort *p = opaque;
 
+    if (!p->serial) {
+        return; /* its bus has gone already */
+    }
     if (event == CHARDEV_RESIZED) {
         size_changed(p);
     } else if (event != CHARDEV_BREAK) {
