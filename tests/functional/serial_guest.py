@@ -34,6 +34,8 @@ class Pump:
     def __init__(self, size, seed):
         self.data, self.sent = random.Random(seed).randbytes(size), 0
         self.back = bytearray()
+        self.reserve = 0        # bytes at the end that are not written before it is less
+        self.is_paused = False  # nothing is read
         self.changed = threading.Condition()
         self.why = None
         self.writers = []
@@ -43,10 +45,22 @@ class Pump:
         sock.connect(str(path))
         return sock
 
+    def release(self):
+        with self.changed:
+            self.reserve = 0
+            self.changed.notify_all()
+
+    def pause(self, is_paused):
+        with self.changed:
+            self.is_paused = is_paused
+            self.changed.notify_all()
+
     def write(self, sock, chunk=3000):
         """Writes on until all is written, or the socket takes no more for good; from a thread."""
         def run():
             while self.sent < len(self.data):
+                with self.changed:
+                    self.changed.wait_for(lambda: self.sent < len(self.data) - self.reserve)
                 try:
                     self.sent += sock.send(self.data[self.sent:self.sent + chunk])
                 except OSError as why:
@@ -64,6 +78,8 @@ class Pump:
             if after:
                 after.join()
             while True:
+                with self.changed:
+                    self.changed.wait_for(lambda: not self.is_paused)
                 try:
                     chunk = sock.recv(65536)
                 except OSError as why:
