@@ -17,7 +17,7 @@ typedef struct Driver {
     uint64_t base;
     unsigned irq;       /* at the PLIC */
     uint64_t offered, features;
-    DriverQueue queues[8];
+    DriverQueue queues[4];
     uint64_t heap;      /* next free guest memory */
 } Driver;
 
