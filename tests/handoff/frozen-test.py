@@ -128,10 +128,8 @@ class Scene:
 
     def until_fault(self, seconds=20):
         until = base.deadline(seconds)
-        while not (self.wire and self.wire.fault_at):
-            if not base.left(until):
-                raise Failed(f'no message {self.fault.at}; passed: {" ".join(self.wire.keys()) if self.wire else "none"}')
-            time.sleep(0.002)
+        if not (self.wired.wait(base.left(until)) and self.wire.until(lambda: self.wire.fault_at, base.left(until))):
+            raise Failed(f'no message {self.fault.at}; passed: {" ".join(self.wire.keys()) if self.wire else "none"}')
 
     def thaw(self):
         """The frozen one goes on."""
@@ -310,10 +308,8 @@ def not_stopped_before_the_memory_is_ready(folder):
         since = scene.begin()
         scene.until_disk_hangs()
         until = base.deadline(20)
-        while not (scene.wire and '>PREPARE#1' in scene.wire.keys()):
-            if not base.left(until):
-                raise Failed('the source never asks whether the destination is ready')
-            time.sleep(0.01)
+        if not (scene.wired.wait(base.left(until)) and scene.wire.until_saw('>PREPARE', base.left(until))):
+            raise Failed('the source never asks whether the destination is ready')
         asked = time.time()
         scene.settle(0.3)
         ready = time.time()
@@ -406,10 +402,8 @@ def tail_deadline(folder):
         scene.until_fault()
         began = scene.wire.fault_real
         scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
-        while scene.wire.threads[0].is_alive():             # until the source hangs up
-            if time.time() - began > 0.8 + 0.5 * base.PATIENCE:
-                raise TooLate('the source still waits for the last packets to be confirmed')
-            time.sleep(0.005)
+        if not scene.wire.ended['>'].wait(max(0, began + 0.8 + 0.5 * base.PATIENCE - time.time())):     # it hangs up
+            raise TooLate('the source still waits for the last packets to be confirmed')
         scene.finish()
 
 

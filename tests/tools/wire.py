@@ -221,7 +221,7 @@ class Wire:
         self.passed, self.problems = [], []
         self.fault_at = self.fault_real = None              # monotonic and CLOCK_REALTIME
         self.told_real = {}                                 # when an end was told that the other one has hung up
-        self.counts, self.lock = {}, threading.Lock()
+        self.counts, self.lock = {}, threading.Condition()  # told of every message, of the fault and of an end
         self.is_cut, self.vanished = False, threading.Event()
         self.frozen, self.timers, self.is_busy = set(), [], False
         self.pidfds = {pid: os.pidfd_open(pid) for pid in pids if pid}
@@ -242,6 +242,14 @@ class Wire:
         with self.lock:
             return any(m.direction + m.name == name for m in self.passed)
 
+    def until(self, happened, seconds):
+        """Waits until happened(), which is asked at every message, at the fault and at an end; its last answer."""
+        with self.lock:
+            return self.lock.wait_for(happened, seconds)
+
+    def until_saw(self, name, seconds):
+        return self.until(lambda: self.saw(name), seconds)
+
     # ---- one direction ----
     def run(self, direction):
         sock, to = self.socks[direction]
@@ -260,7 +268,9 @@ class Wire:
             self.ended['<' if direction == '>' else '>'].wait(60)
             self.cut()                                      # in order, behind what it had sent before
         finally:
-            self.ended[direction].set()
+            with self.lock:
+                self.ended[direction].set()
+                self.lock.notify_all()
         if self.vanished.is_set():
             return
         hang_up(to, socket.SHUT_WR)
@@ -292,6 +302,7 @@ class Wire:
             count = self.counts[direction, name] = self.counts.get((direction, name), 0) + 1
             message = Message(direction, name, count, data)
             self.passed.append(message)
+            self.lock.notify_all()
         if self.tell:
             self.tell(f'{message.key} {len(data)}')
         if self.vanished.is_set():
@@ -327,7 +338,9 @@ class Wire:
 
     def happened(self):
         self.at_fault()
-        self.fault_at, self.fault_real = time.monotonic(), time.time()
+        with self.lock:
+            self.fault_at, self.fault_real = time.monotonic(), time.time()
+            self.lock.notify_all()
 
     def strike(self, kind, for_s):
         if kind == 'cut':
