@@ -1,5 +1,5 @@
 /* chardev/chardev.c - the list of chardevs, and what front ends call.  Owner: main loop (vm_lock).
- * Page: docs/monitor.md.  Test: tests/unit/chardev/chardev-test.c
+ * Page: docs/chardev.md.  Test: tests/unit/chardev/chardev-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "chardev/chardev.h"
 #include "backend.h"
@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 static const ChardevBackend *const backends[] = {
-    &backend_fd, &backend_file, &backend_null, &backend_pipe, &backend_pty, &backend_ringbuf, &backend_socket, &backend_stdio,
+    &backend_fd, &backend_file, &backend_null, &backend_pipe, &backend_pty, &backend_ringbuf, &backend_socket,
+    &backend_spiceport, &backend_spicevmc, &backend_stdio,
 };
 static GPtrArray *all; /* of Chardev */
 
@@ -32,6 +33,7 @@ void chardev_set_open(Chardev *c, bool open)
 {
     if (c->is_open != open) {
         c->is_open = open;
+        c->is_expected = false;
         TRACE(chardev_open, "%s %s", c->id, open ? "opened" : "closed");
         chardev_front_event(c, open ? CHARDEV_OPENED : CHARDEV_CLOSED);
         if (!open) {
@@ -67,6 +69,8 @@ Chardev *chardev_new(const char *id, const ChardevBackend *backend)
     c->id = g_strdup(id);
     c->backend = backend;
     c->stream.in = c->stream.out = c->log_fd = -1;
+    c->early = g_byte_array_new();
+    c->late = g_byte_array_new();
     if (!all) {
         all = g_ptr_array_new();
     }
@@ -84,8 +88,38 @@ void chardev_free(Chardev *c)
     if (c->log_fd >= 0) {
         close(c->log_fd);
     }
+    g_byte_array_unref(c->early);
+    g_byte_array_unref(c->late);
     g_free(c->id);
     g_free(c);
+}
+
+unsigned chardev_count(void)
+{
+    return all ? all->len : 0;
+}
+
+Chardev *chardev_nth(unsigned i)
+{
+    return all->pdata[i];
+}
+
+/* What the guest was told at the source comes before anything that is said here. */
+static void give_late(Chardev *c)
+{
+    uint8_t piece[4096];
+    size_t n;
+
+    if (c->is_giving) {
+        return;
+    }
+    c->is_giving = true;
+    while (c->late->len && (n = MIN(chardev_front_room(c), MIN(c->late->len, sizeof(piece))))) {
+        memcpy(piece, c->late->data, n);
+        g_byte_array_remove_range(c->late, 0, n);
+        chardev_front_read(c, piece, n);
+    }
+    c->is_giving = false;
 }
 
 /* ---- making ---- */
@@ -237,6 +271,9 @@ bool chardev_claim(Chardev *c, const ChardevHandlers *handlers, void *opaque, GE
     c->is_claimed = true;
     c->front = handlers;
     c->opaque = opaque;
+    if (c->backend->guest_opened) {
+        c->backend->guest_opened(c);
+    }
     if (c->backend == &backend_mux_front && !c->backend->open(c, NULL, errp)) {
         chardev_release(c);
         return false;
@@ -251,10 +288,13 @@ bool chardev_claim(Chardev *c, const ChardevHandlers *handlers, void *opaque, GE
 
 void chardev_release(Chardev *c)
 {
-    c->is_claimed = false;
+    c->is_claimed = c->knows_guest = false;
     c->front = NULL;
     c->opaque = NULL;
     c->wants_room = false;
+    if (c->backend->guest_opened) {
+        c->backend->guest_opened(c);
+    }
     chardev_accept_input(c);
     if (c->backend == &backend_mux_front) {
         chardev_free(c);
@@ -274,7 +314,7 @@ size_t chardev_write(Chardev *c, const void *data, size_t size)
 {
     size_t done = size;
 
-    if (c->is_open) {
+    if (c->is_open || c->is_expected) {
         done = c->backend->write ? c->backend->write(c, data, size) : stream_write(c, data, size);
     }
     if (c->log_fd >= 0 && done) {
@@ -288,6 +328,7 @@ size_t chardev_write(Chardev *c, const void *data, size_t size)
 
 void chardev_accept_input(Chardev *c)
 {
+    give_late(c);
     if (c->backend->input) {
         c->backend->input(c);
     } else {
@@ -297,7 +338,38 @@ void chardev_accept_input(Chardev *c)
 
 bool chardev_is_open(const Chardev *c)
 {
-    return c->is_open;
+    return c->is_open || c->is_expected;
+}
+
+void chardev_set_guest_open(Chardev *c, bool is_open)
+{
+    bool was_open = chardev_is_guest_open(c);
+
+    c->knows_guest = true;
+    c->is_guest_open = is_open;
+    if (was_open != is_open && c->backend->guest_opened) {
+        c->backend->guest_opened(c);
+    }
+}
+
+bool chardev_is_guest_open(const Chardev *c)
+{
+    return c->knows_guest ? c->is_guest_open : c->is_claimed;
+}
+
+void chardev_set_size(Chardev *c, uint16_t cols, uint16_t rows)
+{
+    if (c->cols != cols || c->rows != rows) {
+        c->cols = cols;
+        c->rows = rows;
+        chardev_front_event(c, CHARDEV_RESIZED);
+    }
+}
+
+void chardev_size(const Chardev *c, uint16_t *ret_cols, uint16_t *ret_rows)
+{
+    *ret_cols = c->cols;
+    *ret_rows = c->rows;
 }
 
 bool chardev_is_claimed(const Chardev *c)

@@ -141,6 +141,8 @@ static void mux_event(void *opaque, ChardevEvent event)
 
         if (event == CHARDEV_BREAK) {
             chardev_front_event(front, event);
+        } else if (event == CHARDEV_RESIZED) {
+            chardev_set_size(front, m->base->cols, m->base->rows);
         } else {
             chardev_set_open(front, event == CHARDEV_OPENED);
         }
@@ -191,6 +193,7 @@ static bool front_open(Chardev *c, const Json *options, GError **errp)
     }
     m->fronts[m->count++] = c;
     c->is_open = m->base->is_open;
+    chardev_size(m->base, &c->cols, &c->rows);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* chardev/pty.c - a pseudo terminal.  Owner: main loop (vm_lock).  Page: docs/monitor.md.
+/* chardev/pty.c - a pseudo terminal.  Owner: main loop (vm_lock).  Page: docs/chardev.md.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * With nobody at the other end what the guest says vanishes, so that it never stalls.  Hanging up cannot be waited for

@@ -1,4 +1,4 @@
-/* chardev/qmp.c - the QMP commands about chardevs.  Page: docs/monitor.md.
+/* chardev/qmp.c - the QMP commands about chardevs.  Page: docs/chardev.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "chardev/chardev.h"
 #include "qapi/qapi-commands.h"
@@ -14,7 +14,7 @@ static void add_info(Chardev *c, void *opaque)
 
     info->label = g_strdup(chardev_id(c));
     info->filename = chardev_describe(c);
-    info->frontend_open = chardev_is_claimed(c);
+    info->frontend_open = chardev_is_guest_open(c);
     QAPI_LIST_APPEND(*tail, info);
 }
 
@@ -71,6 +71,17 @@ char *qmp_ringbuf_read(const RingbufReadArgs *args, GError **errp)
         return g_base64_encode(data->data, data->len);
     }
     return g_utf8_make_valid((const char *)data->data, data->len);
+}
+
+bool qmp_chardev_resize(const ChardevResizeArgs *args, GError **errp)
+{
+    Chardev *c = chardev_find(args->id);
+
+    if (!c) {
+        return fail(errp, "Chardev '%s' not found", args->id);
+    }
+    chardev_set_size(c, args->cols, args->rows);
+    return true;
 }
 
 bool qmp_chardev_remove(const ChardevRemoveArgs *args, GError **errp)

@@ -1,4 +1,4 @@
-/* chardev/simple.c - null, file, pipe, fd and ringbuf.  Owner: main loop (vm_lock).  Page: docs/monitor.md.
+/* chardev/simple.c - null, file, pipe, fd and ringbuf.  Owner: main loop (vm_lock).  Page: docs/chardev.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "backend.h"
 #include "io/fdset.h"

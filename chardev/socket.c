@@ -1,4 +1,4 @@
-/* chardev/socket.c - unix and tcp sockets, as server or client.  Owner: main loop (vm_lock).  Page: docs/monitor.md.
+/* chardev/socket.c - unix and tcp sockets, as server or client.  Owner: main loop (vm_lock).  Page: docs/chardev.md.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * One peer at a time; a server takes the next one when it has gone.  A client with reconnect= tries again. */

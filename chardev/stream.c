@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Out: what the other side does not take at once waits in a queue of at most CHARDEV_QUEUE_MAX bytes; the front end is told
- * when it is empty again.  In: read only as much as the front end takes; with no room the descriptor is not watched. */
+ * when it is empty again.  In: read only as much as the front end takes. */
 #include "backend.h"
 #include "util/fd.h"
 
@@ -58,18 +58,43 @@ static ssize_t receive(ChardevStream *s, void *buf, size_t size)
     return n;
 }
 
+/* With no room a descriptor is not read; a socket still says that its peer has gone.  What that one left is kept for a
+ * front end that has room later, and until then the end is not seen. */
+static size_t room(Chardev *c)
+{
+    return c->holds_input || c->late->len ? 0 : chardev_front_room(c);
+}
+
+static GIOCondition wish(Chardev *c)
+{
+    return room(c) ? G_IO_IN : c->stream.is_socket ? G_IO_HUP : 0;
+}
+
+static bool is_at_end(const ChardevStream *s)
+{
+    uint8_t byte;
+
+    return s->is_socket && recv(s->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void in_ready(int fd, GIOCondition ready, void *opaque)
 {
     Chardev *c = opaque;
     uint8_t buf[4096];
-    size_t room = MIN(chardev_front_room(c), sizeof(buf));
+    size_t most = MIN(room(c), sizeof(buf));
     ssize_t n;
 
-    if (!room) {
-        loop_watch_set(c->stream.in_watch, 0);
+    if (!most) {
+        if (!(ready & (G_IO_HUP | G_IO_ERR))) {
+            loop_watch_set(c->stream.in_watch, wish(c));
+        } else if (is_at_end(&c->stream)) {
+            hung_up(c);
+        } else {
+            loop_watch_set(c->stream.in_watch, 0);
+        }
         return;
     }
-    n = receive(&c->stream, buf, room);
+    n = receive(&c->stream, buf, most);
     if (n > 0) {
         chardev_front_read(c, buf, n);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -80,7 +105,7 @@ static void in_ready(int fd, GIOCondition ready, void *opaque)
 void stream_input(Chardev *c)
 {
     if (c->stream.in_watch && c->is_open) {
-        loop_watch_set(c->stream.in_watch, chardev_front_room(c) ? G_IO_IN : 0);
+        loop_watch_set(c->stream.in_watch, wish(c));
     }
 }
 
@@ -119,16 +144,30 @@ static void out_ready(int fd, GIOCondition ready, void *opaque)
     }
 }
 
+static void watch_output(Chardev *c)
+{
+    const ChardevStream *s = &c->stream;
+
+    if (s->out_watch) {
+        loop_watch_set(s->out_watch, s->queue->len && !c->holds_output ? G_IO_OUT : 0);
+    }
+}
+
 size_t stream_write(Chardev *c, const uint8_t *data, size_t size)
 {
     ChardevStream *s = &c->stream;
     ssize_t done = 0;
     size_t queued;
 
+    if (c->is_expected) {
+        queued = MIN(size, CHARDEV_QUEUE_MAX - c->early->len);
+        g_byte_array_append(c->early, data, queued);
+        return queued;
+    }
     if (s->out < 0) {
         return size;
     }
-    if (!s->queue->len) {
+    if (!s->queue->len && !c->holds_output) {
         done = write_now(c, data, size);
         if (done < 0) {
             return size; /* the other side is gone; the read side will say so, or nobody reads */
@@ -138,10 +177,42 @@ size_t stream_write(Chardev *c, const uint8_t *data, size_t size)
     if (queued) {
         g_byte_array_append(s->queue, data + done, queued);
     }
-    if (s->queue->len) {
-        loop_watch_set(s->out_watch, G_IO_OUT);
-    }
+    watch_output(c);
     return done + queued;
+}
+
+/* ---- between two processes ---- */
+void stream_hold_output(Chardev *c, bool holds)
+{
+    c->holds_output = holds;
+    watch_output(c);
+}
+
+void stream_hold_input(Chardev *c, bool holds)
+{
+    c->holds_input = holds;
+    stream_input(c);
+}
+
+void stream_forget(Chardev *c)
+{
+    if (c->stream.queue) {
+        g_byte_array_set_size(c->stream.queue, 0);
+    }
+    g_byte_array_set_size(c->early, 0);
+    g_byte_array_set_size(c->late, 0);
+    c->is_expected = c->holds_input = false;
+    stream_hold_output(c, false);
+}
+
+void stream_shut_peer(Chardev *c)
+{
+    struct sockaddr_storage sa;
+    socklen_t size = sizeof(sa);
+
+    if (c->stream.is_socket && !getsockname(c->stream.in, (struct sockaddr *)&sa, &size) && sa.ss_family == AF_UNIX) {
+        shutdown(c->stream.in, SHUT_RD);
+    }
 }
 
 /* ---- life ---- */
@@ -164,6 +235,11 @@ void stream_start(Chardev *c, int in, int out, bool is_borrowed)
         fd_set_nonblocking(out, true);
         s->out_watch = loop_watch(out, 0, out_ready, c);
     }
+    if (c->is_expected) {
+        g_byte_array_append(s->queue, c->early->data, c->early->len);
+        g_byte_array_set_size(c->early, 0);
+        watch_output(c);
+    }
     chardev_set_open(c, true);
     stream_input(c);
 }
@@ -175,7 +251,7 @@ void stream_stop(Chardev *c)
 
     loop_watch_free(s->in_watch);
     loop_watch_free(s->out_watch);
-    if (s->queue && s->queue->len && s->out >= 0) {
+    if (s->queue && s->queue->len && s->out >= 0 && !c->holds_output) {
         write_now(c, s->queue->data, s->queue->len); /* the last words, as far as they go */
     }
     if (!s->is_borrowed) {

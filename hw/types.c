@@ -7,7 +7,8 @@
 
 extern const ObjectType virt_machine_type, none_machine_type, aclint_type, plic_type, ns16550a_type, goldfish_rtc_type,
     sifive_test_type, virtio_mmio_type, virtio_net_type, virtio_blk_type, virtio_rng_type, virtio_input_type, virtio_keyboard_type,
-    virtio_mouse_type, virtio_tablet_type, virtio_gpu_type;
+    virtio_mouse_type, virtio_tablet_type, virtio_gpu_type, virtio_serial_type, virtio_serial_port_type, virtconsole_type,
+    virtserialport_type;
 
 static const ObjectType machine_type = {
     .name = "machine", .kind = KIND_MACHINE, .about = "any machine",
@@ -38,5 +39,9 @@ const ObjectType *const hw_types[] = {
 #if CONFIG_PIXMAN
     &virtio_gpu_type,
 #endif
+    &virtio_serial_type,
+    &virtio_serial_port_type,
+    &virtconsole_type,
+    &virtserialport_type,
     NULL,
 };

@@ -50,6 +50,7 @@ bool process_ready(GError **errp);            /* the parent may end with 0 */
 bool process_write_pidfile(const char *path, GError **errp);
 void process_handle_signals(void);
 void process_set_name(const char *name);
+void process_step_back(void);                /* before exit: the guest runs elsewhere, perhaps on this host */
 
 /* ---- what queries ask (main/qmp.c) ---- */
 void info_set(const char *name, const char *uuid);

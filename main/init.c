@@ -3,6 +3,7 @@
 #include "accel/interp.h"
 #include "assemble.h"
 #include "block/block.h"
+#include "chardev/chardev.h"
 #include "config-host.h"
 #include "hw/machine.h"
 #include "migration/migration.h"
@@ -51,10 +52,8 @@ void program_init(void)
 #endif
     migration_init();
     block_init();
+    chardev_handoff_init();
     net_init();
     input_init();
-#if CONFIG_SPICE
-    spice_init();
-#endif
     interp_init();
 }

@@ -7,6 +7,7 @@
 #include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
+#include "system/runstate.h"
 #include "ui/spice.h"
 #include "util/error.h"
 #include "util/loop.h"
@@ -66,5 +67,8 @@ int main(int argc, char **argv)
     }
     code = run(&c);
     config_clear(&c);
+    if (runstate_get() == RUN_STATE_POSTMIGRATE) {
+        process_step_back();
+    }
     exit(code); /* harts and workers may still sleep somewhere; nothing of theirs is torn down under them */
 }

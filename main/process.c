@@ -1,6 +1,7 @@
 /* main/process.c - the process among others: background, pid file, signals, name.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "assemble.h"
+#include "system/ram.h"
 #include "system/runstate.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -14,11 +15,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static int ready_fd = -1; /* to the parent of a daemon; -1: none */
 static char *pidfile;
 static pid_t pidfile_owner;
+
+/* ---- the end ---- */
+
+/* Giving back gigabytes takes the kernel a tenth of a second of the processor that a guest needs which has just been handed
+ * over on the same host.  So it is done in small pieces and at a low priority, but not at the lowest: this process ends in
+ * good time on a busy host too. */
+#define STEP_BACK_NICE 10
+
+void process_step_back(void)
+{
+    g_autoptr(GDir) tasks = g_dir_open("/proc/self/task", 0, NULL);
+    const char *name;
+
+    while (tasks && (name = g_dir_read_name(tasks))) {
+        setpriority(PRIO_PROCESS, (id_t)strtoul(name, NULL, 10), STEP_BACK_NICE);
+    }
+    ram_give_back();
+}
 
 /* ---- background ---- */
 

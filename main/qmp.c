@@ -4,6 +4,7 @@
 #include "config-host.h"
 #include "hw/machine.h"
 #include "qapi/qapi-commands.h"
+#include "qapi/qmp.h"
 #include "system/harts.h"
 #include "system/ram.h"
 #include "target/hart.h"
@@ -198,6 +199,7 @@ bool qmp_device_del(const DeviceDelArgs *args, GError **errp)
 {
     Object *o = *args->id == '/' ? object_find(args->id)
                                  : object_find_id(object_container("/machine/peripheral"), args->id);
+    Json *data;
 
     if (!o || o->type->kind != KIND_DEVICE) {
         return fail_class(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", args->id);
@@ -205,7 +207,13 @@ bool qmp_device_del(const DeviceDelArgs *args, GError **errp)
     if (!(o->type->flags & TYPE_HOTPLUG)) {
         return fail(errp, "Device '%s' can not be unplugged: its bus does not support it", args->id);
     }
+    data = json_dict();
+    if (o->id) {
+        json_set(data, "device", json_string(o->id));
+    }
+    json_set(data, "path", json_string(o->path));
     object_delete(o);
+    qapi_emit("DEVICE_DELETED", data);
     return true;
 }
 

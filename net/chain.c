@@ -169,13 +169,10 @@ static NetVerdict ask_hook(NetChain *c, NetLaneId lane, const NetFrame *f)
 {
     NetHook *h = c->hook;
 
-    if (lane == NET_TO_HOST && h && h->to_host) {
-        h->to_host(h, f);
+    if (lane == NET_TO_HOST) {
+        return h && h->to_host ? h->to_host(h, f) : NET_PASS;
     }
-    if (lane == NET_TO_HOST || !h || !h->arrives || c->lane[lane].has_arrived) {
-        return NET_PASS;
-    }
-    return h->arrives(h, f);
+    return h && h->arrives && !c->lane[lane].has_arrived ? h->arrives(h, f) : NET_PASS;
 }
 
 /* Before a guest comes to us nothing is for it: were it kept, a switch would still be busy with old copies at the start. */
@@ -335,12 +332,17 @@ void net_chain_flush_filters(NetChain *c)
     }
 }
 
-bool net_chain_is_busy(NetChain *c)
+bool net_chain_is_sending(NetChain *c)
 {
     NetLane *l = &c->lane[NET_TO_HOST];
 
     return net_queue_head(&l->held) || net_queue_head(&l->segments) ||
-           (c->netdev->ops->is_busy && c->netdev->ops->is_busy(c->netdev));
+           (c->netdev->ops->is_sending && c->netdev->ops->is_sending(c->netdev));
+}
+
+bool net_chain_is_busy(NetChain *c)
+{
+    return net_chain_is_sending(c) || (c->netdev->ops->is_half && c->netdev->ops->is_half(c->netdev));
 }
 
 void net_chain_add_filter(NetChain *c, NetFilter *f, unsigned at)

@@ -30,7 +30,7 @@ typedef struct NetHook NetHook; /* first member of its owner */
 struct NetHook {
     NetVerdict (*arrives)(NetHook *h, const NetFrame *f); /* before the filters */
     NetResult (*to_guest)(NetHook *h, const NetFrame *f); /* instead of the NIC */
-    void (*to_host)(NetHook *h, const NetFrame *f);       /* sees what the NIC is about to send; may drain the netdev */
+    NetVerdict (*to_host)(NetHook *h, const NetFrame *f); /* sees what the NIC is about to send; may drain the netdev */
     bool (*nic_room)(NetHook *h);                         /* false: the hook still blocks the lane */
     void (*gone)(NetHook *h);                             /* the netdev or NIC is being removed: let go of it */
 };
@@ -81,7 +81,8 @@ void net_chain_room(NetChain *c, NetLaneId lane);
 bool net_chain_flush_held(NetChain *c, NetLaneId lane); /* only what the lane keeps; false: it still does */
 void net_chain_room_soon(NetChain *c, NetLaneId lane); /* from the main loop, a little later */
 void net_chain_flush_filters(NetChain *c);             /* held packets go on now */
-bool net_chain_is_busy(NetChain *c);                   /* half frames, or frames to the host that wait */
+bool net_chain_is_busy(NetChain *c);                   /* half frames, or it is sending */
+bool net_chain_is_sending(NetChain *c);                /* frames to the host wait, or the host has not taken them yet */
 void net_chain_add_filter(NetChain *c, NetFilter *f, unsigned at);
 /* `left`: what the filter still holds for each lane; it goes on behind the filter, in order. */
 void net_chain_remove_filter(NetChain *c, NetFilter *f, NetQueue left[NET_LANES]);

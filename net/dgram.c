@@ -136,7 +136,7 @@ static NetResult dgram_receive(NetPort *p, const NetFrame *f)
     return NET_DONE;
 }
 
-static bool dgram_is_busy(NetPort *p)
+static bool dgram_is_sending(NetPort *p)
 {
     int queued = 0;
 
@@ -156,7 +156,7 @@ static const NetPortOps dgram_ops = {
     .receive = dgram_receive,
     .peer_room = dgram_peer_room,
     .drain = dgram_drain,
-    .is_busy = dgram_is_busy,
+    .is_sending = dgram_is_sending,
     .info = dgram_info,
     .can_capture = true,
 };

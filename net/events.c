@@ -40,6 +40,11 @@ void net_event_stream_connected(const char *id, const NetAddress *a)
     qapi_emit("NETDEV_STREAM_CONNECTED", data);
 }
 
+void net_event_netpass_ended(Json *report)
+{
+    qapi_emit("NETPASS_ENDED", report);
+}
+
 void net_event_stream_disconnected(const char *id)
 {
     Json *data = json_dict();

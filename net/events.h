@@ -6,3 +6,4 @@
 
 void net_event_stream_connected(const char *id, const NetAddress *a);
 void net_event_stream_disconnected(const char *id);
+void net_event_netpass_ended(Json *report); /* takes it */

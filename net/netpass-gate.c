@@ -11,6 +11,8 @@
 #include "util/error.h"
 #include "util/log.h"
 
+#include "netdev.h"
+
 #include <inttypes.h>
 
 #define GATE_MS_DEFAULT 100
@@ -21,6 +23,7 @@
 #define ACK_BYTES (64 * 1024)
 #define LET_IN_BYTES (64ull << 20) /* behind the backlog the source's bound counts, up to this, or ours where that is more */
 #define FRAME_MIN 14
+#define READS_MAX 16 /* of NET_DRAIN_MAX frames */
 
 static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
 {
@@ -57,6 +60,15 @@ static void gate_pump(NetpassPort *np)
     netpass_pump(np, false);
     np->fed_ns = np->injected != injected ? time_monotonic_ns() : np->fed_ns;
     acknowledge(np);
+}
+
+/* The guest's frames, and our markers, leave from now on. */
+static void let_out(NetpassPort *np)
+{
+    if (np->tx_waits) {
+        np->tx_waits = false;
+        net_chain_room_soon(np->chain, NET_TO_HOST);
+    }
 }
 
 /* ---- opening ---- */
@@ -104,14 +116,19 @@ static void twins_due(void *opaque)
     }
 }
 
-static void gate_open(NetpassPort *np)
+/* When all that waits in our port has been read, a part of it per turn of the loop: in a storm on a busy host these may be
+ * seconds of it, and the check, or what the guest had before the freeze, stands at their end. */
+static void gate_open_now(void *opaque)
 {
-    NetPort *netdev = np->chain->netdev;
+    NetpassPort *np = opaque;
 
-    if (np->is_open) {
+    if (np->is_open || !np->chain) {
         return;
     }
-    netdev->ops->drain(netdev);
+    if (np->chain->netdev->ops->drain(np->chain->netdev) >= NET_DRAIN_MAX && ++np->reads < READS_MAX) {
+        net_defer(np->open);
+        return;
+    }
     netpass_sort_twins(np);
     np->is_open = true;
     np->opened_ns = time_monotonic_ns();
@@ -119,6 +136,14 @@ static void gate_open(NetpassPort *np)
           (int64_t)((np->opened_ns - np->started_ns) / NS_PER_US), np->own.queue.frames);
     np->state = NETPASS_DRAIN;
     gate_pump(np);
+}
+
+static void gate_open(NetpassPort *np)
+{
+    if (!np->is_open && !np->reads) {
+        let_out(np);
+        gate_open_now(np);
+    }
 }
 
 /* On a mirror the source gets all that we get and passes it on: the guest misses nothing while we find our place.  So it
@@ -132,13 +157,13 @@ static bool is_fed(const NetpassPort *np)
     if (!np->pass->has_peer || now - np->started_ns >= FED_NS) {
         return false;
     }
-    return netpass_pairs_is_mirror(np->pairs) || np->cache.queue.frames || /* it does not even take what it may */
+    return np->tx_waits || netpass_pairs_is_mirror(np->pairs) || np->cache.queue.frames || /* does not take what it may */
            np->fed_ns > since || (np->heard_ns > since && !has_waited);
 }
 
 static void gate_expired(NetpassPort *np)
 {
-    if (np->is_open || is_fed(np)) {
+    if (np->is_open || np->reads || is_fed(np)) {
         return;
     }
     np->is_ordered = false;
@@ -189,7 +214,7 @@ static void send_markers(NetpassPort *np)
 {
     NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
 
-    if (!nic || !np->is_started || np->end_came || !np->pass->has_peer) {
+    if (!nic || !np->is_started || np->tx_waits || np->end_came || !np->pass->has_peer) {
         return;
     }
     if (np->is_synced) {
@@ -203,10 +228,16 @@ static void send_markers(NetpassPort *np)
 }
 
 /* ---- the netdev ---- */
+static bool is_for_nic(const NetpassPort *np, const NetFrame *f)
+{
+    return !memcmp(f->data, net_chain_nic(np->chain)->mac, 6);
+}
+
 static void check_came(NetpassPort *np)
 {
     if (!np->turned_ns && np->is_started) {
         np->turned_ns = time_monotonic_ns();
+        np->turned_seq = np->own.last_seq;
         np->is_late = false;
         send_markers(np);
     }
@@ -251,6 +282,17 @@ static void here_came(NetpassPort *np)
     }
 }
 
+/* Behind it is nothing that the source has, too; so what still waits for a copy of ours waits for nothing. */
+static void past_came(NetpassPort *np)
+{
+    np->is_past = true;
+    if (np->is_open) {
+        netpass_sort_source(np, false);
+        np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
+        gate_pump(np);
+    }
+}
+
 static bool take_marker(NetpassPort *np, NetpassMarker number)
 {
     if (number == NETPASS_MARKER_SYNC) {
@@ -259,8 +301,9 @@ static bool take_marker(NetpassPort *np, NetpassMarker number)
         check_came(np);
     } else if (number == NETPASS_MARKER_HERE) {
         here_came(np);
+    } else if (number == NETPASS_MARKER_PAST && !np->is_past) {
+        past_came(np);
     }
-    np->is_past |= number == NETPASS_MARKER_PAST;
     return number;
 }
 
@@ -288,7 +331,7 @@ static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
         return NET_TAKEN;
     }
     netpass_cache_push(&np->own, f, 0, now);
-    if (!memcmp(f->data, net_chain_nic(np->chain)->mac, 6)) {
+    if (is_for_nic(np, f)) {
         alone_came(np, now);
     }
     if (np->is_open) {
@@ -309,18 +352,23 @@ static NetResult gate_to_guest(NetHook *h, const NetFrame *f)
     return np->chain->world->is_running ? net_chain_deliver(np->chain, NET_TO_GUEST, f) : NET_NO_ROOM;
 }
 
-/* Before the first frame leaves: all that waits in the netdev came while the network could not know us. */
-static void gate_to_host(NetHook *h, const NetFrame *f)
+/* The guest's frames from the source go first, and our markers are not overtaken by them: a switch would turn back.
+ * Before the first frame leaves: all that waits in the netdev came while the network could not know us. */
+static NetVerdict gate_to_host(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
     NetPort *netdev = np->chain->netdev;
 
+    if (np->tx_waits) {
+        return NET_REFUSED;
+    }
     if (!np->has_transmitted) {
         net_chain_room(np->chain, NET_TO_GUEST); /* what was refused before we came into its way */
         netdev->ops->drain(netdev);
         np->has_transmitted = true;
         np->drops_before = netdev->ops->kernel_drops ? netdev->ops->kernel_drops(netdev) : -1;
     }
+    return NET_PASS;
 }
 
 static bool gate_nic_room(NetHook *h)
@@ -368,6 +416,7 @@ static void attach(NetpassPort *np)
     netpass_pairs_set_mac(np->pairs, net_chain_nic(c)->mac);
     c->early = NULL;
     np->nonce = np->pass->nonce;
+    np->open = net_defer_new(gate_open_now, np);
     np->state = NETPASS_GATE;
     np->hook = (NetHook){.arrives = gate_arrives, .to_guest = gate_to_guest, .to_host = gate_to_host,
                          .nic_room = gate_nic_room, .gone = gate_gone};
@@ -414,6 +463,7 @@ static bool load_netdev(Netpass *n, StateReader *r, GError **errp)
     p = net_world_find(n->world, head.id);
     np = netpass_port_new(n, head.id, p && p->peer && p->ops->can_capture && !head.is_best_effort ? p->chain : NULL);
     np->is_best_effort = head.is_best_effort;
+    np->tx_waits = np->chain && head.is_sending;
     if (np->chain && np->chain->hook) {
         return fail(errp, "netpass: netdev '%s' comes twice", head.id);
     }
@@ -542,6 +592,9 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
     np->forwarded++;
     np->late += np->is_open;
     np->last_seq = MAX(np->last_seq, f->seq);
+    if (np->is_open && np->alone_ns && !netpass_pairs_is_mirror(np->pairs) && is_for_nic(np, &f->frame)) {
+        np->is_ordered = false; /* it goes in behind those that came here */
+    }
     if (((np->source_saw && !np->is_late) || np->is_open) && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
         return;
     }
@@ -595,8 +648,17 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
 void netpass_gate_seen(NetpassPort *np)
 {
     np->heard_ns = time_monotonic_ns();
-    if (!np->source_saw) {
+    if (!np->source_saw && np->chain) {
         np->source_saw = true;
+        netpass_pairs_set_turned(np->pairs);
+        send_markers(np);
+    }
+}
+
+void netpass_gate_sent(NetpassPort *np)
+{
+    if (np->chain) {
+        let_out(np);
         send_markers(np);
     }
 }
@@ -620,6 +682,7 @@ void netpass_gate_end(NetpassPort *np, const NetpassEnd *end)
         return; /* it has given up more */
     }
     np->end_came = true;
+    let_out(np);
     if (!np->is_started) {
         return; /* before our first marker it can only be a deadline of the source; begin() opens */
     }
@@ -643,7 +706,7 @@ static void count_missing(NetpassPort *np)
 static void tail_cut(NetpassPort *np)
 {
     count_missing(np);
-    if (np->is_started && !np->is_open) {
+    if (np->is_started && !np->is_open && !np->reads) {
         np->is_ordered = np->end_came;
         warn_report("netpass: netdev '%s': the source is gone before it could say that it has all frames", np->id);
         gate_open(np);

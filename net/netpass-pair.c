@@ -11,10 +11,10 @@
 #include <string.h>
 
 #define WINDOW_NS (800 * NS_PER_MS) /* further apart they are two frames: ARP repeats itself every second */
-#define MIRROR_NS (5 * NS_PER_SEC)  /* a mirror's second copy is sure to come, however busy the host */
+#define WIDE_NS (5 * NS_PER_SEC)    /* where the second copy is sure to come, however busy the host */
 #define LEFT_NS (100 * NS_PER_MS)   /* one that was left out: the nearest of a flow that repeats itself, not any */
 #define SHOWN_NS (2 * NS_PER_SEC)   /* how long a frame for us, on a port that had sent nothing, says what the network does */
-#define ENTRIES_MAX 65536
+#define ENTRIES_MAX 131072
 #define SIGHTINGS_MAX 4096 /* of the same bytes, without their twin */
 
 typedef enum SightingKind {
@@ -22,11 +22,13 @@ typedef enum SightingKind {
     HERE = 2,     /* here; delivered */
     HELD = 4,     /* here; waits for netpass_pairs_settle() */
     LEFT_OUT = 8, /* here; not delivered */
+    PASSED = 16,  /* the same, and the order of the network says that the source has it */
 } SightingKind;
 
 typedef struct Sighting { /* one that has not met its twin */
     int64_t time_ns;
     SightingKind kind;
+    bool is_behind;  /* SOURCE: behind the first marker */
     NetEntry *entry; /* HELD */
 } Sighting;
 
@@ -35,6 +37,7 @@ typedef struct Pair { /* frames of the same bytes */
     int64_t time_ns; /* of the last one */
     GArray *alone;   /* of Sighting, as they came */
     bool is_for_us; /* unicast, to our NIC */
+    GList link;      /* of NetpassPairs.order */
 } Pair;
 
 struct NetpassPairs {
@@ -42,7 +45,7 @@ struct NetpassPairs {
     GQueue order;      /* of Pair, by first sight */
     uint64_t key;
     uint8_t mac[6];
-    bool is_mirror, is_settled;
+    bool is_mirror, is_turned, is_settled;
     int64_t shown_ns; /* 0: never */
 };
 
@@ -57,10 +60,10 @@ NetpassPairs *netpass_pairs_new(uint64_t key, const uint8_t mac[6])
     return p;
 }
 
-static void pair_free(void *opaque)
+static void pair_remove(NetpassPairs *p, Pair *e)
 {
-    Pair *e = opaque;
-
+    g_queue_unlink(&p->order, &e->link);
+    g_hash_table_remove(p->table, &e->hash);
     g_array_unref(e->alone);
     g_free(e);
 }
@@ -68,8 +71,10 @@ static void pair_free(void *opaque)
 void netpass_pairs_free(NetpassPairs *p)
 {
     if (p) {
+        while (p->order.head) {
+            pair_remove(p, p->order.head->data);
+        }
         g_hash_table_unref(p->table);
-        g_queue_clear_full(&p->order, pair_free);
         g_free(p);
     }
 }
@@ -89,15 +94,18 @@ bool netpass_pairs_is_mirror(const NetpassPairs *p)
     return p->is_mirror;
 }
 
+void netpass_pairs_set_turned(NetpassPairs *p)
+{
+    p->is_turned = true;
+}
+
 static void forget_old(NetpassPairs *p, int64_t now_ns)
 {
     Pair *e;
 
     while ((e = g_queue_peek_head(&p->order)) &&
-           (g_queue_get_length(&p->order) >= ENTRIES_MAX || now_ns - e->time_ns > MIRROR_NS)) {
-        g_queue_pop_head(&p->order);
-        g_hash_table_remove(p->table, &e->hash);
-        pair_free(e);
+           (g_queue_get_length(&p->order) >= ENTRIES_MAX || now_ns - e->time_ns > WIDE_NS)) {
+        pair_remove(p, e);
     }
 }
 
@@ -119,7 +127,8 @@ static Pair *lookup(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
         e->is_for_us = is_for_us(p, f);
         e->alone = g_array_new(false, false, sizeof(Sighting));
         g_hash_table_insert(p->table, &e->hash, e);
-        g_queue_push_tail(&p->order, e);
+        e->link.data = e;
+        g_queue_push_tail_link(&p->order, &e->link);
     }
     e->time_ns = MAX(e->time_ns, time_ns);
     return e;
@@ -131,13 +140,17 @@ static Sighting *at(const Pair *e, int i)
     return &g_array_index(e->alone, Sighting, i);
 }
 
-static int64_t window(const NetpassPairs *p, SightingKind kind)
+static int64_t window(const NetpassPairs *p, const Sighting *s, bool is_behind)
 {
-    return kind == LEFT_OUT ? LEFT_NS : p->is_mirror ? MIRROR_NS : WINDOW_NS;
+    if (s->kind == LEFT_OUT) {
+        return LEFT_NS;
+    }
+    return p->is_mirror || s->kind == PASSED || s->is_behind || is_behind ? WIDE_NS : WINDOW_NS;
 }
 
-/* The nearest in time of these kinds, -1: none.  The last ones are the likely ones. */
-static int nearest(const NetpassPairs *p, const Pair *e, unsigned kinds, int64_t time_ns)
+/* The nearest in time of these kinds, -1: none.  The last ones are the likely ones.  is_behind: who asks is a frame that the
+ * source had behind the first marker. */
+static int nearest(const NetpassPairs *p, const Pair *e, unsigned kinds, int64_t time_ns, bool is_behind)
 {
     int64_t best = INT64_MAX;
     int found = -1;
@@ -146,7 +159,7 @@ static int nearest(const NetpassPairs *p, const Pair *e, unsigned kinds, int64_t
         const Sighting *s = at(e, i);
         int64_t apart = ABS(s->time_ns - time_ns);
 
-        if ((s->kind & kinds) && apart <= window(p, s->kind) && apart < best) {
+        if ((s->kind & kinds) && apart <= window(p, s, is_behind) && apart < best) {
             best = apart;
             found = i;
         } else if (found >= 0 && s->time_ns < time_ns - best) {
@@ -156,9 +169,9 @@ static int nearest(const NetpassPairs *p, const Pair *e, unsigned kinds, int64_t
     return found;
 }
 
-static void add(Pair *e, SightingKind kind, int64_t time_ns, NetEntry *entry)
+static void add(const NetpassPairs *p, Pair *e, SightingKind kind, int64_t time_ns, NetEntry *entry)
 {
-    Sighting s = {.time_ns = time_ns, .kind = kind, .entry = entry};
+    Sighting s = {.time_ns = time_ns, .kind = kind, .entry = entry, .is_behind = kind == SOURCE && p->is_turned};
 
     if (e->alone->len >= SIGHTINGS_MAX) {
         g_array_remove_range(e->alone, 0, SIGHTINGS_MAX / 4);
@@ -172,47 +185,64 @@ static bool is_twin(const NetpassPairs *p, const Pair *e, int64_t time_ns)
     return p->is_mirror || !e->is_for_us || (p->shown_ns && ABS(time_ns - p->shown_ns) <= SHOWN_NS);
 }
 
+static void take(NetpassPairs *p, Pair *e, int sighting)
+{
+    if (sighting >= 0) {
+        g_array_remove_index(e->alone, sighting);
+    }
+    if (!e->alone->len) {
+        pair_remove(p, e);
+    }
+}
+
 bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
-    return (p->is_mirror || (f->data[0] & 1)) && nearest(p, lookup(p, f, time_ns), LEFT_OUT, time_ns) < 0;
+    Pair *e;
+    bool is_here;
+
+    if (!p->is_mirror && !(f->data[0] & 1)) {
+        return false;
+    }
+    e = lookup(p, f, time_ns);
+    is_here = nearest(p, e, LEFT_OUT | PASSED, time_ns, p->is_turned) >= 0;
+    take(p, e, -1);
+    return !is_here;
 }
 
 bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
-    int other = nearest(p, e, HERE | LEFT_OUT, time_ns);
+    int other = nearest(p, e, HERE | LEFT_OUT | PASSED, time_ns, p->is_turned);
+    bool is_twin_here = other >= 0 && at(e, other)->kind == HERE && is_twin(p, e, time_ns);
 
-    if (other >= 0 && at(e, other)->kind == HERE && is_twin(p, e, time_ns)) {
-        g_array_remove_index(e->alone, other);
-        return true;
-    }
-    return false;
+    take(p, e, is_twin_here ? other : -1);
+    return is_twin_here;
 }
 
 bool netpass_pairs_source(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
-    int other = p->is_settled ? nearest(p, e, HERE | LEFT_OUT, time_ns) : -1;
+    int other = p->is_settled ? nearest(p, e, HERE | LEFT_OUT | PASSED, time_ns, p->is_turned) : -1;
     bool is_here = other >= 0 && at(e, other)->kind == HERE;
 
     if (other >= 0 && (!is_here || is_twin(p, e, time_ns))) {
-        g_array_remove_index(e->alone, other);
+        take(p, e, other);
         return !is_here;
     }
-    add(e, SOURCE, time_ns, NULL);
+    add(p, e, SOURCE, time_ns, NULL);
     return true;
 }
 
 bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 {
     Pair *e = lookup(p, f, time_ns);
-    int other = nearest(p, e, SOURCE, time_ns);
+    int other = nearest(p, e, SOURCE, time_ns, false);
 
     if (other >= 0 && is_twin(p, e, time_ns)) {
-        g_array_remove_index(e->alone, other);
+        take(p, e, other);
         return false;
     }
-    add(e, HERE, time_ns, NULL);
+    add(p, e, HERE, time_ns, NULL);
     return true;
 }
 
@@ -220,7 +250,7 @@ void netpass_pairs_hold(NetpassPairs *p, NetEntry *entry)
 {
     Pair *e = lookup(p, &entry->frame, entry->time_ns);
 
-    add(e, HELD, entry->time_ns, entry);
+    add(p, e, HELD, entry->time_ns, entry);
 }
 
 static int by_time(const void *a, const void *b)
@@ -238,7 +268,8 @@ static unsigned settle(NetpassPairs *p, Pair *e, void *tag)
     g_array_sort(e->alone, by_time);
     for (unsigned i = 0; i < e->alone->len; i++) {
         int64_t time_ns = at(e, i)->time_ns;
-        int other = at(e, i)->kind == SOURCE ? nearest(p, e, HELD | LEFT_OUT, time_ns) : -1;
+        bool is_behind = at(e, i)->is_behind;
+        int other = at(e, i)->kind == SOURCE ? nearest(p, e, HELD | LEFT_OUT | PASSED, time_ns, is_behind) : -1;
 
         if (other < 0 || (at(e, other)->kind == HELD && !is_twin(p, e, time_ns))) {
             continue;
@@ -262,8 +293,10 @@ unsigned netpass_pairs_settle(NetpassPairs *p, void *tag)
 {
     unsigned left_out = 0;
 
-    for (GList *l = p->order.head; l; l = l->next) {
+    for (GList *l = p->order.head, *next; l; l = next) {
+        next = l->next;
         left_out += settle(p, l->data, tag);
+        take(p, l->data, -1);
     }
     p->is_settled = true;
     return left_out;
@@ -283,10 +316,15 @@ void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
     if (is_for_us(p, f)) {
         p->shown_ns = time_ns;
     }
-    other = p->is_settled ? nearest(p, e, SOURCE, time_ns) : -1;
+    other = p->is_settled ? nearest(p, e, SOURCE, time_ns, false) : -1;
     if (other >= 0) {
-        g_array_remove_index(e->alone, other);
+        take(p, e, other);
     } else {
-        add(e, LEFT_OUT, time_ns, NULL);
+        add(p, e, LEFT_OUT, time_ns, NULL);
     }
+}
+
+void netpass_pairs_passed(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
+{
+    add(p, lookup(p, f, time_ns), PASSED, time_ns, NULL);
 }

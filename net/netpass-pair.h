@@ -2,7 +2,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Around the cut a frame may reach both ports.  A sighting at the source is paired with one from here that has the same
- * bytes, the nearest in time, within 400 ms (on a mirror 5 s); whichever of the two is not needed is left out.  Frames that
+ * bytes, the nearest in time; whichever of the two is not needed is left out.  How far apart the two may be: a time is when a
+ * process read its port, and on a busy host a port has seconds of a storm before it.  So where the order of the network says
+ * what may be a copy of what, they are 5 s apart at most: on a mirror, and of frames behind the first marker at the source;
+ * of others 800 ms.  Frames that
  * are repeated on one port are repeated on purpose and stay; so a unicast frame for our NIC is paired only where the network
  * shows both ports the same frames (a mirror, a hub), of which there has to be proof, while group frames and frames for others
  * reach both ports by nature.  Times: of the frame's reception, on this host's monotonic clock.  Guarded by: vm_lock. */
@@ -21,6 +24,9 @@ void netpass_pairs_set_mac(NetpassPairs *p, const uint8_t mac[6]);   /* a NIC's 
 void netpass_pairs_set_mirror(NetpassPairs *p);
 bool netpass_pairs_is_mirror(const NetpassPairs *p);
 
+/* The first marker was at the source: what it has from now on is behind it. */
+void netpass_pairs_set_turned(NetpassPairs *p);
+
 /* True: deliver it; false: its twin was delivered. */
 bool netpass_pairs_source(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
@@ -37,3 +43,5 @@ bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
 void netpass_pairs_heard(NetpassPairs *p);
 /* A frame from here was left out because the source has it too. */
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
+/* The same, before netpass_pairs_settle(): its place says so, whatever the time. */
+void netpass_pairs_passed(NetpassPairs *p, const NetFrame *f, int64_t time_ns);

@@ -7,10 +7,14 @@
 
 #include <string.h>
 
-/* Our own copy of the frame is on the way: the network shows it to both ports, and no later one has overtaken it. */
+/* Our own copy of the frame is on the way: the network shows it to both ports, and no later one has overtaken it.  Where the
+ * check came, the marker of the end will come, too, behind all of them. */
 static bool is_awaited(const NetpassPort *np, const NetEntry *e, int64_t now)
 {
-    return e->time_ns > MAX(now - NETPASS_TWIN_NS, np->met_ns) && netpass_pairs_expected(np->pairs, &e->frame, e->time_ns);
+    int64_t patience = np->turned_ns ? NETPASS_TWIN_WIDE_NS : NETPASS_TWIN_NS;
+
+    return !np->is_past && e->time_ns > MAX(now - patience, np->met_ns) &&
+           netpass_pairs_expected(np->pairs, &e->frame, e->time_ns);
 }
 
 /* It has left our caches, though not for the guest. */
@@ -35,6 +39,8 @@ static void sort_one(NetpassPort *np, const NetEntry *e, NetpassCache *waiting, 
     } else if (!netpass_pairs_source(np->pairs, &e->frame, e->time_ns)) {
         leave_out(np, e);
         return;
+    } else if (np->is_open && (e->frame.data[0] & 1)) {
+        np->is_ordered = false; /* younger ones of ours went in before it */
     }
     netpass_cache_take(to, e);
 }
@@ -98,6 +104,38 @@ static void keep_places(NetpassPort *np)
     }
 }
 
+/* The number of the first of ours behind the turn: the check stands there, or a frame for the guest alone; 0: not known. */
+static uint64_t first_behind(const NetpassPort *np)
+{
+    NetPort *nic = net_chain_nic(np->chain);
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while ((e = net_queue_next(&np->own.queue, &at))) {
+        if (!memcmp(e->frame.data, nic->mac, 6)) {
+            return np->turned_ns ? MIN(e->seq, np->turned_seq + 1) : e->seq;
+        }
+    }
+    return np->turned_ns ? np->turned_seq + 1 : 0;
+}
+
+/* Whatever both ports get, and we had before the turn, was with the source when it said END, or with the guest before the
+ * freeze: so says the network's order, however late anybody reads, and whatever the network drops on either port. */
+static void leave_to_source(NetpassPort *np)
+{
+    uint64_t first = np->end_came || np->pass->has_peer ? first_behind(np) : 0;
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while ((e = net_queue_next(&np->own.queue, &at)) && e->seq < first) {
+        if ((e->frame.data[0] & 1) && !e->tag) {
+            e->tag = np;
+            np->flooded++;
+            netpass_pairs_passed(np->pairs, &e->frame, e->time_ns);
+        }
+    }
+}
+
 /* Twins are told apart now, when both ports have been read.  A frame that reached the source before the first marker keeps
  * its place among the source's; one behind it was sent after the network had turned, and our own copy stands where it was
  * sent, unless the network has not turned at all because it is a mirror. */
@@ -109,6 +147,7 @@ void netpass_sort_twins(NetpassPort *np)
     if (netpass_pairs_is_mirror(np->pairs)) {
         take_shared(np);
     } else {
+        leave_to_source(np);
         keep_places(np);
     }
     while ((e = net_queue_next(&np->own.queue, &at))) {

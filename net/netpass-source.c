@@ -12,15 +12,10 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#define LINGER_MS_DEFAULT 1000
-#define CHECK_NS (20 * NS_PER_MS)  /* as long as the destination has not answered */
-#define QUIET_NS (500 * NS_PER_MS) /* a network that lets the check not through, and had nothing for us for so long */
-#define REST_QUIET_NS (100 * NS_PER_MS)
-#define REST_NS (500 * NS_PER_MS)
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_STEP_US 100
 
-static void each_captured(Netpass *n, void (*fn)(NetpassPort *np))
+void netpass_source_each(Netpass *n, void (*fn)(NetpassPort *np))
 {
     for (unsigned i = 0; i < n->ports->len; i++) {
         NetpassPort *np = n->ports->pdata[i];
@@ -136,9 +131,7 @@ static void drop_sent(NetpassPort *np)
     }
 }
 
-static void send_end(NetpassPort *np);
-
-static void source_flush(void *opaque)
+void netpass_source_flush(void *opaque)
 {
     NetpassPort *np = opaque;
     NetCursor at = {0};
@@ -156,8 +149,8 @@ static void source_flush(void *opaque)
     if (np->end_waits) {
         net_defer(np->end);
     }
-    if (np->end_changed) {
-        send_end(np);
+    if (np->end_changed || (np->ended && np->sent_seq < np->cache.last_seq)) {
+        netpass_tail_say_end(np);
     }
 }
 
@@ -166,10 +159,11 @@ void netpass_source_acknowledged(NetpassPort *np, uint64_t bytes)
     bytes = MIN(np->in_flight, bytes);
     np->in_flight -= bytes;
     np->pass->in_flight -= bytes;
+    np->acked_ns = time_monotonic_ns();
     net_defer(np->flush);
 }
 
-static void send_word(NetpassPort *np, NetpassMessageType type)
+void netpass_source_word(NetpassPort *np, NetpassMessageType type)
 {
     StateWriter *w = state_writer_new();
 
@@ -179,141 +173,18 @@ static void send_word(NetpassPort *np, NetpassMessageType type)
 }
 
 /* No room: the probe comes again, and a destination that has not heard of the end goes by the time. */
-static void send_marker(NetpassPort *np, NetpassMarker number)
+bool netpass_source_marker(NetpassPort *np, NetpassMarker number)
 {
     uint8_t frame[NETPASS_MARKER_SIZE];
 
     netpass_marker(frame, net_chain_nic(np->chain)->mac, np->pass->nonce, number);
-    net_chain_deliver(np->chain, NET_TO_HOST, &(NetFrame){.data = frame, .size = sizeof(frame)});
+    return net_chain_deliver(np->chain, NET_TO_HOST, &(NetFrame){.data = frame, .size = sizeof(frame)}) == NET_DONE;
 }
 
-/* ---- the end ---- */
-static void check_tail_done(Netpass *n)
+/* What it says is true until END, whenever it leaves. */
+void netpass_source_say_here(NetpassPort *np)
 {
-    for (unsigned i = 0; i < n->ports->len; i++) {
-        NetpassPort *np = n->ports->pdata[i];
-
-        if (np->chain && !np->is_best_effort && !np->ended) {
-            return;
-        }
-    }
-    if (!n->is_tail_done) {
-        n->is_tail_done = true;
-        loop_timer_cancel(n->linger);
-        loop_timer_cancel(n->checks);
-        handoff_tail_done(&n->part);
-    }
-}
-
-static void send_end(NetpassPort *np)
-{
-    NetPort *netdev = np->chain->netdev;
-    int64_t drops = netdev->ops->kernel_drops ? netdev->ops->kernel_drops(netdev) : -1;
-    StateWriter *w = state_writer_new();
-
-    if (drops >= 0 && np->drops_before >= 0) {
-        np->source_lost = MAX(0, drops - np->drops_before);
-    }
-    np->end_changed = false;
-    netpass_put_message(w, NETPASS_END, np->index);
-    state_put_be64(w, np->cache.last_seq);
-    state_put_be64(w, np->forwarded);
-    state_put_be64(w, np->source_lost);
-    netpass_send(np->pass, w);
-    state_writer_free(w);
-}
-
-/* One last look at the netdev, then END: whatever the network sent us before it turned is in, and sent.  At the bound the
- * rest is still to be read: again when the destination has made room. */
-static void source_end(void *opaque)
-{
-    NetpassPort *np = opaque;
-
-    if (np->ended || !np->chain || (np->state != NETPASS_COPY && np->state != NETPASS_FORWARD)) {
-        return;
-    }
-    np->end_waits = false; /* not again from within the flush */
-    np->chain->netdev->ops->drain(np->chain->netdev);
-    net_chain_flush_filters(np->chain);
-    source_flush(np);
-    np->end_waits = !np->gives_up && (np->is_full || np->own.queue.frames || np->sent_seq < np->cache.last_seq);
-    if (np->end_waits) {
-        return;
-    }
-    if (np->is_mirror) {
-        send_marker(np, NETPASS_MARKER_PAST);
-    }
-    send_end(np);
-    np->ended = true;
-    TRACE(netpass_end, "%s: captured %" PRIu64 ", forwarded %" PRIu64, np->id, np->captured, np->forwarded);
-    check_tail_done(np->pass);
-}
-
-/* What the destination had no room for, and has none for, is lost: counted, not left with the kernel or with a switch that
- * has waited for us.  false: there may be more of it. */
-static bool give_up_rest(NetpassPort *np, int64_t now)
-{
-    if (!np->gives_up) {
-        warn_report("netpass: netdev '%s': the guest has not taken its frames in time", np->id);
-        np->gives_up = true;
-        np->last_frame_ns = now;
-        net_chain_room(np->chain, NET_TO_GUEST); /* what the netdev, or a filter, keeps back for want of room */
-    }
-    np->chain->netdev->ops->drain(np->chain->netdev);
-    return now - np->last_frame_ns >= REST_QUIET_NS || now - np->pass->linger_ns >= REST_NS;
-}
-
-/* We may go from now on. */
-static void end_by_deadline(NetpassPort *np)
-{
-    int64_t now = time_monotonic_ns();
-
-    if (np->ended) {
-        return;
-    }
-    if (!np->gives_up && !np->end_waits && !np->is_full) {
-        warn_report("netpass: netdev '%s': the network did not show that it had turned to the destination in time", np->id);
-        np->gives_up = true;
-    } else if (!give_up_rest(np, now)) {
-        return;
-    }
-    source_end(np);
-}
-
-static void linger_over(void *opaque)
-{
-    Netpass *n = opaque;
-
-    n->linger_ns = n->linger_ns ? n->linger_ns : time_monotonic_ns();
-    each_captured(n, end_by_deadline);
-    if (!n->is_tail_done && n->has_peer) {
-        loop_timer_set(n->linger, time_monotonic_ns() + REST_QUIET_NS);
-    }
-}
-
-/* The marker came, so every switch has seen the destination; whether every one has learned it already is asked by a frame
- * for the guest, until the destination says that it got one. */
-static void check(NetpassPort *np)
-{
-    if (!np->seen || np->ended) {
-        return;
-    }
-    if (!np->is_mirror && time_monotonic_ns() - np->last_frame_ns >= QUIET_NS) {
-        source_end(np);
-        return;
-    }
-    send_word(np, NETPASS_SEEN);
-    send_marker(np, NETPASS_MARKER_CHECK);
-}
-
-static void check_all(void *opaque)
-{
-    Netpass *n = opaque;
-
-    each_captured(n, check);
-    if (!n->is_tail_done && n->has_peer) {
-        loop_timer_set(n->checks, time_monotonic_ns() + CHECK_NS);
-    }
+    np->here_waits = np->here_waits && !np->ended && !netpass_source_marker(np, NETPASS_MARKER_HERE);
 }
 
 /* ---- frames ---- */
@@ -322,8 +193,8 @@ static void probe_came(NetpassPort *np)
 {
     if (!np->ended) {
         np->is_mirror = true;
-        send_word(np, NETPASS_MIRROR);
-        send_marker(np, NETPASS_MARKER_SYNC);
+        netpass_source_word(np, NETPASS_MIRROR);
+        netpass_source_marker(np, NETPASS_MARKER_SYNC);
     }
 }
 
@@ -334,17 +205,14 @@ static void marker_came(NetpassPort *np, NetpassMarker number)
         return;
     }
     if (number == (np->is_mirror ? NETPASS_MARKER_SYNCED : NETPASS_MARKER_LAST)) {
+        np->has_turned = true;
         net_defer(np->end); /* not from within the netdev's own reading */
         return;
     }
     if (np->seen || number != NETPASS_MARKER_TURN) {
         return;
     }
-    np->seen = true;
-    np->last_frame_ns = MAX(np->last_frame_ns, time_monotonic_ns());
-    source_flush(np);
-    check(np);
-    loop_timer_set(np->pass->checks, time_monotonic_ns() + CHECK_NS);
+    netpass_tail_seen(np);
 }
 
 /* The guest came here a moment ago, and our netdev still brings what the source before us has given it. */
@@ -374,8 +242,9 @@ static NetVerdict source_arrives(NetHook *h, const NetFrame *f)
     if (np->own.queue.frames) {
         return NET_REFUSED; /* behind these */
     }
-    /* Of a mirror's the destination has all that comes behind our END, in its place. */
-    if (netpass_is_echo(np, f) || is_old_twin(np, f, time_monotonic_ns()) || (np->is_mirror && np->ended)) {
+    /* Of what comes to both of us the destination has all behind its last marker, in its place; of a mirror's, behind our END. */
+    if (netpass_is_echo(np, f) || is_old_twin(np, f, time_monotonic_ns()) || (np->is_mirror && np->ended) ||
+        (!np->is_mirror && np->has_turned && (f->data[0] & 1))) {
         np->duplicate++;
         return NET_TAKEN;
     }
@@ -516,15 +385,16 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
         return;
     }
     np->hook = (NetHook){.arrives = source_arrives, .to_guest = source_to_guest, .nic_room = source_nic_room, .gone = source_gone};
-    np->flush = net_defer_new(source_flush, np);
-    np->end = net_defer_new(source_end, np);
+    np->flush = net_defer_new(netpass_source_flush, np);
+    np->end = net_defer_new(netpass_tail_end, np);
     np->drops_before = p->ops->kernel_drops ? p->ops->kernel_drops(p) : -1;
     np->state = NETPASS_HOLD;
     before = inherit(np, opaque);
     p->chain->is_frozen = true;
     net_chain_set_hook(p->chain, &np->hook);
     harvest(np, before);
-    send_marker(np, NETPASS_MARKER_HERE);
+    np->here_waits = true;
+    netpass_source_say_here(np);
 }
 
 static void source_freeze(HandoffPart *part)
@@ -535,6 +405,7 @@ static void source_freeze(HandoffPart *part)
     netpass_clear(n);
     n->is_source = n->is_active = n->has_peer = true;
     n->in_flight = n->linger_ns = 0;
+    n->has_left = false;
     n->nonce = (uint64_t)g_random_int() << 32 | g_random_int();
     foreach_used(n, freeze_netdev, old);
     g_ptr_array_unref(old);
@@ -554,7 +425,10 @@ static bool source_drain(HandoffPart *part, GError **errp)
         for (unsigned i = 0; i < n->ports->len; i++) {
             NetpassPort *np = n->ports->pdata[i];
 
-            busy |= np->chain && net_chain_is_busy(np->chain);
+            if (np->chain) {
+                netpass_source_say_here(np);
+                busy |= np->here_waits || net_chain_is_busy(np->chain);
+            }
         }
         vm_unlock();
         if (!busy || time_monotonic_ns() >= deadline) {
@@ -562,6 +436,15 @@ static bool source_drain(HandoffPart *part, GError **errp)
         }
         usleep(DRAIN_STEP_US);
     }
+}
+
+static void put_netdev(StateWriter *w, const NetpassPort *np)
+{
+    NetpassBacklogNetdev n = {.is_best_effort = np->is_best_effort, .is_sending = np->is_sending,
+                              .frames = np->cache.queue.frames};
+
+    g_strlcpy(n.id, np->id, sizeof(n.id));
+    netpass_put_netdev(w, &n);
 }
 
 static bool source_save(HandoffPart *part, StateWriter *w, GError **errp)
@@ -576,7 +459,8 @@ static bool source_save(HandoffPart *part, StateWriter *w, GError **errp)
         NetCursor at = {0};
         NetEntry *e;
 
-        netpass_put_netdev(w, np->id, np->is_best_effort, np->cache.queue.frames);
+        np->is_sending = np->chain && net_chain_is_sending(np->chain);
+        put_netdev(w, np);
         while ((e = net_queue_next(&np->cache.queue, &at))) {
             netpass_put_frame(w, e, now);
             np->sent_seq = e->seq;
@@ -592,7 +476,7 @@ static void start_copying(NetpassPort *np)
 {
     if (np->state == NETPASS_HOLD) {
         np->state = NETPASS_COPY;
-        source_flush(np);
+        netpass_source_flush(np);
     }
 }
 
@@ -600,12 +484,13 @@ static void source_forward_copies(HandoffPart *part)
 {
     Netpass *n = part->opaque;
 
-    each_captured(n, start_copying);
+    netpass_source_each(n, start_copying);
+    netpass_tail_sending(n);
 }
 
 static void start_forwarding(NetpassPort *np)
 {
-    source_flush(np);
+    netpass_source_flush(np);
     np->state = NETPASS_FORWARD;
     drop_sent(np);
 }
@@ -614,14 +499,14 @@ static void start_forwarding(NetpassPort *np)
 static void source_released(HandoffPart *part, bool is_leaving)
 {
     Netpass *n = part->opaque;
-    uint64_t linger_ms = handoff_parameter("netpass-linger-ms", LINGER_MS_DEFAULT);
 
-    n->has_peer = true; /* also after lost(): it has just spoken */
-    each_captured(n, start_forwarding);
+    n->has_left = n->has_peer = true; /* also after lost(): it has just spoken */
+    netpass_source_each(n, start_forwarding);
+    netpass_tail_sending(n);
     if (!is_leaving) {
-        loop_timer_set(n->linger, time_monotonic_ns() + linger_ms * NS_PER_MS);
+        netpass_tail_linger(n);
     }
-    check_tail_done(n);
+    netpass_tail_check_done(n);
 }
 
 /* From the network's side this is the end of the process: nothing can reach the netdev behind the last look at it. */
@@ -635,14 +520,14 @@ static void leave(NetpassPort *np)
     }
     netdev->ops->drain(netdev);
     net_chain_flush_filters(np->chain);
-    source_flush(np);
-    source_end(np);
+    netpass_source_flush(np);
+    netpass_tail_end(np);
     netdev_leave(np->id);
 }
 
 static void source_leaving(HandoffPart *part)
 {
-    each_captured(part->opaque, leave);
+    netpass_source_each(part->opaque, leave);
 }
 
 static void hold_on(NetpassPort *np)
@@ -655,7 +540,7 @@ static void source_lost(HandoffPart *part)
     Netpass *n = part->opaque;
 
     n->has_peer = false;
-    each_captured(n, hold_on);
+    netpass_source_each(n, hold_on);
 }
 
 static void give_to_guest(NetpassPort *np)
@@ -670,9 +555,8 @@ static void source_thaw(HandoffPart *part, bool was_after_run)
 
     if (n->is_source) {
         n->has_peer = n->is_active = false;
-        loop_timer_cancel(n->linger);
-        loop_timer_cancel(n->checks);
-        each_captured(n, give_to_guest);
+        netpass_tail_stop(n);
+        netpass_source_each(n, give_to_guest);
     }
 }
 
@@ -694,7 +578,7 @@ static void tail_cut(NetpassPort *np)
 
 void netpass_source_peer_gone(Netpass *n)
 {
-    each_captured(n, tail_cut);
+    netpass_source_each(n, tail_cut);
     if (n->is_tail_done) {
         n->is_active = false; /* the next handoff is asked anew whether netpass is wanted */
     }
@@ -736,8 +620,7 @@ void netpass_source_setup(Netpass *n)
 {
     HandoffPart *p = &n->part;
 
-    n->linger = loop_timer_new(linger_over, n);
-    n->checks = loop_timer_new(check_all, n);
+    netpass_tail_setup(n);
     p->prepare = source_prepare;
     p->freeze = source_freeze;
     p->drain = source_drain;

@@ -13,6 +13,7 @@
 
 #define OFFLOAD_BYTES 10
 #define FRAME_HEAD (8 + 2 + 8 + 1 + 4) /* at least */
+enum { FLAG_BEST_EFFORT = 1, FLAG_SENDING = 2 }; /* of a netdev in the backlog */
 #define MARKER_MAGIC 0x42544e50u       /* "BTNP" */
 
 /* ---- frames ---- */
@@ -133,6 +134,7 @@ bool netpass_get_message(StateReader *r, NetpassMessage *ret, GError **errp)
         return get_frame_count(r, ret, errp);
     case NETPASS_SEEN:
     case NETPASS_MIRROR:
+    case NETPASS_SENT:
         return true;
     case NETPASS_END:
         return get_end(r, ret, errp);
@@ -159,29 +161,30 @@ bool netpass_get_backlog(StateReader *r, NetpassBacklog *ret, GError **errp)
         !state_get_be16(r, &ret->netdevs, errp)) {
         return false;
     }
-    if (version != NETPASS_VERSION) {
-        return fail(errp, "netpass: version %u, this program reads %d", version, NETPASS_VERSION);
+    if (version < 1 || version > NETPASS_VERSION) {
+        return fail(errp, "netpass: version %u, this program reads 1 to %d", version, NETPASS_VERSION);
     }
     return ret->netdevs <= NETPASS_NETDEVS_MAX ||
            fail(errp, "netpass: %u netdevs, at most %d are allowed", ret->netdevs, NETPASS_NETDEVS_MAX);
 }
 
-void netpass_put_netdev(StateWriter *w, const char *id, bool is_best_effort, uint32_t frames)
+void netpass_put_netdev(StateWriter *w, const NetpassBacklogNetdev *n)
 {
-    state_put_str8(w, id);
-    state_put_u8(w, is_best_effort);
-    state_put_be32(w, frames);
+    state_put_str8(w, n->id);
+    state_put_u8(w, (n->is_best_effort ? FLAG_BEST_EFFORT : 0) | (n->is_sending ? FLAG_SENDING : 0));
+    state_put_be32(w, n->frames);
 }
 
 bool netpass_get_netdev(StateReader *r, NetpassBacklogNetdev *ret, GError **errp)
 {
-    uint8_t best_effort;
+    uint8_t flags;
 
-    if (!state_get_str8(r, ret->id, errp) || !state_get_u8(r, &best_effort, errp) ||
+    if (!state_get_str8(r, ret->id, errp) || !state_get_u8(r, &flags, errp) ||
         !state_get_be32(r, &ret->frames, errp)) {
         return false;
     }
-    ret->is_best_effort = best_effort;
+    ret->is_best_effort = flags & FLAG_BEST_EFFORT;
+    ret->is_sending = flags & FLAG_SENDING;
     return ret->frames <= state_left(r) / FRAME_HEAD ||
            fail(errp, "netpass: netdev '%s': %u frames announced in %zu bytes", ret->id, ret->frames, state_left(r));
 }

@@ -9,7 +9,7 @@
 
 #include "queue.h"
 
-#define NETPASS_VERSION 1
+#define NETPASS_VERSION 2 /* 1: nobody is sending */
 #define NETPASS_NETDEVS_MAX 256
 #define NETPASS_MESSAGE_BYTES (128 * 1024) /* a message of frames ends at the first frame past this */
 
@@ -20,6 +20,7 @@ typedef enum NetpassMessageType {
     NETPASS_ACK,        /* destination: bytes that have left its cache */
     NETPASS_HELD,       /* destination: frames that it gives back */
     NETPASS_MIRROR,     /* source: the probe has come: the network shows both ports every frame */
+    NETPASS_SENT,       /* source: what the guest has sent there has left */
     NETPASS_TYPE__MAX,
 } NetpassMessageType;
 
@@ -53,11 +54,12 @@ typedef struct NetpassBacklog { /* head of the section; a NetpassBacklogNetdev a
 typedef struct NetpassBacklogNetdev {
     char id[256];
     bool is_best_effort; /* not captured: no frames, no markers */
+    bool is_sending;     /* the guest's last frames have not left yet: SENT follows */
     uint32_t frames;
 } NetpassBacklogNetdev;
 void netpass_put_backlog(StateWriter *w, const NetpassBacklog *b);
 bool netpass_get_backlog(StateReader *r, NetpassBacklog *ret, GError **errp);
-void netpass_put_netdev(StateWriter *w, const char *id, bool is_best_effort, uint32_t frames);
+void netpass_put_netdev(StateWriter *w, const NetpassBacklogNetdev *n);
 bool netpass_get_netdev(StateReader *r, NetpassBacklogNetdev *ret, GError **errp);
 
 /* ---- markers: a reverse ARP request whose padding says whose it is ---- */

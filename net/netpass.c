@@ -10,6 +10,7 @@
 #include "util/error.h"
 #include "util/log.h"
 
+#include "events.h"
 #include "netpass-source.h"
 
 #include <string.h>
@@ -63,6 +64,7 @@ static void port_free(void *opaque)
     netpass_pairs_free(np->old_pairs);
     net_defer_free(np->flush);
     net_defer_free(np->end);
+    net_defer_free(np->open);
     g_free(np->id);
     g_free(np);
 }
@@ -96,8 +98,7 @@ GPtrArray *netpass_take_ports(Netpass *n)
 void netpass_clear(Netpass *n)
 {
     if (loop_in_main()) { /* the incoming thread meets a Netpass that never was at work */
-        loop_timer_cancel(n->linger);
-        loop_timer_cancel(n->checks);
+        netpass_tail_stop(n);
         loop_timer_cancel(n->gate);
         loop_timer_cancel(n->markers);
         loop_timer_cancel(n->twins);
@@ -250,6 +251,9 @@ static void part_message(HandoffPart *p, StateReader *r)
     case NETPASS_MIRROR:
         netpass_gate_mirror(np);
         break;
+    case NETPASS_SENT:
+        netpass_gate_sent(np);
+        break;
     case NETPASS_END:
         netpass_gate_end(np, &m.end);
         break;
@@ -263,18 +267,6 @@ static void part_message(HandoffPart *p, StateReader *r)
         break;
     default:
         break;
-    }
-}
-
-static void part_peer_gone(HandoffPart *p)
-{
-    Netpass *n = p->opaque;
-
-    n->has_peer = false;
-    if (n->is_active && n->is_source) {
-        netpass_source_peer_gone(n);
-    } else if (n->is_active) {
-        netpass_gate_peer_gone(n);
     }
 }
 
@@ -339,6 +331,23 @@ static Json *part_report(HandoffPart *p)
     return j;
 }
 
+/* The account is closed: what the source had and did not send is known now. */
+static void part_peer_gone(HandoffPart *p)
+{
+    Netpass *n = p->opaque;
+    bool is_told = n->is_active && (!n->is_source || n->has_left);
+
+    n->has_peer = false;
+    if (n->is_active && n->is_source) {
+        netpass_source_peer_gone(n);
+    } else if (n->is_active) {
+        netpass_gate_peer_gone(n);
+    }
+    if (is_told) {
+        net_event_netpass_ended(part_report(p));
+    }
+}
+
 /* ---- life ---- */
 bool netpass_is_wanted_on(const NetChain *c)
 {
@@ -378,8 +387,7 @@ Netpass *netpass_new(NetWorld *w)
 void netpass_free(Netpass *n)
 {
     netpass_clear(n);
-    loop_timer_free(n->linger);
-    loop_timer_free(n->checks);
+    netpass_tail_free(n);
     loop_timer_free(n->gate);
     loop_timer_free(n->markers);
     loop_timer_free(n->twins);

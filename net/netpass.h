@@ -46,7 +46,12 @@ typedef struct NetpassPort {
     bool is_full;     /* source: the last frame found no room */
     bool end_waits;   /* source: END is due, and some frames found no room on the other side yet */
     bool gives_up;    /* source: the deadline is over; what finds no room is counted as lost */
-    bool end_changed; /* source: more was given up behind END */
+    bool end_changed; /* source: more was given up behind END, or came */
+    bool has_turned;  /* source: the last marker came */
+    bool is_sending;  /* source: what the guest sent had not all left when its state was saved, and may not have yet */
+    bool here_waits;  /* source: the marker of the freeze found no room */
+    int64_t acked_ns; /* source: when the guest last took frames; 0: never */
+    int64_t gave_up_ns;
     NetpassPairs *old_pairs; /* source: of the handoff that brought the guest here, while copies may come; or NULL */
     uint64_t old_nonce;
     int64_t old_until_ns;
@@ -58,9 +63,13 @@ typedef struct NetpassPort {
     NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */
     NetpassPairs *pairs;
     bool is_started, has_transmitted, end_came, is_open, is_ordered, source_saw, is_synced, is_past;
+    NetDefer *open; /* destination: the gate, when our port has been read */
+    unsigned reads; /* so often was something left; 0: nobody has asked for it yet */
+    bool tx_waits; /* destination: what the guest sent at the source has not left there */
     bool is_late; /* the network takes its time: what the source sends goes in at once, as before the first marker */
     int64_t started_ns, opened_ns;
     int64_t turned_ns; /* the check came; 0: not yet */
+    uint64_t turned_seq; /* of the last of ours before it */
     int64_t alone_ns;  /* of the first frame for our NIC that came here behind our first one; 0: none yet */
     int64_t heard_ns;  /* of the last word of the source */
     int64_t fed_ns;    /* of its last frames, here or into the guest */
@@ -82,10 +91,13 @@ struct Netpass {
     uint64_t in_flight; /* source: of all netdevs */
     uint64_t nonce;
     bool is_source, is_active, has_peer, is_tail_done, is_started, has_slept;
+    bool is_sending;   /* source: some netdev is */
+    bool has_left;     /* source: the guest is over there */
     int64_t peer_gone_ns, gate_due_ns;
     int64_t linger_ns; /* source: since when it may go; 0: not yet */
+    int64_t patience_ns; /* source: so much longer it stays for those who are slow */
     uint64_t unknown_netdevs, unknown_frames, bad_messages;
-    LoopTimer *linger, *checks; /* source */
+    LoopTimer *linger, *checks, *sending; /* source */
     LoopTimer *gate, *markers, *twins; /* destination */
 };
 
@@ -118,6 +130,7 @@ void netpass_source_frames(NetpassPort *np, const NetpassMessage *m, StateReader
 void netpass_gate_setup(Netpass *n);
 void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r);
 void netpass_gate_seen(NetpassPort *np);
+void netpass_gate_sent(NetpassPort *np);
 void netpass_gate_mirror(NetpassPort *np);
 void netpass_gate_early(NetChain *c, const NetFrame *f); /* before anything was loaded; it is left out */
 void netpass_gate_end(NetpassPort *np, const NetpassEnd *end);
@@ -128,6 +141,7 @@ void netpass_gate_peer_gone(Netpass *n);
 #define NETPASS_PAIRING_NS (800 * NS_PER_MS)
 #define NETPASS_PAIRING_MIRROR_NS (10 * NS_PER_SEC) /* at most: a marker says when, and a busy host is late with all */
 #define NETPASS_TWIN_NS (250 * NS_PER_MS) /* how long a frame that both ports get waits for our own copy */
+#define NETPASS_TWIN_WIDE_NS (2 * NS_PER_SEC) /* the same, where a marker will tell that it does not come */
 void netpass_sort_twins(NetpassPort *np);            /* once, when the gate opens and the netdev has been read */
 void netpass_sort_source(NetpassPort *np, bool all); /* what waits of the source's, behind that; all: wait no longer */
 

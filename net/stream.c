@@ -260,8 +260,15 @@ static NetResult stream_receive(NetPort *p, const NetFrame *f)
     return NET_DONE;
 }
 
-/* Half a frame in, a rest to write, or bytes that the other end has not taken from the socket yet. */
-static bool stream_is_busy(NetPort *p)
+static bool stream_is_half(NetPort *p)
+{
+    Stream *s = stream_of(p);
+
+    return s->is_connected && !s->is_broken && !s->wants_room && s->in_end != s->in_start;
+}
+
+/* A rest to write, or bytes that the other end has not taken from the socket yet. */
+static bool stream_is_sending(NetPort *p)
 {
     Stream *s = stream_of(p);
     int queued = 0;
@@ -271,7 +278,7 @@ static bool stream_is_busy(NetPort *p)
     }
     /* Of TCP only what was not sent yet: an acknowledgement may take its 40 ms. */
     ioctl(s->fd, s->address.sa.ss_family == AF_UNIX ? SIOCOUTQ : SIOCOUTQNSD, &queued);
-    return s->in_end != s->in_start || out_waits(s) || queued > 0;
+    return out_waits(s) || queued > 0;
 }
 
 /* ---- events ---- */
@@ -418,7 +425,8 @@ static const NetPortOps stream_ops = {
     .receive = stream_receive,
     .peer_room = stream_peer_room,
     .drain = stream_drain,
-    .is_busy = stream_is_busy,
+    .is_half = stream_is_half,
+    .is_sending = stream_is_sending,
     .close_ears = stream_close_ears,
     .info = stream_info,
     .can_capture = true,

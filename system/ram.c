@@ -8,6 +8,7 @@
 #include "util/error.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -208,6 +209,19 @@ void ram_private_clear(RamBlock *b, uint64_t offset, uint64_t size)
         memset(b->host + offset, 0, size);
     }
     set_dirty_range(b, offset, size);
+}
+
+/* Huge pages whole: a part of one would be split off first.  A thread that wakes waits for one of them, not for a time slice. */
+void ram_give_back(void)
+{
+    for (unsigned i = 0; i < ram_count(); i++) {
+        RamBlock *b = ram_block(i);
+
+        for (uint64_t at = 0; at < b->size; at += HUGE_BYTES) {
+            madvise(b->host + at, MIN(HUGE_BYTES, b->size - at), MADV_DONTNEED);
+            sched_yield();
+        }
+    }
 }
 
 /* ---- how devices reach it (system/dma.h) ---- */

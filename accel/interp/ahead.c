@@ -17,6 +17,7 @@
 
 #define AHEAD_BLOCKS_MAX 32768u
 #define AHEAD_WAIT_NS (250 * NS_PER_MS)
+#define AHEAD_DECODE_NS (150 * NS_PER_MS) /* what ran lately comes first in a list */
 #define AHEAD_STEP_NS (5 * NS_PER_MS) /* between two looks whether the handoff is still wanted */
 
 enum { AHEAD_LIST = 1, AHEAD_DONE = 2 };
@@ -98,8 +99,8 @@ static void ahead_warm_wait(HandoffPart *p)
 
 /* ---- destination ---- */
 
-/* Decodes what a list names, or (decode false) only checks it.  false: it is damaged. */
-static bool walk_list(StateReader *r, bool decode, unsigned *ret_decoded)
+/* Decodes what a list names until then, or (until_ns 0) only checks it.  false: it is damaged. */
+static bool walk_list(StateReader *r, int64_t until_ns, unsigned *ret_decoded)
 {
     unsigned total = 0;
 
@@ -111,11 +112,14 @@ static bool walk_list(StateReader *r, bool decode, unsigned *ret_decoded)
             count > CODE_PAGE_BLOCKS_MAX || (total += count) > AHEAD_BLOCKS_MAX) {
             return false;
         }
+        if (until_ns && time_monotonic_ns() > until_ns) {
+            return true;
+        }
         for (unsigned i = 0; i < count && !atomic_load(&stop); i++) {
             if (!state_get_be16(r, &block, NULL)) {
                 return false;
             }
-            *ret_decoded += decode && code_decode_ahead(page | (block & PAGE_MASK_LOW), block >> PAGE_BITS);
+            *ret_decoded += until_ns && code_decode_ahead(page | (block & PAGE_MASK_LOW), block >> PAGE_BITS);
         }
     }
     return true;
@@ -140,7 +144,7 @@ static void *decode_list(void *opaque)
     const uint8_t *data = g_bytes_get_data(list, &size);
 
     state_reader_init(&r, data, size, part.name);
-    walk_list(&r, true, &decoded);
+    walk_list(&r, began + AHEAD_DECODE_NS, &decoded);
     TRACE(code_ahead, "%u blocks decoded ahead in %u us", decoded,
           (unsigned)((time_monotonic_ns() - began) / NS_PER_US));
     answer(decoded);
@@ -169,7 +173,7 @@ static void take_list(StateReader *r)
         return;
     }
     atomic_store(&stop, false);
-    if (!walk_list(&check, false, &unused)) {
+    if (!walk_list(&check, 0, &unused)) {
         complain("the list of decoded code that came with the guest");
         answer(0);
         return;

@@ -375,6 +375,7 @@ static const Register uart_regs[] = {
 /* ---- life ---- */
 static const ChardevHandlers uart_handlers = {
     .can_read = rx_room, .read = rx_data, .event = rx_event, .can_write = tx_flush,
+    .is_guest = true,
 };
 
 static void run_changed(bool is_running, RunState s, void *opaque)

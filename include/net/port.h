@@ -47,8 +47,9 @@ typedef struct NetPortOps {
     /* NICs: announce yourself (guest announce); NULL or false: the core sends RARP for it */
     bool (*announce)(NetPort *p);
     void (*set_offloads)(NetPort *p, unsigned off);   /* netdevs: what the guest's driver accepts from now on */
-    /* netdevs: half a frame read, or written bytes that have not left yet (asked while a handoff drains) */
-    bool (*is_busy)(NetPort *p);
+    /* netdevs, asked in a handoff: half a frame was read, and the rest would be; what was written has not left yet */
+    bool (*is_half)(NetPort *p);
+    bool (*is_sending)(NetPort *p);
     void (*info)(NetPort *p, GString *out);           /* the rest of its line in `info network`; NULL: nothing */
     /* netdevs: frames the kernel dropped on the way to us since start, or -1 if not known */
     int64_t (*kernel_drops)(NetPort *p);

@@ -41,6 +41,7 @@ RamBlock *ram_find(const char *id);
 RamBlock *ram_at(gpa_t gpa);                   /* the block that holds gpa, or NULL; lock-free */
 void *ram_ptr(gpa_t gpa, uint64_t size);       /* NULL unless wholly inside one block */
 uint64_t ram_total(void);
+void ram_give_back(void);                      /* at the end, harts parked: contents are lost, and the host has its pages */
 void ram_free_all(void);                       /* tests */
 
 static inline void ram_set_dirty(RamBlock *b, uint64_t page)

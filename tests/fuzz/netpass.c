@@ -151,9 +151,9 @@ static GByteArray *make_seed(unsigned i)
     g_byte_array_append(out, &is_source, 1);
     if (!is_source) {
         netpass_put_backlog(w, &(NetpassBacklog){.nonce = 7, .netdevs = 2});
-        netpass_put_netdev(w, "n0", false, 3);
+        netpass_put_netdev(w, &(NetpassBacklogNetdev){.id = "n0", .frames = 3, .is_sending = i == 2});
         put_frames(w, 3);
-        netpass_put_netdev(w, "gone", true, 1);
+        netpass_put_netdev(w, &(NetpassBacklogNetdev){.id = "gone", .is_best_effort = true, .frames = 1});
         put_frames(w, 1);
         put_piece(out, w);
     }
@@ -164,6 +164,8 @@ static GByteArray *make_seed(unsigned i)
     netpass_put_message(w, is_source ? NETPASS_ACK : NETPASS_SEEN, 0);
     state_put_be64(w, 1000);
     put_piece(out, w);
+    netpass_put_message(w, NETPASS_SENT, 0);
+    put_piece(out, w);
     netpass_put_message(w, NETPASS_END, 0);
     state_put_be64(w, 7);
     state_put_be64(w, 7);
@@ -173,4 +175,4 @@ static GByteArray *make_seed(unsigned i)
     return out;
 }
 
-FUZZ_MAIN("netpass", make_seed, 2, 20000)
+FUZZ_MAIN("netpass", make_seed, 3, 20000)

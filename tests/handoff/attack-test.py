@@ -12,21 +12,22 @@ from contextlib import nullcontext
 
 from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, CardsOnSwitch, Hub, HubBetween, LateDgram,
                         LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
-                        TapAndStream, numbers_in, read_pcap, stalling)
-from judge import BUSY_MS, check_numbers, check_order
+                        TapAndStream, numbers_in, read_pcap, stalling, standing)
+from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said
 from pair import Failed, Pair, TooLate, bare_args, base, machine_args
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 from waits import Waits
 
 MOVES = 10 if base.FULL else 2
 STORM = 20000                                   # frames a second
+STANDS_S = 1.2                                  # more than twins of unknown order may be apart
+STORM_OF_ONE = 4000                             # the same, for one process that keeps up and one that does not
 PARK_SECONDS = 10 if base.FULL else 2
 GROUP = '239.1.2.3'
 KIB = 1024
 GATE_S = 0.1                                    # netpass-gate-ms
 EXIT_S = 3                                      # more than netpass-linger-ms
 FRAME_COST = 106                                # bytes of the smallest frame here; with what an entry costs it is more
-OWN_FRAMES = 12                                 # announcements and markers of one handoff
 
 
 class Scene:
@@ -102,6 +103,7 @@ class Scene:
         reports = self.stop()
         may_reorder = self.is_excused()
         wrong = []
+        check_account(reports, self.pair.moves, self.at_bound)
         for number, report in enumerate(reports):
             if report['guest'] is None:
                 wrong.append(f'client {number}: the guest does not answer')
@@ -142,12 +144,6 @@ def netdevs(emulator):
     return report.get('netdevs', []) if isinstance(report, dict) else report
 
 
-def said(move):
-    """What both sides said, in one line of a failure."""
-    return ' | '.join(f'{side}: ' + ', '.join(f'{k}={v}' for k, v in netdev.items() if v not in (0, False))
-                      for side in ('source', 'target') for netdev in move.netpass(side))
-
-
 # ---- networks that show everything, storms, twins ------------------------------------------------------------------------
 
 def everything_everywhere(topology, *more):
@@ -176,6 +172,48 @@ def storm(topology, *options):
             report, = scene.check()
             if report['broadcast_sent'] < 0.05 * STORM * MOVES:
                 raise Failed(f"only {report['broadcast_sent']} frames of a storm")
+    return case
+
+
+def storm_meets(topology, who):
+    """The old or the new process stands still for a second when the guest has just moved: its port fills, and may overflow."""
+    def case(folder):
+        with Scene(folder, topology, '--echo', 200, '--from-guest', 200, '--broadcast', 0,
+                   parameters={'netpass-gate-ms': 6000}) as scene:
+            client = scene.client
+            for _ in range(MOVES):
+                target, uri = scene.pair.listen()
+                client.rate('broadcast', STORM_OF_ONE)
+                client.run_for(0.05)
+                since = scene.pair.begin(uri)
+                target.qmp.event('RESUME', 30)
+                with standing([(target if who == 'new' else scene.pair.now).pid]):
+                    client.run_for(STANDS_S / base.PATIENCE)
+                client.rate('broadcast', 0)
+                scene.pair.finish(target, since)
+                scene.pair.retire(target)
+                client.run_for(0.1)
+            scene.check()
+    return case
+
+
+def switch_stands_still(topology):
+    """From before the guest stops until it runs over there: what it sent here is not overtaken by what it sends there."""
+    def case(folder):
+        with Scene(folder, topology, '--echo', 1000, '--from-guest', 2000, '--broadcast', 50,
+                   parameters={'netpass-gate-ms': 1900}) as scene:
+            for _ in range(MOVES):
+                scene.client.run_for(0.2)
+                target, uri = scene.pair.listen()
+                with standing([process.pid for process in scene.topology.switches]):
+                    scene.client.run_for(0.05 / base.PATIENCE)
+                    since = scene.pair.begin(uri)
+                    target.qmp.event('RESUME', 30)
+                    scene.client.run_for(0.1 / base.PATIENCE)
+                scene.pair.finish(target, since)
+                scene.pair.retire(target)
+            scene.client.run_for(0.1)
+            scene.check()
     return case
 
 
@@ -410,6 +448,35 @@ def stuck(topology, bound, takes_all):
     return case
 
 
+def left_behind(topology):
+    """The new process stands still for longer than the old one stays for it: what was over the bound is lost, and told."""
+    def case(folder):
+        with Scene(folder, topology, '--echo', 0, '--plain', 2000, '--from-guest', 100,
+                   parameters={'netpass-max-bytes': 64 * KIB}) as scene:
+            pair, lost = scene.pair, 0
+            for _ in range(MOVES // 2):
+                scene.client.run_for(0.1)
+                target, uri = pair.listen('-S')
+                since = pair.begin(uri)
+                pair.now.qmp.event('MIGRATION', 60, since=since, status='completed')
+                scene.client.run_for(0.8)
+                target.qmp.execute('cont')
+                target.qmp.event('RESUME', 20)
+                scene.client.run_for(0.02)
+                with standing([target.pid]):
+                    scene.client.run_for(2)
+                move = pair.finish(target, since)
+                pair.retire(target)
+                lost += given_up([move])
+            scene.client.run_for(0.2)
+            report, = scene.stop()
+            missing = report['plain_sent'] - report['guest']['plain']
+            if not missing <= lost <= missing + OWN_FRAMES * len(pair.moves) or report['guest']['plain_other']:
+                raise Failed(f"{report['plain_sent']} sent, {report['guest']['plain']} in the guest, {lost} reported lost; "
+                             + '; '.join(map(said, pair.moves)))
+    return case
+
+
 def filtered(topology, then):
     """A buffer that lets go every 20 ms, and a dump behind it, on both sides: together the dumps have each frame once."""
     def case(folder):
@@ -457,6 +524,9 @@ CASES = [
     *on('both ports get everything', everything_everywhere, [Hub, MirroredStream], [HubBetween, LateHub]),
     *on('broadcast storm', storm, [Stream, Hub], [OneBridge, MirroredStream, ThreeBridges]),
     *on('multicast storm', storm, [OneBridge], [Stream, Hub, MirroredStream], '--group', GROUP),
+    *on('storm, the new process stands still', storm_meets, [OneBridge], [Stream], 'new'),
+    *on('storm, the old process stands still', storm_meets, [ShortQueue], [OneBridge, Stream], 'old'),
+    *on('the switch stands still', switch_stands_still, [Dgram, Stream], [TapAndStream]),
     *on('frames that are alike', alike, [OneBridge], [Stream, Dgram, ThreeBridges], 2000, 20),
     *on('frames that are alike', alike, [MirroredStream], [Hub], 20, 20),
     *on('slow flows', slow, [OneBridge, MirroredStream], [Stream, Dgram, Hub, ThreeBridges]),
@@ -471,6 +541,7 @@ CASES = [
     *on('unequal sides, the switch stalls', unequal, [TapAndStream], [StreamAndDgram], True),
     *on('bound reached while parked', bound_reached, [Stream], [OneBridge], 'parked'),
     *on('bound reached with a full ring', bound_reached, [OneBridge], [Stream], 'full ring'),
+    *on('bound reached, the new process stands still', left_behind, [Stream], [OneBridge]),
     ('bounds that differ', bounds_differ),
     ('bound reached, and the kernel drops', kernel_drops),
     *on('stuck guest, 1 MiB', stuck, [], [OneBridge, Stream], 1 << 20, True),

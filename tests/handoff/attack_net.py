@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Beside topology.py: hubs, switches that learn late, unequal sides, eight cards, and dumps that are read back."""
 import json
+import os
 import signal
 import struct
 import subprocess
@@ -75,6 +76,18 @@ def stalling(processes, stopped=0.012, runs=0.02):
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def standing(pids):
+    """These processes stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 class LateSwitch(Stream):

@@ -107,7 +107,6 @@ def case(topology, rate, load, do):
 
 
 USUAL = [
-    case(OneBridge, 1000, 'idle', running),
     case(OneBridge, 5000, 'idle', running),
     case(ThreeBridges, 1000, '2 harts, dirtying', running),
     case(Stream, 5000, 'dirtying', parked),

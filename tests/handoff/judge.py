@@ -8,7 +8,7 @@ import bisect
 import statistics
 from collections import namedtuple
 
-from pair import Failed, TooLate, base
+from pair import Failed, Move, TooLate, base
 
 Stretch = namedtuple('Stretch', 'begin end')
 FLOWS = ('request', 'bulk_up', 'bulk_down')
@@ -18,6 +18,7 @@ SENT_AGAIN_AFTER = 0.5              # a time-out that began in the handoff is ov
 NOTED_MS = 4                        # the client notes silences from here on
 TIMEOUT_MS = 200                    # TCP's shortest
 BUSY_MS = 50                        # a silence of which the host took more is the host's,
+OWN_FRAMES = 12                     # announcements and markers of one handoff
 BUSY_SHARE, BUSY_BEFORE = 0.3, 1.0  # or one behind a second of which it took such a part
 
 
@@ -175,6 +176,8 @@ def check_report(report, moves=(), waits=None, tcp=True):
     """Nothing lost, doubled or reordered in any flow; with tcp, on a machine of its own: nothing sent again, and no silence
     beyond the bound.  `make check` may run where memory comes slowly from a host that nobody sees: it judges no times."""
     guest = report['guest'] or {}
+    if guest:
+        check_account([report], [move for move in moves if isinstance(move, Move)])
     wrong = check_numbers(report, guest)
     if tcp:
         wrong += check_tcp(report, guest)
@@ -196,6 +199,33 @@ def check_order(moves):
                     wrong.append(f'{side}: netdev {netdev} was not ordered')
     if wrong:       # its deadline is a time like others
         raise TooLate('; '.join(wrong))
+
+
+def given_up(moves):
+    """Frames for the guest that did not fit a bound, as the last word of the destinations says."""
+    return sum(netdev.get('refused', 0) for move in moves for netdev in move.netpass())
+
+
+def missing(report):
+    guest = report['guest']
+    return (report['echo']['sent'] - guest['echo']['received'] + report['broadcast_sent'] - guest['broadcast']['received'] +
+            report['plain_sent'] - guest.get('plain', 0))
+
+
+def check_account(reports, moves, at_bound=False):
+    """What was given up is what is missing; and it is given up at a bound only, by a host that is too slow for its deadlines."""
+    told = given_up(moves)
+    if told and all(report['guest'] for report in reports):
+        lost = sum(map(missing, reports))
+        is_exact = lost <= told <= lost + OWN_FRAMES * len(moves)
+        raise (TooLate if is_exact and at_bound else Failed)(f'{lost} frames are missing, {told} were given up; '
+                                                             + '; '.join(map(said, moves)))
+
+
+def said(move):
+    """What both sides said, in one line of a failure."""
+    return ' | '.join(f'{side}: ' + ', '.join(f'{k}={v}' for k, v in netdev.items() if v not in (0, False))
+                      for side in ('source', 'target') for netdev in move.netpass(side))
 
 
 def check_move(move):

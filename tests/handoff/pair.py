@@ -151,6 +151,8 @@ class Pair:
         """Ends the old process, which waits for its tail; the new one takes its place and has its last word."""
         self.now.quit()
         if self.moves:
+            if self.netpass:
+                target.qmp.event('NETPASS_ENDED', 20)   # the account is closed
             self.moves[-1].target = target.qmp.execute('query-migrate')
         self.now, self.side = target, 1 - self.side
 

@@ -328,7 +328,7 @@ def taken_back(scene, back):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--handoffs', type=int, default=1000 if base.FULL else 20)
+    parser.add_argument('--handoffs', type=int, default=1000 if base.FULL else 14)
     parser.add_argument('--back', type=int, default=200 if base.FULL else 12)
     parser.add_argument('--switch', action='store_true', help='our own switch, not a bridge with taps')
     args = parser.parse_args()

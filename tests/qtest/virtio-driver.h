@@ -17,7 +17,7 @@ typedef struct Driver {
     uint64_t base;
     unsigned irq;       /* at the PLIC */
     uint64_t offered, features;
-    DriverQueue queues[4];
+    DriverQueue queues[8];
     uint64_t heap;      /* next free guest memory */
 } Driver;
 

@@ -1,9 +1,11 @@
 /* tests/tools/spice-screen.c - the SPICE server with a screen and input devices but no guest: for tests with real clients.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * usage: spice-screen OPTIONS-OF--spice
- * Standard input, a line each: `show WIDTH HEIGHT SEED` another surface with a pattern; `paint X Y WIDTH HEIGHT SEED` a part of it;
- * `cursor X Y` a pointer; `quit`.  Standard output: `ready`, and what a guest would get: `key CODE VALUE`, `button`, `rel`, `abs`.
+ * usage: spice-screen OPTIONS-OF--spice [SCREENS]
+ * Standard input, a line each: `on SCREEN` which one the others are about; `show WIDTH HEIGHT SEED` another surface with a
+ * pattern; `dark` none; `paint X Y WIDTH HEIGHT SEED` a part of it; `play X Y WIDTH HEIGHT` 30 times a second; `stop`;
+ * `cursor X Y` a pointer; `quit`.  Standard output: `ready`, and what a guest would get: `key CODE VALUE`, `button`, `rel`,
+ * `abs`; `wish SCREEN ON WIDTH HEIGHT` what a client would like a screen to be.
  * The pixel at x, y of a pattern is pattern() below; tests/functional/spice-client-test.py has it, too. */
 #include "object/object.h"
 #include "qapi/opts.h"
@@ -17,13 +19,23 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LINE_BYTES 256
 
-static Console *screen;
-static pixman_image_t *picture;
+#define FRAME_NS (NS_PER_SEC / 30)
+
+typedef struct Screen {
+    unsigned number;
+    Console *console;
+    pixman_image_t *picture;
+} Screen;
+
+static Screen screens[CONSOLES_MAX], *it = screens;
+static unsigned played[5], frame; /* x, y, width, height, of which screen */
+static LoopTimer *next_frame;
 
 static uint32_t pattern(unsigned x, unsigned y, unsigned seed)
 {
@@ -32,22 +44,23 @@ static uint32_t pattern(unsigned x, unsigned y, unsigned seed)
 
 static void paint(unsigned x, unsigned y, unsigned width, unsigned height, unsigned seed)
 {
-    unsigned stride = pixman_image_get_stride(picture) / 4;
-    uint32_t *pixels = pixman_image_get_data(picture);
+    unsigned stride = it->picture ? pixman_image_get_stride(it->picture) / 4 : 0;
+    uint32_t *pixels = it->picture ? pixman_image_get_data(it->picture) : NULL;
+    unsigned bottom = it->picture ? MIN(y + height, (unsigned)pixman_image_get_height(it->picture)) : 0;
 
-    for (unsigned row = y; row < MIN(y + height, (unsigned)pixman_image_get_height(picture)); row++) {
-        for (unsigned column = x; column < MIN(x + width, (unsigned)pixman_image_get_width(picture)); column++) {
+    for (unsigned row = y; row < bottom; row++) {
+        for (unsigned column = x; column < MIN(x + width, (unsigned)pixman_image_get_width(it->picture)); column++) {
             pixels[row * stride + column] = pattern(column, row, seed);
         }
     }
-    console_update(screen, x, y, width, height);
+    console_update(it->console, x, y, width, height);
 }
 
 static void show(unsigned width, unsigned height, unsigned seed)
 {
-    g_clear_pointer(&picture, pixman_image_unref);
-    picture = pixman_image_create_bits(PIXMAN_x8r8g8b8, width, height, NULL, 0);
-    console_set_surface(screen, picture);
+    g_clear_pointer(&it->picture, pixman_image_unref);
+    it->picture = pixman_image_create_bits(PIXMAN_x8r8g8b8, width, height, NULL, 0);
+    console_set_surface(it->console, it->picture);
     paint(0, 0, width, height, seed);
 }
 
@@ -56,9 +69,16 @@ static void show_cursor(int x, int y)
     ConsoleCursor *c = console_cursor_new(16, 16);
 
     memset(c->pixels, 0xff, 16 * 16 * 4);
-    console_set_cursor(screen, c);
+    console_set_cursor(it->console, c);
     console_cursor_unref(c);
-    console_move_cursor(screen, x, y);
+    console_move_cursor(it->console, x, y);
+}
+
+static void play(void *opaque)
+{
+    it = &screens[played[4]];
+    paint(played[0], played[1], played[2], played[3], ++frame);
+    loop_timer_set(next_frame, time_monotonic_ns() + FRAME_NS);
 }
 
 /* ---- the guest that is not there ---- */
@@ -90,6 +110,15 @@ static void obey(const char *line)
 
     if (sscanf(line, "show %u %u %u", &a, &b, &seed) == 3) {
         show(a, b, seed);
+    } else if (sscanf(line, "on %u", &a) == 1) {
+        it = &screens[a % CONSOLES_MAX];
+    } else if (!strncmp(line, "dark", 4)) {
+        console_set_surface(it->console, NULL);
+    } else if (sscanf(line, "play %u %u %u %u", &a, &b, &c, &d) == 4) {
+        memcpy(played, (unsigned[]){a, b, c, d, it->number}, sizeof(played));
+        play(NULL);
+    } else if (!strncmp(line, "stop", 4)) {
+        loop_timer_cancel(next_frame);
     } else if (sscanf(line, "paint %u %u %u %u %u", &a, &b, &c, &d, &seed) == 5) {
         paint(a, b, c, d, seed);
     } else if (sscanf(line, "cursor %u %u", &a, &b) == 2) {
@@ -113,7 +142,32 @@ static void order(int fd, GIOCondition ready, void *opaque)
     }
 }
 
-static const ConsoleDevice no_ops;
+static void wish(void *opaque, const ConsoleWish *w)
+{
+    printf("wish %u %d %u %u\n", ((Screen *)opaque)->number, w->is_on, w->width, w->height);
+    fflush(stdout);
+}
+
+static const ConsoleDevice device = {.wish = wish};
+
+static void add_screens(unsigned count)
+{
+    for (unsigned i = 0; i < MIN(count, CONSOLES_MAX); i++) {
+        it = &screens[i];
+        it->number = i;
+        it->console = console_add(object_container("/machine"), i, &device, it, NULL);
+        show(640, 480, i);
+    }
+    it = screens;
+}
+
+static void remove_screens(void)
+{
+    for (unsigned i = 0; i < CONSOLES_MAX; i++) {
+        console_remove(screens[i].console);
+        g_clear_pointer(&screens[i].picture, pixman_image_unref);
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -127,8 +181,8 @@ int main(int argc, char **argv)
     runstate_init();
     vm_lock();
     input_init();
-    screen = console_add(object_container("/machine"), 0, &no_ops, NULL, NULL);
-    show(640, 480, 0);
+    next_frame = loop_timer_new(play, NULL);
+    add_screens(argc > 2 ? atoi(argv[2]) : 1);
     input_add(&sink);
     if (options && spice_start(&(SpiceSetup){.options = options, .guest_name = "screen"}, &err)) {
         loop_watch(0, G_IO_IN, order, NULL);
@@ -139,7 +193,6 @@ int main(int argc, char **argv)
     } else {
         error_report_free(NULL, err);
     }
-    console_remove(screen);
-    pixman_image_unref(picture);
+    remove_screens();
     return code;
 }

@@ -4,6 +4,7 @@
  * QEMU's options, a row each.  What is not built yet is refused by name; a word that asks for what is so anyway is taken. */
 #include "config.h"
 #include "format.h"
+#include "jpeg.h"
 #include "qapi/opts.h"
 #include "ui/spice.h"
 #include "util/error.h"
@@ -55,11 +56,15 @@ static bool take_text(SpiceConfig *c, const ConfigRow *row, const Json *options,
     return true;
 }
 
+static const char *word_of(const Json *value)
+{
+    return json_is(value, JSON_BOOL) ? (json_get_bool(value) ? "on" : "off") : json_get_string(value);
+}
+
 /* Only words that ask for what is so. */
 static bool take_word(SpiceConfig *c, const ConfigRow *row, const Json *options, GError **errp)
 {
-    const Json *value = json_get(options, row->key);
-    const char *word = json_is(value, JSON_BOOL) ? (json_get_bool(value) ? "on" : "off") : json_get_string(value);
+    const char *word = word_of(json_get(options, row->key));
 
     if (!word || !g_strv_contains(row->words, word)) {
         return fail(errp, "%s=%s: %s", row->key, word ? word : "", row->refusal);
@@ -67,14 +72,19 @@ static bool take_word(SpiceConfig *c, const ConfigRow *row, const Json *options,
     return true;
 }
 
-static bool take_compression(SpiceConfig *c, const ConfigRow *row, const Json *options, GError **errp)
+/* The number of the word. */
+static bool take_choice(SpiceConfig *c, const ConfigRow *row, const Json *options, GError **errp)
 {
-    const char *word = json_get_str(options, row->key);
+    const char *word = word_of(json_get(options, row->key));
+    uint32_t *choice = member(c, row);
 
     if (!take_word(c, row, options, errp)) {
         return false;
     }
-    c->image_compression = !strcmp(word, "off") ? IMAGES_OFF : IMAGES_LZ4;
+    *choice = 0;
+    while (strcmp(row->words[*choice], word)) {
+        ++*choice;
+    }
     return true;
 }
 
@@ -150,16 +160,17 @@ static const ConfigRow rows[] = {
     {"disable-copy-paste", take_bool, AT(disable_copy_paste)},
     {"disable-agent-file-xfer", take_bool, AT(disable_agent_file_xfer)},
     {"agent-mouse", take_bool, AT(agent_mouse)},
-    {"image-compression", take_compression, 0, WORDS("auto_glz", "auto_lz", "quic", "glz", "lz", "lz4", "off"),
-     "accepted: auto_glz, auto_lz, quic, glz, lz, lz4, off"},
-    {"jpeg-wan-compression", take_word, 0, WORDS("auto", "never"), "JPEG images are not built yet; accepted: auto, never"},
+    {"image-compression", take_choice, AT(image_compression),
+     WORDS("auto_glz", "auto_lz", "quic", "glz", "lz", "lz4", "off"), "accepted: auto_glz, auto_lz, quic, glz, lz, lz4, off"},
+    {"jpeg-wan-compression", take_choice, AT(jpeg), WORDS("auto", "never", "always"), "accepted: auto, never, always"},
     {"zlib-glz-wan-compression", take_word, 0, WORDS("auto", "never"), "there is no GLZ here; accepted: auto, never"},
-    {"streaming-video", take_word, 0, WORDS("off"), "video streams are not built yet; accepted: off"},
+    {"streaming-video", take_choice, AT(streaming), WORDS("off", "all", "filter"), "accepted: off, all, filter"},
     {"playback-compression", take_word, 0, WORDS("on", "off"), "accepted: on, off (there is no sound)"},
-    {"seamless-migration", take_bool, AT(seamless_migration)},
+    {"seamless-migration", take_word, 0, WORDS("off"),
+     "sessions cannot be handed over with the guest yet; accepted: off (clients are told nothing and connect again)"},
     {"gl", take_word, 0, WORDS("off"), "OpenGL is not supported; accepted: off"},
     {"rendernode", refuse, .refusal = "OpenGL is not supported"},
-    {"video-codecs", refuse, .refusal = "video streams are not built yet"},
+    {"video-codecs", take_word, 0, WORDS("auto", "spice:mjpeg"), "videos are MJPEG; accepted: auto, spice:mjpeg"},
     {"max-refresh-rate", refuse, .refusal = "is for OpenGL, which is not supported"},
     {"display", refuse, .refusal = "a SPICE server for one device only is not built yet"},
     {"head", refuse, .refusal = "a SPICE server for one head only is not built yet"},
@@ -179,6 +190,12 @@ G_STATIC_ASSERT(G_N_ELEMENTS(spice_option_keys) == G_N_ELEMENTS(rows) + 1);
 
 static bool check(const SpiceConfig *c, GError **errp)
 {
+    if (c->jpeg == JPEG_ALWAYS && !jpeg_is_built()) {
+        return fail(errp, "jpeg-wan-compression=always: JPEG is not in this build");
+    }
+    if (c->streaming != STREAMING_OFF && !jpeg_is_built()) {
+        return fail(errp, "streaming-video: JPEG is not in this build; accepted: off");
+    }
     if (c->is_unix && !c->addr) {
         return fail(errp, "unix needs addr=PATH");
     }

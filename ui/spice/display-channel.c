@@ -8,15 +8,16 @@
 #include "image.h"
 #include "kinds.h"
 #include "server.h"
+#include "streams.h"
 #include "ui/console.h"
 #include "util/bytes.h"
-#include "util/error.h"
 
 #include <spice/protocol.h>
 
 #define PASS_NS (10 * NS_PER_MS)    /* between the beginnings of two passes */
 #define BOXES_ENOUGH 64             /* of a pass; more are made fewer */
 #define GRID 64                     /* pixels */
+#define JPEG_QUALITY 85             /* of photographs that are no video */
 
 typedef struct DisplayState {       /* S1: to the display channel of the same session and id */
     bool is_ready;                  /* the client has said INIT */
@@ -24,16 +25,17 @@ typedef struct DisplayState {       /* S1: to the display channel of the same se
     uint32_t width, height;         /* of that surface */
     uint64_t images;                /* made so far: their ids */
     uint8_t wish;                   /* PREFERRED_COMPRESSION; 0: none */
-} DisplayState;                     /* and both regions, as one: what the client does not have */
+    StreamsState streams;
+} DisplayState;                     /* and what the client does not have: both regions and the boxes of streams, as one */
 
 typedef struct DisplayChannel {
     SpiceChannel c;
     DisplayState st;
     pixman_region32_t dirty, pass;
     bool has_new_surface;
-    bool needs_reset;               /* of a client that came: what it has of surfaces is not known */
     ConsoleViewer viewer;
-    LoopTimer *next_pass;
+    Streams streams;
+    LoopTimer *due;                 /* a pass, or something of a stream */
     int64_t pass_began_ns;
 } DisplayChannel;
 
@@ -61,6 +63,7 @@ static void send_u32s(DisplayChannel *d, uint16_t type, const uint32_t *values, 
 
 static void end_surface(DisplayChannel *d)
 {
+    streams_end(&d->streams, &d->dirty);
     if (d->st.has_primary) {
         send_u32s(d, SPICE_MSG_DISPLAY_SURFACE_DESTROY, (uint32_t[]){0}, 1);
     }
@@ -79,21 +82,13 @@ static void begin_surface(DisplayChannel *d, pixman_image_t *surface)
     pixman_region32_union_rect(&d->dirty, &d->dirty, 0, 0, d->st.width, d->st.height);
 }
 
-/* Has the client a surface as large as the screen is now? */
-static bool has_surface(const DisplayChannel *d)
-{
-    const pixman_image_t *surface = surface_of(d);
-
-    return surface && d->st.has_primary && pixman_image_get_width((pixman_image_t *)surface) == (int)d->st.width &&
-           pixman_image_get_height((pixman_image_t *)surface) == (int)d->st.height;
-}
-
 static void follow_surface(DisplayChannel *d)
 {
     pixman_image_t *surface = surface_of(d);
 
     d->has_new_surface = false;
-    if (has_surface(d)) { /* only its pixels are new */
+    if (surface && d->st.has_primary && pixman_image_get_width(surface) == (int)d->st.width &&
+        pixman_image_get_height(surface) == (int)d->st.height) { /* as large: only its pixels are new */
         pixman_region32_union_rect(&d->dirty, &d->dirty, 0, 0, d->st.width, d->st.height);
         return;
     }
@@ -128,10 +123,26 @@ static void mark(DisplayChannel *d)
 
 /* ---- pictures ---- */
 
-static bool wants_lz4(const DisplayChannel *d)
+static uint32_t compression_of(const DisplayChannel *d)
 {
-    return image_has_lz4() && caps_has(&d->c.caps, SPICE_DISPLAY_CAP_LZ4_COMPRESSION) &&
-           server()->config.image_compression != IMAGES_OFF && d->st.wish != SPICE_IMAGE_COMPRESSION_OFF;
+    switch (d->st.wish) { /* the client's word counts for it */
+    case SPICE_IMAGE_COMPRESSION_INVALID:
+        return server()->config.image_compression;
+    case SPICE_IMAGE_COMPRESSION_OFF:
+        return IMAGES_OFF;
+    default:
+        return d->st.wish - SPICE_IMAGE_COMPRESSION_AUTO_GLZ + IMAGES_AUTO_GLZ;
+    }
+}
+
+static ImageCoders coders_of(const DisplayChannel *d)
+{
+    uint32_t compression = compression_of(d), jpeg = server()->config.jpeg;
+    bool has_lz4 = image_has_lz4() && caps_has(&d->c.caps, SPICE_DISPLAY_CAP_LZ4_COMPRESSION);
+    bool is_slow = d->c.client && d->c.client->st.is_slow, wants_jpeg = jpeg == JPEG_ALWAYS || (jpeg == JPEG_AUTO && is_slow);
+
+    return (ImageCoders){.lz4 = has_lz4 && compression != IMAGES_OFF,
+                         .jpeg = wants_jpeg && compression <= IMAGES_QUIC ? JPEG_QUALITY : 0};
 }
 
 /* As much of the first box as one message takes. */
@@ -151,7 +162,7 @@ static void draw_one(DisplayChannel *d, pixman_image_t *surface)
 
     spice_send(&d->c, SPICE_MSG_DISPLAY_DRAW_COPY,
                image_draw_copy((const uint8_t *)pixman_image_get_data(surface), pixman_image_get_stride(surface), &box, id,
-                               wants_lz4(d)));
+                               coders_of(d)));
     pixman_region32_init_rect(&drawn, box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1);
     pixman_region32_subtract(&d->pass, &d->pass, &drawn);
     pixman_region32_fini(&drawn);
@@ -182,20 +193,42 @@ static void coarsen(DisplayChannel *d)
 /* False: not now. */
 static bool begin_pass(DisplayChannel *d)
 {
-    int64_t now = time_monotonic_ns(), earliest = d->pass_began_ns + PASS_NS;
+    int64_t now = time_monotonic_ns();
 
-    if (!pixman_region32_not_empty(&d->dirty)) {
-        return false;
-    }
-    if (d->pass_began_ns && now < earliest) {
-        loop_timer_set(d->next_pass, earliest);
+    if (!pixman_region32_not_empty(&d->dirty) || now < d->pass_began_ns + PASS_NS) {
         return false;
     }
     d->pass_began_ns = now;
     pixman_region32_intersect_rect(&d->pass, &d->dirty, 0, 0, d->st.width, d->st.height);
     pixman_region32_clear(&d->dirty);
+    streams_cut(&d->streams, &d->pass);
     coarsen(d);
-    return pixman_region32_not_empty(&d->pass);
+    return true;
+}
+
+static void set_timer(DisplayChannel *d)
+{
+    int64_t due = streams_due_ns(&d->streams);
+
+    if (pixman_region32_not_empty(&d->dirty)) {
+        due = MIN(due, d->pass_began_ns + PASS_NS);
+    }
+    if (due != INT64_MAX) {
+        loop_timer_set(d->due, due);
+    }
+}
+
+/* One picture, one frame, or the beginning of a pass.  False: there is nothing now. */
+static bool step(DisplayChannel *d, pixman_image_t *surface)
+{
+    if (pixman_region32_not_empty(&d->pass)) {
+        draw_one(d, surface);
+        if (!pixman_region32_not_empty(&d->pass) && !d->st.is_marked) {
+            mark(d);
+        }
+        return true;
+    }
+    return streams_step(&d->streams, surface) || begin_pass(d);
 }
 
 static void display_room(SpiceChannel *c)
@@ -209,15 +242,12 @@ static void display_room(SpiceChannel *c)
     if (d->has_new_surface) {
         follow_surface(d);
     }
+    streams_expire(&d->streams, &d->dirty);
     surface = surface_of(d);
-    while (surface && spice_has_room(c)) {
-        if (!pixman_region32_not_empty(&d->pass) && !begin_pass(d)) {
-            break;
-        }
-        draw_one(d, surface);
-        if (!pixman_region32_not_empty(&d->pass) && !d->st.is_marked) {
-            mark(d);
-        }
+    while (surface && spice_has_room(c) && step(d, surface)) {
+    }
+    if (surface && spice_has_room(c)) {
+        set_timer(d);
     }
 }
 
@@ -236,6 +266,7 @@ static void viewer_update(ConsoleViewer *v, const pixman_box32_t *box)
     DisplayChannel *d = of_viewer(v);
 
     pixman_region32_union_rect(&d->dirty, &d->dirty, box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1);
+    streams_changed(&d->streams, box);
     spice_poke(&d->c);
 }
 
@@ -254,13 +285,27 @@ static Taken take_init(SpiceChannel *c, const uint8_t *data, uint32_t size)
 
 static Taken take_wish(SpiceChannel *c, const uint8_t *data, uint32_t size)
 {
-    ((DisplayChannel *)c)->st.wish = data[0];
-    return TAKEN;
+    if (data[0] > SPICE_IMAGE_COMPRESSION_INVALID && data[0] < SPICE_IMAGE_COMPRESSION_ENUM_END) {
+        ((DisplayChannel *)c)->st.wish = data[0];
+    }
+    return TAKEN; /* else one that nobody has */
+}
+
+static Taken take_report(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    Taken taken = streams_take_report(&d->streams, data);
+
+    if (d->st.streams.is_refused) {
+        streams_end(&d->streams, &d->dirty);
+        spice_poke(c);
+    }
+    return taken;
 }
 
 static const MessageRow display_rows[] = {
     {"init", SPICE_MSGC_DISPLAY_INIT, 14, 14, take_init},
-    {"stream-report", SPICE_MSGC_DISPLAY_STREAM_REPORT, 32, 32},
+    {"stream-report", SPICE_MSGC_DISPLAY_STREAM_REPORT, 32, 32, take_report},
     {"preferred-compression", SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, 1, 1, take_wish},
     {"preferred-video-codec-type", SPICE_MSGC_DISPLAY_PREFERRED_VIDEO_CODEC_TYPE, 1, 256},
     {},
@@ -278,181 +323,37 @@ unsigned screens_count(void)
     return n;
 }
 
-static void pass_is_due(void *opaque)
+static void is_due(void *opaque)
 {
     spice_pump(opaque);
 }
 
-static void display_open(SpiceChannel *c)
+static void display_start(SpiceChannel *c)
 {
     DisplayChannel *d = (DisplayChannel *)c;
 
     pixman_region32_init(&d->dirty);
     pixman_region32_init(&d->pass);
-    d->next_pass = loop_timer_new(pass_is_due, c);
+    d->due = loop_timer_new(is_due, c);
+    streams_start(&d->streams, c, &d->st.streams);
     d->viewer = (ConsoleViewer){.surface = viewer_surface, .update = viewer_update};
     console_watch(console_at(c->st.id), &d->viewer);
 }
-
-static void display_start(SpiceChannel *c)
-{
-    spice_poke(c);
-}
-
-/* ---- handoff ---- */
-
-#define REGION_BOXES_MAX 256        /* that travel; more become the one around them */
-
-typedef struct Unsaid {
-    pixman_region32_t region;
-    bool has_more;                  /* than pictures */
-} Unsaid;
-
-/* A picture that was not said is damage again; what else was not leaves open what the client has. */
-static void add_unsaid(const OutMessage *m, void *opaque)
-{
-    Unsaid *u = opaque;
-    const uint8_t *at = m->body->data;
-
-    if (m->type == SPICE_MSG_DISPLAY_DRAW_COPY && m->body->len >= 20) { /* surface; top, left, bottom, right */
-        int top = load_le32(at + 4), left = load_le32(at + 8), bottom = load_le32(at + 12), right = load_le32(at + 16);
-
-        pixman_region32_union_rect(&u->region, &u->region, left, top, right - left, bottom - top);
-    } else if (m->type != SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES) {
-        u->has_more = true;
-    }
-}
-
-static void put_region(StateWriter *w, pixman_region32_t *region)
-{
-    int n;
-    const pixman_box32_t *box = pixman_region32_rectangles(region, &n);
-
-    if (n > REGION_BOXES_MAX) {
-        box = pixman_region32_extents(region);
-        n = 1;
-    }
-    state_put_be32(w, n);
-    for (int i = 0; i < n; i++) {
-        state_put_be32(w, box[i].x1);
-        state_put_be32(w, box[i].y1);
-        state_put_be32(w, box[i].x2);
-        state_put_be32(w, box[i].y2);
-    }
-}
-
-static void save_region(SpiceChannel *c, StateWriter *w)
-{
-    DisplayChannel *d = (DisplayChannel *)c;
-    Unsaid u = {.has_more = false};
-
-    pixman_region32_init(&u.region);
-    pixman_region32_union(&u.region, &d->dirty, &d->pass);
-    spice_foreach_unsaid(c, add_unsaid, &u);
-    state_put_u8(w, u.has_more);
-    state_put_u8(w, d->has_new_surface);
-    put_region(w, &u.region);
-    pixman_region32_fini(&u.region);
-}
-
-static bool get_box(DisplayChannel *d, StateReader *r, GError **errp)
-{
-    uint32_t v[4];
-
-    for (unsigned i = 0; i < 4; i++) {
-        if (!state_get_be32(r, &v[i], errp)) {
-            return false;
-        }
-        if (v[i] > CONSOLE_SIZE_MAX) {
-            return fail(errp, "%s: a box is out of range", r->what);
-        }
-    }
-    if (v[2] > v[0] && v[3] > v[1]) {
-        pixman_region32_union_rect(&d->dirty, &d->dirty, v[0], v[1], v[2] - v[0], v[3] - v[1]);
-    }
-    return true;
-}
-
-/* The screen is here by now, as it was when the region was made: what its arrival damaged, the client has. */
-static bool load_region(SpiceChannel *c, StateReader *r, GError **errp)
-{
-    DisplayChannel *d = (DisplayChannel *)c;
-    uint8_t needs_reset, has_new_surface;
-    uint32_t n;
-
-    if (d->st.width > CONSOLE_SIZE_MAX || d->st.height > CONSOLE_SIZE_MAX) {
-        return fail(errp, "%s: a surface of %ux%u", r->what, d->st.width, d->st.height);
-    }
-    if (!state_get_u8(r, &needs_reset, errp) || !state_get_u8(r, &has_new_surface, errp) || !state_get_be32(r, &n, errp)) {
-        return false;
-    }
-    if (n > REGION_BOXES_MAX) {
-        return fail(errp, "%s: %u boxes", r->what, n);
-    }
-    d->needs_reset = needs_reset;
-    d->has_new_surface = has_new_surface || !has_surface(d);
-    pixman_region32_clear(&d->dirty);
-    pixman_region32_clear(&d->pass);
-    for (; n; n--) {
-        if (!get_box(d, r, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* As if it had just said INIT; but it may have surfaces, pictures and streams from before. */
-static void display_reset(SpiceChannel *c)
-{
-    DisplayChannel *d = (DisplayChannel *)c;
-    GByteArray *nobody = g_byte_array_new();
-
-    d->st = (DisplayState){.is_ready = true, .has_primary = true, .images = (uint64_t)1 << 40};
-    spice_send(c, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, NULL);
-    put_u8(nobody, 0); /* channels to wait for */
-    spice_send(c, SPICE_MSG_DISPLAY_INVAL_ALL_PIXMAPS, nobody);
-    spice_send(c, SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES, NULL);
-    end_surface(d);
-    d->has_new_surface = true;
-    spice_poke(c);
-}
-
-static void display_adopted(SpiceChannel *c)
-{
-    if (((DisplayChannel *)c)->needs_reset) {
-        display_reset(c);
-    } else {
-        spice_poke(c);
-    }
-}
-
-VMSTATE_DEFINE_SPAN(DisplayChannel, st)
-
-const VMStateDescription display_channel_vmstate = {
-    .name = "spice-display",
-    .version = 1,
-    VMSTATE_SPAN(DisplayChannel, st),
-    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(DisplayChannel, st.is_ready), VMSTATE_BOOL(DisplayChannel, st.has_primary),
-                             VMSTATE_BOOL(DisplayChannel, st.is_marked), VMSTATE_U32(DisplayChannel, st.width),
-                             VMSTATE_U32(DisplayChannel, st.height), VMSTATE_U64(DisplayChannel, st.images),
-                             VMSTATE_U8(DisplayChannel, st.wish)),
-};
-
-static const ChannelPart display_parts[] = {{"display", &display_channel_vmstate, save_region, load_region}, {}};
 
 static void display_stop(SpiceChannel *c)
 {
     DisplayChannel *d = (DisplayChannel *)c;
 
     console_unwatch(&d->viewer);
-    g_clear_pointer(&d->next_pass, loop_timer_free);
+    g_clear_pointer(&d->due, loop_timer_free);
+    streams_stop(&d->streams);
     pixman_region32_fini(&d->dirty);
     pixman_region32_fini(&d->pass);
 }
 
 const ChannelKind display_channel_kind = {
-    .type = SPICE_CHANNEL_DISPLAY, .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION,
-    .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count,
-    .parts = display_parts, .open = display_open, .start = display_start, .adopted = display_adopted, .reset = display_reset,
+    .type = SPICE_CHANNEL_DISPLAY,
+    .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION | 1 << SPICE_DISPLAY_CAP_STREAM_REPORT,
+    .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count, .start = display_start,
     .room = display_room, .stop = display_stop,
 };

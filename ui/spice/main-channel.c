@@ -1,10 +1,10 @@
 /* ui/spice/main-channel.c - the channel that a session begins with: who are we, what is there, whose pointer.
  * Owner: main loop (vm_lock).  Page: docs/spice.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "jpeg.h"
 #include "kinds.h"
 #include "server.h"
 #include "util/bytes.h"
-#include "util/error.h"
 #include "util/log.h"
 
 #include <spice/protocol.h>
@@ -12,6 +12,7 @@
 
 #define PING_NS (15 * NS_PER_SEC)
 #define PING_QUEUE 8                    /* messages: who has more to read is not asked besides */
+#define PROBE_BYTES 256000              /* of the ping that shows how fast the link is */
 #define AGENT_DATA_MAX 2048             /* bytes of an AGENT_DATA message; the protocol's */
 #define AGENT_TOKENS 10                 /* AGENT_DATA messages that a client may send ahead */
 
@@ -27,6 +28,7 @@ typedef struct MainChannel {
     LoopTimer *ping;                    /* rebuilt */
     uint32_t ping_id;
     int64_t pinged_ns, round_trip_ns;   /* measured again */
+    enum { PROBE_WARM, PROBE_EMPTY, PROBE_FULL, PROBE_DONE } probe; /* what the pong will be for */
 } MainChannel;
 
 /* ---- saying ---- */
@@ -66,28 +68,68 @@ static void send_name(MainChannel *m)
     g_clear_pointer(&b, g_byte_array_unref);
 }
 
+/* Who asks, and who is not on this machine. */
+static bool wants_speed(const MainChannel *m)
+{
+    return server()->config.jpeg == JPEG_AUTO && jpeg_is_built() && !m->c.wire->is_unix && m->c.client;
+}
+
+static void send_ping(MainChannel *m, uint32_t padding)
+{
+    m->pinged_ns = time_monotonic_ns();
+    spice_ping(&m->c, ++m->ping_id, padding);
+}
+
 static void ping(void *opaque)
 {
     MainChannel *m = opaque;
 
+    if (m->probe == PROBE_FULL && m->pinged_ns) { /* on its way since PING_NS */
+        m->c.client->st.is_slow = true;
+        m->probe = PROBE_DONE;
+    }
     if (m->c.out.length < PING_QUEUE) { /* else it has enough to do */
-        m->pinged_ns = time_monotonic_ns();
-        spice_ping(&m->c, ++m->ping_id);
+        send_ping(m, 0);
     }
     if (!m->c.is_closed) {
         loop_timer_set(m->ping, time_monotonic_ns() + PING_NS);
     }
 }
 
+/* A first ping wakes everything on the way, a second one has the time of the way, a third one that of its bytes besides. */
+static void probe_on(MainChannel *m, int64_t took_ns)
+{
+    int64_t bytes_ns = MAX(took_ns - m->round_trip_ns, 1);
+
+    if (m->probe == PROBE_WARM) {
+        m->probe = PROBE_EMPTY;
+        send_ping(m, 0);
+    } else if (m->probe == PROBE_EMPTY) {
+        m->probe = wants_speed(m) ? PROBE_FULL : PROBE_DONE;
+        if (m->probe == PROBE_FULL) {
+            send_ping(m, PROBE_BYTES);
+        }
+    } else if (m->probe == PROBE_FULL) {
+        m->probe = PROBE_DONE;
+        m->c.client->st.is_slow = PROBE_BYTES * NS_PER_SEC / bytes_ns < SPICE_SLOW_BYTES_PER_S;
+        TRACE(spice_speed, "%s: %lld us for %u bytes", m->c.ends.client.host, bytes_ns / NS_PER_US, PROBE_BYTES);
+    }
+}
+
 void server_pong(SpiceChannel *c, uint32_t id, uint64_t timestamp)
 {
     MainChannel *m = (MainChannel *)c;
+    int64_t took_ns = time_monotonic_ns() - m->pinged_ns;
 
-    if (id == m->ping_id && m->pinged_ns) {
-        m->round_trip_ns = time_monotonic_ns() - m->pinged_ns;
-        m->pinged_ns = 0;
-        TRACE(spice_round_trip, "%s: %lld us", c->ends.client.host, m->round_trip_ns / NS_PER_US);
+    if (id != m->ping_id || !m->pinged_ns) {
+        return;
     }
+    m->pinged_ns = 0;
+    if (m->probe != PROBE_FULL) {
+        m->round_trip_ns = took_ns;
+        TRACE(spice_round_trip, "%s: %lld us", c->ends.client.host, took_ns / NS_PER_US);
+    }
+    probe_on(m, took_ns);
 }
 
 /* ---- what the client says ---- */
@@ -121,41 +163,6 @@ static Taken take_agent_data(SpiceChannel *c, const uint8_t *data, uint32_t size
     return TAKEN;
 }
 
-/* ---- handoff ---- */
-
-static Taken take_connected(SpiceChannel *c, const uint8_t *data, uint32_t size)
-{
-    return migrate_replied(c, MIGRATE_CONNECTED);
-}
-
-static Taken take_connected_seamless(SpiceChannel *c, const uint8_t *data, uint32_t size)
-{
-    return migrate_replied(c, MIGRATE_CONNECTED_SEAMLESS);
-}
-
-static Taken take_connect_error(SpiceChannel *c, const uint8_t *data, uint32_t size)
-{
-    return migrate_replied(c, MIGRATE_CONNECT_ERROR);
-}
-
-/* The answer is said once. */
-static Taken take_do_seamless(SpiceChannel *c, const uint8_t *data, uint32_t size)
-{
-    SpiceClient *client = c->client;
-
-    if (!client || client->arr.has_asked) {
-        return TAKE_BAD;
-    }
-    client->arr.has_asked = true;
-    client->arr.version = load_le32(data);
-    return arrive_step(client, ARRIVE_DO_SEAMLESS) ? TAKEN : TAKE_BAD;
-}
-
-static Taken take_migrate_end(SpiceChannel *c, const uint8_t *data, uint32_t size)
-{
-    return c->client && arrive_step(c->client, ARRIVE_CLIENT_END) ? TAKEN : TAKE_BAD;
-}
-
 static const MessageRow main_rows[] = {
     {"client-info", SPICE_MSGC_MAIN_CLIENT_INFO, 8, 8},
     {"attach-channels", SPICE_MSGC_MAIN_ATTACH_CHANNELS, 0, 0, take_attach},
@@ -164,11 +171,6 @@ static const MessageRow main_rows[] = {
     {"agent-data", SPICE_MSGC_MAIN_AGENT_DATA, 0, AGENT_DATA_MAX, take_agent_data},
     {"agent-token", SPICE_MSGC_MAIN_AGENT_TOKEN, 4, 4},
     {"quality-indicator", SPICE_MSGC_MAIN_QUALITY_INDICATOR, 0, 1024},
-    {"migrate-connected", SPICE_MSGC_MAIN_MIGRATE_CONNECTED, 0, 0, take_connected},
-    {"migrate-connected-seamless", SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, 0, 0, take_connected_seamless},
-    {"migrate-connect-error", SPICE_MSGC_MAIN_MIGRATE_CONNECT_ERROR, 0, 0, take_connect_error},
-    {"migrate-dst-do-seamless", SPICE_MSGC_MAIN_MIGRATE_DST_DO_SEAMLESS, 4, 4, take_do_seamless, .is_early = true},
-    {"migrate-end", SPICE_MSGC_MAIN_MIGRATE_END, 0, 0, take_migrate_end, .is_early = true},
     {},
 };
 
@@ -179,64 +181,18 @@ static unsigned main_count(void)
     return 1;
 }
 
-static void main_open(SpiceChannel *c)
+static void main_start(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
     m->st.agent_credit = AGENT_TOKENS;
     m->ping = loop_timer_new(ping, m);
-}
-
-static void main_start(SpiceChannel *c)
-{
-    MainChannel *m = (MainChannel *)c;
-
     send_init(m);
     if (caps_has(&c->caps, SPICE_MAIN_CAP_NAME_AND_UUID)) {
         send_name(m);
     }
     ping(m);
 }
-
-/* The time also wakes a stock client, which sleeps on the connection that it has just taken over. */
-static void main_adopted(SpiceChannel *c)
-{
-    GByteArray *time = g_byte_array_new(), *mode = g_byte_array_new();
-
-    put_u32(time, server_mm_time());
-    spice_send(c, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, time);
-    put_u16(mode, server_mouse_modes());
-    put_u16(mode, server()->st.mouse_mode);
-    spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, mode);
-    ping((MainChannel *)c);
-}
-
-static void main_reset(SpiceChannel *c)
-{
-    MainChannel *m = (MainChannel *)c;
-
-    m->st = (MainState){.has_attached = true, .agent_credit = AGENT_TOKENS};
-    main_adopted(c);
-}
-
-static bool main_loaded(SpiceChannel *c, StateReader *r, GError **errp)
-{
-    MainChannel *m = (MainChannel *)c;
-
-    return m->st.agent_credit <= AGENT_TOKENS || fail(errp, "%s: more credit than there is", r->what);
-}
-
-VMSTATE_DEFINE_SPAN(MainChannel, st)
-
-const VMStateDescription main_channel_vmstate = {
-    .name = "spice-main",
-    .version = 1,
-    VMSTATE_SPAN(MainChannel, st),
-    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(MainChannel, st.has_attached), VMSTATE_BOOL(MainChannel, st.agent_is_started),
-                             VMSTATE_U32(MainChannel, st.agent_credit)),
-};
-
-static const ChannelPart main_parts[] = {{"main", &main_channel_vmstate, NULL, main_loaded}, {}};
 
 static void main_stop(SpiceChannel *c)
 {
@@ -247,8 +203,6 @@ static void main_stop(SpiceChannel *c)
 
 const ChannelKind main_channel_kind = {
     .type = SPICE_CHANNEL_MAIN,
-    .caps = 1 << SPICE_MAIN_CAP_NAME_AND_UUID | 1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS |
-            1 << SPICE_MAIN_CAP_SEMI_SEAMLESS_MIGRATE | 1 << SPICE_MAIN_CAP_SEAMLESS_MIGRATE,
-    .needs_flush = true, .moves_queue = true, .parts = main_parts, .size = sizeof(MainChannel), .rows = main_rows,
-    .count = main_count, .open = main_open, .start = main_start, .adopted = main_adopted, .reset = main_reset, .stop = main_stop,
+    .caps = 1 << SPICE_MAIN_CAP_NAME_AND_UUID | 1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS,
+    .size = sizeof(MainChannel), .rows = main_rows, .count = main_count, .start = main_start, .stop = main_stop,
 };

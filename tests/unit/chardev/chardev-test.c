@@ -37,7 +37,7 @@ static void front_read(void *opaque, const uint8_t *data, size_t size)
 
 static void front_event(void *opaque, ChardevEvent event)
 {
-    g_string_append_c(((Front *)opaque)->events, "ocb"[event]);
+    g_string_append_c(((Front *)opaque)->events, "ocbr"[event]);
 }
 
 static void front_can_write(void *opaque)
@@ -325,7 +325,7 @@ static void wrong_options_say_what_is_right(void)
         const char *text, *error;
     } cases[] = {
         {"nosuch,id=x", "chardev: backend 'nosuch' does not exist; accepted: fd, file, null, pipe, pty, ringbuf, socket, "
-                        "stdio"},
+                        "spiceport, spicevmc, stdio"},
         {"null", "chardev: no id specified"},
         {"null,id=x,foo=1", "chardev 'x': Invalid parameter 'foo'; accepted: id, backend, mux, logfile, logappend"},
         {"file,id=x", "chardev 'x': file: no path given"},

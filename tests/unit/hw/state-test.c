@@ -251,7 +251,7 @@ static void registers_take_anything(void)
 static void make_board(void)
 {
     static const char *const devices[] = {
-        "virtio-rng-device", "virtio-net-device", "virtio-tablet-device",
+        "virtio-rng-device", "virtio-net-device", "virtio-tablet-device", "virtio-serial-device", "virtconsole", "virtserialport",
 #if CONFIG_PIXMAN
         "virtio-gpu-device",
 #endif

@@ -59,6 +59,7 @@ static uint64_t engine_parameter(const char *name)
     } rows[] = {{"netpass-max-bytes", lab->max_bytes},
                 {"netpass-gate-ms", lab->gate_ms},
                 {"netpass-linger-ms", lab->linger_ms},
+                {"tail-deadline-ms", 5000},
                 {"netpass-best-effort", lab->best_effort}};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -117,6 +118,11 @@ void lab_all_arrives(Lab *l)
     }
 }
 
+void lab_drop_last(Lab *l)
+{
+    g_bytes_unref(g_queue_pop_tail(&l->on_the_way));
+}
+
 void lab_arrives(Lab *l, unsigned side, const void *data, size_t size)
 {
     g_autoptr(GBytes) frame = g_bytes_new(data, size);
@@ -143,6 +149,9 @@ static void guest_frame(Lab *l, Side *from, const NetFrame *f)
 
     if (load_be16(f->data + 12) == 0x8035 && l->no_markers) {
         return;
+    }
+    if (load_be16(f->data + 12) == 0x88b6) {
+        g_string_append_c(l->senders, '0' + i);
     }
     if (!memcmp(f->data + 6, GUEST_MAC, 6)) {
         l->learns = i;
@@ -230,8 +239,34 @@ static void netdev_reader(void *opaque)
 
 static NetResult netdev_receive(NetPort *p, const NetFrame *f)
 {
-    guest_frame(((Side *)p->opaque)->lab, p->opaque, f);
+    Side *s = p->opaque;
+
+    if (s->is_clogged) {
+        g_queue_push_tail(&s->out, g_bytes_new(f->data, f->size));
+    } else {
+        guest_frame(s->lab, s, f);
+    }
     return NET_DONE;
+}
+
+static bool netdev_is_sending(NetPort *p)
+{
+    return ((Side *)p->opaque)->out.length > 0;
+}
+
+void lab_unclog(Lab *l, unsigned side)
+{
+    Side *s = &l->side[side];
+    GBytes *b;
+
+    s->is_clogged = false;
+    while ((b = g_queue_pop_head(&s->out))) {
+        gsize size;
+        const void *data = g_bytes_get_data(b, &size);
+
+        guest_frame(l, s, &(NetFrame){.data = data, .size = size});
+        g_bytes_unref(b);
+    }
 }
 
 static void netdev_peer_room(NetPort *p)
@@ -255,7 +290,7 @@ static int64_t netdev_drops(NetPort *p)
 
 static const NetPortOps netdev_ops = {
     .type = "fake", .receive = netdev_receive, .peer_room = netdev_peer_room, .drain = netdev_drain,
-    .kernel_drops = netdev_drops, .can_capture = true,
+    .kernel_drops = netdev_drops, .is_sending = netdev_is_sending, .can_capture = true,
 };
 
 /* ---- NIC ---- */
@@ -274,7 +309,23 @@ static NetResult nic_receive(NetPort *p, const NetFrame *f)
     return NET_DONE;
 }
 
-static const NetPortOps nic_ops = {.type = "fake-nic", .receive = nic_receive};
+static bool guest_sends_one(Side *s)
+{
+    uint8_t data[LAB_FRAME] = "\x02\0\0\0\0\1" GUEST_MAC "\x88\xb6";
+
+    return net_port_send(&s->nic, &(NetFrame){.data = data, .size = sizeof(data)}) == NET_DONE;
+}
+
+static void nic_peer_room(NetPort *p)
+{
+    Side *s = p->opaque;
+
+    while (s->tx_waiting && guest_sends_one(s)) {
+        s->tx_waiting--;
+    }
+}
+
+static const NetPortOps nic_ops = {.type = "fake-nic", .receive = nic_receive, .peer_room = nic_peer_room};
 
 void lab_guest_takes(Lab *l, unsigned side, unsigned buffers)
 {
@@ -284,9 +335,8 @@ void lab_guest_takes(Lab *l, unsigned side, unsigned buffers)
 
 void lab_guest_sends(Lab *l, unsigned side)
 {
-    uint8_t data[LAB_FRAME] = "\x02\0\0\0\0\1" GUEST_MAC "\x88\xb6";
-
-    net_port_send(&l->side[side].nic, &(NetFrame){.data = data, .size = sizeof(data)});
+    l->side[side].tx_waiting++;
+    nic_peer_room(&l->side[side].nic);
 }
 
 /* ---- life ---- */
@@ -299,6 +349,7 @@ static void side_init(Lab *l, Side *s)
     s->inbox = net_defer_new(inbox_read, s);
     g_queue_init(&s->kernel);
     g_queue_init(&s->messages);
+    g_queue_init(&s->out);
     if (l->open) {
         s->netdev = l->open(l, s - l->side);
     } else {
@@ -318,6 +369,7 @@ static void lab_begin(Lab *l)
     lab = l;
     handoff_set_engine(&engine);
     l->got = g_array_new(false, false, sizeof(uint32_t));
+    l->senders = g_string_new("");
     g_queue_init(&l->slow);
     side_init(l, &l->side[0]);
     side_init(l, &l->side[1]);
@@ -358,11 +410,13 @@ void lab_clear(Lab *l)
         net_defer_free(s->inbox);
         g_queue_clear_full(&s->kernel, unref_bytes);
         g_queue_clear_full(&s->messages, unref_bytes);
+        g_queue_clear_full(&s->out, unref_bytes);
         g_ptr_array_unref(s->world.ports);
     }
     g_queue_clear_full(&l->slow, unref_bytes);
     g_queue_clear_full(&l->on_the_way, unref_bytes);
     g_array_unref(l->got);
+    g_string_free(l->senders, true);
     lab_settle();
     handoff_set_engine(NULL);
 }

@@ -23,6 +23,9 @@ typedef struct Side { /* one process: a netdev "n0", a NIC, its end of the hando
     bool is_stopped;      /* the netdev does not read */
     bool tail_done;
     unsigned room, ring;  /* free buffers of the guest's ring; ring: as many come back when it turns (0: unlimited) */
+    bool is_clogged;      /* the network does not take what is sent here, and it waits in `out` */
+    GQueue out;           /* GBytes */
+    unsigned tx_waiting;  /* frames of the guest that found no room */
     unsigned kernel_max;  /* 0: no bound */
     uint64_t kernel_dropped;
     GQueue messages;      /* GBytes from the other side */
@@ -47,6 +50,7 @@ struct Lab {
     uint32_t sent;            /* numbers given out by the client */
     GArray *got;              /* uint32_t: what the guest received, in order */
     unsigned to_client;       /* frames from the guest that left */
+    GString *senders;         /* "0" or "1" for each frame of the guest's driver: the side, in the order of the network */
     uint64_t max_bytes, gate_ms, linger_ms, best_effort;
 };
 
@@ -58,6 +62,8 @@ void lab_settle(void);                       /* until nothing moves any more; ti
 void lab_wait(bool (*done)(Lab *l), Lab *l); /* the same with timers, until done; fails after 10 s */
 
 void lab_all_arrives(Lab *l);                /* what is on its way, from now on at once */
+void lab_drop_last(Lab *l);                  /* the network loses what was sent to side 1 last and is on its way */
+void lab_unclog(Lab *l, unsigned side);
 void lab_client(Lab *l, unsigned count);     /* numbered unicast frames */
 void lab_client_same(Lab *l, unsigned count); /* all of them alike: number 0xffffffff */
 void lab_broadcast(Lab *l, unsigned count);  /* numbered group frames */

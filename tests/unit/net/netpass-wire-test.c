@@ -167,6 +167,7 @@ static void twins_follow_the_script(void)
 }
 
 /* What waits is told apart together: S at the source, F left out here, H held here; the times say what belongs together. */
+/* P: here, and its place says that the source has it; T at the first place: all at the source is behind the first marker. */
 typedef struct Settled {
     const char *what;
     struct {
@@ -174,14 +175,17 @@ typedef struct Settled {
         int ms;
     } seen[8]; /* the same bytes */
     const char *in; /* of the held ones: which go in */
-    bool is_mirror;
+    bool is_mirror, is_group;
 } Settled;
 
 static const Settled settled_rows[] = {
     {"a slow flow of one frame: each with its own copy", {{'F', 0}, {'S', 10}, {'F', 200}, {'S', 215}, {'H', 400}}, "1", true},
     {"the copy that was consumed at the source proves nothing", {{'F', 0}, {'S', 200}, {'H', 195}}, "0", true},
     {"the copy comes late, the host is busy", {{'S', 0}, {'H', 900}}, "0", true},
-    {"so late it is another one, on a switch", {{'S', 0}, {'H', 900}}, "1", false},
+    {"so late it is another one, on a switch", {{'S', 0}, {'H', 900}}, "1", false, true},
+    {"behind the first marker it is the copy, however late", {{'T'}, {'S', 0}, {'H', 3000}}, "0", false, true},
+    {"its own copy was passed by, however late, and this is the next one",
+     {{'T'}, {'S', 0}, {'P', 2900}, {'H', 3000}}, "1", false, true},
     {"all alike: as many as were sent",
      {{'F', 0}, {'S', 3}, {'F', 10}, {'S', 13}, {'H', 20}, {'S', 23}, {'H', 30}}, "01", true},
     {"equal frames for us on a learning switch", {{'S', 0}, {'S', 1}, {'H', 2}, {'H', 3}}, "11", false},
@@ -196,7 +200,7 @@ static void what_waits_is_told_apart(void)
         NetEntry held[8] = {0};
         uint8_t data[60] = {0};
 
-        memcpy(data, mac, 6);
+        memcpy(data, s->is_group ? (const uint8_t *)"\xff\xff\xff\xff\xff\xff" : mac, 6);
         for (unsigned n = 0; n < 8 && s->seen[n].port; n++) {
             int64_t now = (1000000 + s->seen[n].ms) * NS_PER_MS;
 
@@ -205,6 +209,10 @@ static void what_waits_is_told_apart(void)
                 g_assert_true(netpass_pairs_source(p, &held[n].frame, now));
             } else if (s->seen[n].port == 'H') {
                 netpass_pairs_hold(p, &held[n]);
+            } else if (s->seen[n].port == 'T') {
+                netpass_pairs_set_turned(p);
+            } else if (s->seen[n].port == 'P') {
+                netpass_pairs_passed(p, &held[n].frame, now);
             } else if (s->is_mirror) {
                 netpass_pairs_flooded(p, &held[n].frame, now);
             }

@@ -1,201 +1,7 @@
 /* tests/unit/ui/spice-display-test.c - pictures and pointers: a client that draws what it is told has the guest's screen.
  * SPDX-License-Identifier: GPL-2.0-or-later */
-#include "config-host.h"
-#include "spice-fake.h"
-#include "ui/console.h"
-#include "ui/spice/image.h"
-#include "ui/spice/kinds.h"
-#include "ui/spice/server.h"
-
-#include <spice/protocol.h>
-#if CONFIG_LZ4
-#include <lz4.h>
-#endif
-
-#define SIDE_MAX 2048
-
-typedef struct Client { /* what it has on its screen */
-    FakeWire *w;
-    SpiceChannel *c;
-    bool has_surface, is_marked;
-    uint32_t width, height, *pixels;
-    unsigned draws, seen;
-    uint64_t bytes;
-} Client;
-
-static Console *screen;
-static pixman_image_t *picture;
-static const ConsoleDevice no_ops;
-
-/* ---- the guest's side ---- */
-
-static uint32_t *row_of(int y)
-{
-    return pixman_image_get_data(picture) + (size_t)y * (pixman_image_get_stride(picture) / 4);
-}
-
-static void paint(int x, int y, int width, int height, uint32_t seed)
-{
-    for (int dy = 0; dy < height; dy++) {
-        for (int dx = 0; dx < width; dx++) {
-            row_of(y + dy)[x + dx] = (seed * 2654435761u + (dx / 8) * 40503u + (dy / 8) * 97u) & 0xffffff;
-        }
-    }
-    console_update(screen, x, y, width, height);
-}
-
-static void show(int width, int height)
-{
-    g_clear_pointer(&picture, pixman_image_unref);
-    picture = pixman_image_create_bits(PIXMAN_x8r8g8b8, width, height, NULL, 0);
-    console_set_surface(screen, picture);
-    paint(0, 0, width, height, 7);
-}
-
-static void plug_screen(void)
-{
-    screen = console_add(object_container("/machine"), 0, &no_ops, NULL, NULL);
-    show(300, 200);
-}
-
-static void unplug_screen(void)
-{
-    console_remove(screen);
-    g_clear_pointer(&picture, pixman_image_unref);
-}
-
-/* ---- the client's side ---- */
-
-static void open_client(Client *me, const ChannelKind *kind, uint32_t caps)
-{
-    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, own = {{caps}};
-    SpiceEnds ends = {{{0}}};
-    static const uint8_t init[14] = {1};
-
-    *me = (Client){.w = fake_wire(), .pixels = g_new0(uint32_t, SIDE_MAX * SIDE_MAX)};
-    me->c = spice_channel_new(kind, 0, NULL, &me->w->wire, &ends, &mini, &own);
-    spice_channel_start(me->c);
-    if (kind == &display_channel_kind) {
-        fake_say(me->w, SPICE_MSGC_DISPLAY_INIT, init, sizeof(init));
-    }
-}
-
-static void close_client(Client *me)
-{
-    spice_close(me->c);
-    g_free(me->pixels);
-    fake_settle();
-}
-
-static void decode(const uint8_t *image, size_t size, uint32_t *rows, uint32_t width, uint32_t height)
-{
-    size_t bytes = 4 * (size_t)width * height;
-
-    g_assert_cmpuint(load_le32(image + 10), ==, width);
-    g_assert_cmpuint(load_le32(image + 14), ==, height);
-    if (image[8] == SPICE_IMAGE_TYPE_BITMAP) {
-        g_assert_cmpuint(size, ==, 18 + 18 + bytes);
-        g_assert_cmpuint(image[18], ==, SPICE_BITMAP_FMT_32BIT);
-        g_assert_cmpuint(image[19], ==, 4);
-        g_assert_cmpuint(load_le32(image + 28), ==, 4 * width);
-        memcpy(rows, image + 36, bytes);
-        return;
-    }
-    g_assert_cmpuint(image[8], ==, SPICE_IMAGE_TYPE_LZ4);
-    g_assert_cmpuint(size, ==, 22 + load_le32(image + 18));
-    g_assert_cmpuint(load_be32(image + 24), ==, size - 28);
-#if CONFIG_LZ4
-    g_assert_cmpint(LZ4_decompress_safe((const char *)image + 28, (char *)rows, (int)size - 28, (int)bytes), ==, bytes);
-#endif
-}
-
-static void draw(Client *me, const GByteArray *b)
-{
-    uint32_t top = load_le32(b->data + 4), left = load_le32(b->data + 8), bottom = load_le32(b->data + 12),
-             right = load_le32(b->data + 16);
-    g_autofree uint32_t *rows = g_malloc(4 * (size_t)(right - left) * (bottom - top));
-
-    g_assert_true(me->has_surface && right <= me->width && bottom <= me->height && left < right && top < bottom);
-    g_assert_cmpuint(load_le32(b->data + 21), ==, 57);
-    g_assert_cmpuint(load_le16(b->data + 41), ==, SPICE_ROPD_OP_PUT);
-    decode(b->data + 57, b->len - 57, rows, right - left, bottom - top);
-    for (uint32_t y = top; y < bottom; y++) {
-        memcpy(me->pixels + (size_t)y * SIDE_MAX + left, rows + (size_t)(y - top) * (right - left), 4 * (right - left));
-    }
-    me->draws++;
-    me->bytes += b->len;
-}
-
-static void follow(Client *me, uint16_t type, const GByteArray *b)
-{
-    switch (type) {
-    case SPICE_MSG_DISPLAY_SURFACE_CREATE:
-        g_assert_false(me->has_surface);
-        me->has_surface = true;
-        me->width = load_le32(b->data + 4);
-        me->height = load_le32(b->data + 8);
-        memset(me->pixels, 0x55, 4 * SIDE_MAX * SIDE_MAX);
-        break;
-    case SPICE_MSG_DISPLAY_SURFACE_DESTROY:
-        g_assert_true(me->has_surface);
-        me->has_surface = me->is_marked = false;
-        break;
-    case SPICE_MSG_DISPLAY_DRAW_COPY:
-        draw(me, b);
-        break;
-    case SPICE_MSG_DISPLAY_MARK:
-        g_assert_true(me->has_surface);
-        me->is_marked = true;
-        break;
-    case SPICE_MSG_SET_ACK:
-        fake_say(me->w, SPICE_MSGC_ACK_SYNC, b->data, 4);
-        break;
-    default:
-        break;
-    }
-}
-
-static bool is_same(const Client *me)
-{
-    bool same = picture && me->has_surface && me->is_marked && me->width == (uint32_t)pixman_image_get_width(picture) &&
-                me->height == (uint32_t)pixman_image_get_height(picture);
-
-    for (uint32_t y = 0; same && y < me->height; y++) {
-        same = !memcmp(me->pixels + (size_t)y * SIDE_MAX, row_of(y), 4 * me->width);
-    }
-    return same;
-}
-
-static bool is_dark(const Client *me)
-{
-    return !me->has_surface;
-}
-
-static bool is_stuck(const Client *me)
-{
-    return me->c->st.unacked > 2 * CHANNEL_ACK_WINDOW;
-}
-
-/* Reads what there is until that is true; acknowledges as a client does. */
-static void look(Client *me, bool acknowledge, bool (*done)(const Client *me))
-{
-    g_autoptr(GByteArray) b = g_byte_array_new();
-    int64_t until = time_monotonic_ns() + 30 * NS_PER_SEC;
-
-    while (!done(me)) {
-        uint16_t type;
-
-        g_assert_cmpint(time_monotonic_ns(), <, until);
-        spice_pump(me->c);
-        fake_settle();
-        while ((type = fake_hear(me->w, b))) {
-            follow(me, type, b);
-            if (acknowledge && ++me->seen % CHANNEL_ACK_WINDOW == 0) {
-                fake_say(me->w, SPICE_MSGC_ACK, NULL, 0);
-            }
-        }
-    }
-}
+#include "spice-looker.h"
+#include "ui/spice/jpeg.h"
 
 /* ---- pictures ---- */
 
@@ -298,6 +104,109 @@ static void slow_clients_miss_pictures_and_none_that_matters(void)
     unplug_screen();
 }
 
+/* ---- JPEG ---- */
+
+/* What the server is told, what the client wishes, and whether photographs come as JPEG then. */
+static void photographs_are_jpeg_where_that_is_wanted(void)
+{
+    static const struct {
+        uint32_t jpeg, compression;
+        uint8_t wish;
+        bool is_jpeg;
+    } cases[] = {
+        {JPEG_NEVER, IMAGES_AUTO_GLZ, 0, false},
+        {JPEG_AUTO, IMAGES_AUTO_GLZ, 0, false}, /* the link is not slow */
+        {JPEG_ALWAYS, IMAGES_AUTO_GLZ, 0, true},
+        {JPEG_ALWAYS, IMAGES_QUIC, 0, true},
+        {JPEG_ALWAYS, IMAGES_LZ4, 0, false},
+        {JPEG_ALWAYS, IMAGES_OFF, 0, false},
+        {JPEG_ALWAYS, IMAGES_OFF, SPICE_IMAGE_COMPRESSION_QUIC, true},
+        {JPEG_ALWAYS, IMAGES_QUIC, SPICE_IMAGE_COMPRESSION_OFF, false},
+        {JPEG_ALWAYS, IMAGES_QUIC, SPICE_IMAGE_COMPRESSION_LZ4, false},
+        {JPEG_ALWAYS, IMAGES_QUIC, 99, true},
+    };
+    const SpiceConfig before = server()->config;
+
+    if (!jpeg_is_built()) {
+        g_test_skip("JPEG is not in this build");
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Client me;
+
+        plug_screen();
+        server()->config.jpeg = cases[i].jpeg;
+        server()->config.image_compression = cases[i].compression;
+        open_client(&me, &display_channel_kind, LZ4_CAP);
+        if (cases[i].wish) {
+            fake_say(me.w, SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, &cases[i].wish, 1);
+        }
+        look(&me, true, is_same); /* drawings come without loss in any case */
+        g_assert_cmpuint(me.jpegs, ==, 0);
+        me.bytes = 0;
+        paint_photo(0, 0, 300, 200, i);
+        look(&me, true, cases[i].is_jpeg ? is_like : is_same);
+        g_assert_cmpint(me.jpegs > 0, ==, cases[i].is_jpeg);
+        g_assert_true(!cases[i].is_jpeg || me.bytes < 300 * 200);
+        close_client(&me);
+        unplug_screen();
+        server()->config = before;
+    }
+}
+
+static void photographs_are_told_from_drawings(void)
+{
+    plug_screen();
+    show(640, 480);
+    paint(0, 0, 640, 480, 3);
+    g_assert_false(image_is_photo((uint8_t *)row_of(0), 4 * 640, &(ImageBox){0, 0, 640, 480}));
+    paint_photo(0, 0, 640, 240, 3);
+    g_assert_true(image_is_photo((uint8_t *)row_of(0), 4 * 640, &(ImageBox){0, 0, 640, 240}));
+    g_assert_true(image_is_photo((uint8_t *)row_of(0), 4 * 640, &(ImageBox){7, 9, 207, 30}));
+    g_assert_false(image_is_photo((uint8_t *)row_of(0), 4 * 640, &(ImageBox){7, 9, 47, 30}));   /* so small */
+    g_assert_false(image_is_photo((uint8_t *)row_of(0), 4 * 640, &(ImageBox){7, 9, 8, 10}));
+    for (unsigned i = 0; i < 640 * 480; i++) {
+        row_of(0)[i] = g_test_rand_int() & 0xffffff;
+    }
+    g_assert_false(image_is_photo((uint8_t *)row_of(0), 4 * 640, &(ImageBox){0, 0, 640, 480})); /* noise */
+    unplug_screen();
+}
+
+/* ---- several screens ---- */
+
+static void each_screen_has_its_channel(void)
+{
+    static const uint8_t list[] = {SPICE_CHANNEL_DISPLAY, 0, SPICE_CHANNEL_DISPLAY, 1};
+    pixman_image_t *first_picture;
+    g_autoptr(GByteArray) channels = NULL;
+    Console *first;
+    Client me[2];
+
+    plug_screen();
+    first = screen;
+    first_picture = g_steal_pointer(&picture);
+    screen = console_add(object_container("/machine"), 1, &no_ops, NULL, NULL);
+    show(640, 480);
+    channels = server_channels_list();
+    g_assert_nonnull(memmem(channels->data, channels->len, list, sizeof(list)));
+    for (unsigned i = 0; i < 2; i++) {
+        open_client_of(&me[i], &display_channel_kind, i, LZ4_CAP | MONITORS_CAP);
+    }
+    look(&me[1], true, is_same);
+    g_assert_cmpuint(me[1].image_channel, ==, 1);
+    unplug_screen();
+    look(&me[1], true, is_dark);
+    screen = first;
+    picture = first_picture;
+    me[0].draws = 0;
+    paint(5, 5, 50, 50, 77);
+    look(&me[0], true, is_same);
+    g_assert_cmpuint(me[0].image_channel, ==, 0);
+    close_client(&me[0]);
+    close_client(&me[1]);
+    unplug_screen();
+}
+
 /* ---- pointers ---- */
 
 static uint16_t last_of(Client *me, GByteArray *b)
@@ -355,6 +264,9 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/display/resized_and_dark_screens_are_followed", resized_and_dark_screens_are_followed);
     g_test_add_func("/ui/spice/display/slow_clients_miss_pictures_and_none_that_matters",
                     slow_clients_miss_pictures_and_none_that_matters);
+    g_test_add_func("/ui/spice/display/photographs_are_jpeg_where_that_is_wanted", photographs_are_jpeg_where_that_is_wanted);
+    g_test_add_func("/ui/spice/display/photographs_are_told_from_drawings", photographs_are_told_from_drawings);
+    g_test_add_func("/ui/spice/display/each_screen_has_its_channel", each_screen_has_its_channel);
     g_test_add_func("/ui/spice/cursor/pointers_are_followed", pointers_are_followed);
     return g_test_run();
 }

@@ -1,0 +1,232 @@
+/* tests/unit/net/netpass-busy-test.c - what netpass promises where the network, the guest or a process is far behind.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake-net.h"
+
+#include "qapi/qmp.h"
+#include "util/loop.h"
+
+#include <string.h>
+
+static void pass_on(Lab *l)
+{
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+}
+
+static void check_clean(Lab *l)
+{
+    lab_check_all_in_order(l);
+    g_assert_true(lab_is_ordered(l, 1));
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 0);
+    g_assert_cmpuint(lab_figure(l, 1, "held"), ==, 0);
+}
+
+static bool is_over;
+
+static void note_over(void *opaque)
+{
+    is_over = true;
+}
+
+static bool has_lingered(Lab *l)
+{
+    return is_over;
+}
+
+static void linger(Lab *l, unsigned ms)
+{
+    LoopTimer *timer = loop_timer_new(note_over, NULL);
+
+    is_over = false;
+    loop_timer_set(timer, time_monotonic_ns() + ms * NS_PER_MS);
+    lab_wait(has_lingered, l);
+    loop_timer_free(timer);
+}
+
+static bool gate_is_open(Lab *l)
+{
+    return !lab_is_ordered(l, 1);
+}
+
+/* ---- the guest's frames ---- */
+/* A switch that stands still has the guest's last frames before it.  Were ours in front of them, the guest would speak out of
+ * order, and the switch would turn back to the source. */
+static void guests_frames_leave_the_source_first(Lab *l)
+{
+    l->side[0].is_clogged = true;
+    lab_guest_sends(l, 0);
+    lab_guest_sends(l, 0);
+    lab_freeze(l, 0);
+    lab_client(l, 3);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_guest_sends(l, 1);
+    lab_guest_sends(l, 1);
+    lab_client(l, 3);
+    lab_released(l, 0);
+    linger(l, 20);
+    g_assert_cmpint(l->learned, ==, 0);
+    g_assert_cmpuint(l->got->len, ==, 6); /* the source passes them on */
+    lab_unclog(l, 0);
+    lab_wait(lab_both_done, l);
+    lab_client(l, 2);
+    check_clean(l);
+    g_assert_cmpint(l->learned, ==, 1);
+    g_assert_cmpstr(l->senders->str, ==, "00011");
+}
+
+/* Nobody waits for ever: not for a port that takes nothing any more. */
+static void clogged_port_lets_the_destination_speak_in_the_end(Lab *l)
+{
+    l->gate_ms = 50;
+    l->side[0].is_clogged = true;
+    lab_guest_sends(l, 0);
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_guest_sends(l, 1);
+    lab_client(l, 3);
+    lab_released(l, 0);
+    lab_wait(gate_is_open, l);
+    lab_settle();
+    g_assert_cmpstr(l->senders->str, ==, "01");
+    lab_check_all_in_order(l);
+}
+
+/* ---- a guest that is slow ---- */
+/* It takes its frames, far slower than they came: the source stays, though its time is over. */
+static void slow_guest_gets_all(Lab *l)
+{
+    l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
+    l->linger_ms = 300;
+    l->side[1].ring = 1;
+    lab_freeze(l, 0);
+    lab_client(l, 50);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    while (l->got->len < 50) {
+        lab_guest_takes(l, 1, 1);
+        linger(l, 10);
+    }
+    lab_wait(lab_both_done, l);
+    check_clean(l);
+}
+
+static Json *told; /* the last account */
+
+static void note_account(const char *name, Json *data, int64_t at_ns)
+{
+    if (!strcmp(name, "NETPASS_ENDED")) {
+        json_unref(told);
+        told = json_copy(data);
+    }
+    json_unref(data);
+}
+
+static void check_told(const char *name, uint64_t wanted)
+{
+    uint64_t v;
+
+    g_assert_true(json_to_uint64(json_get(json_at(json_get(told, "netdevs"), 0), name), &v));
+    g_assert_cmpuint(v, ==, wanted);
+}
+
+static void account_is_told_when_the_source_is_gone(Lab *l)
+{
+    qapi_set_emit_hook(note_account);
+    l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
+    l->linger_ms = 5;
+    l->side[1].ring = 1;
+    lab_freeze(l, 0);
+    lab_client(l, 50);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    g_assert_null(told);
+    lab_peer_gone(l);
+    check_told("refused", 50 - 8);
+    check_told("held", 8);
+    qapi_set_emit_hook(NULL);
+    json_unref(told);
+    told = NULL;
+}
+
+/* ---- copies that are late ---- */
+/* The other port of the network is seconds behind, and what the guest had before the freeze comes there when it runs already.
+ * The network is flooded, and has lost the marker that would have told. */
+static void copies_from_before_the_freeze_are_known_by_their_place(Lab *l)
+{
+    l->late = 1000;
+    lab_broadcast(l, 3);
+    lab_settle();
+    lab_freeze(l, 0);
+    lab_drop_last(l); /* marker 7 */
+    lab_broadcast(l, 2);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_settle();
+    lab_all_arrives(l); /* with the check behind them */
+    lab_broadcast(l, 1);
+    lab_settle();
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    lab_broadcast(l, 1);
+    lab_settle();
+    check_clean(l);
+    g_assert_cmpuint(lab_figure(l, 1, "flooded"), ==, 5);
+}
+
+/* Behind the destination's last marker it has the network's copy of each: the source says nothing of them. */
+static void group_frames_behind_the_turn_are_not_passed_on(Lab *l)
+{
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    pass_on(l);
+    lab_broadcast(l, 20);
+    check_clean(l);
+    g_assert_cmpuint(lab_figure(l, 1, "late"), ==, 0);
+    g_assert_cmpuint(lab_figure(l, 1, "duplicate"), ==, 0);
+}
+
+static const struct Row {
+    const char *name;
+    void (*fn)(Lab *l);
+} rows[] = {
+    {"guests_frames_leave_the_source_first", guests_frames_leave_the_source_first},
+    {"clogged_port_lets_the_destination_speak_in_the_end", clogged_port_lets_the_destination_speak_in_the_end},
+    {"slow_guest_gets_all", slow_guest_gets_all},
+    {"account_is_told_when_the_source_is_gone", account_is_told_when_the_source_is_gone},
+    {"copies_from_before_the_freeze_are_known_by_their_place", copies_from_before_the_freeze_are_known_by_their_place},
+    {"group_frames_behind_the_turn_are_not_passed_on", group_frames_behind_the_turn_are_not_passed_on},
+};
+
+static void run(gconstpointer row)
+{
+    Lab l;
+
+    lab_init(&l, LAB_LEARN);
+    lab_guest_sends(&l, 0);
+    ((const struct Row *)row)->fn(&l);
+    lab_clear(&l);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *path = g_strdup_printf("/net/netpass-busy/%s", rows[i].name);
+
+        g_test_add_data_func(path, &rows[i], run);
+    }
+    return g_test_run();
+}
