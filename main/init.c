@@ -55,5 +55,8 @@ void program_init(void)
     chardev_handoff_init();
     net_init();
     input_init();
+#if CONFIG_SPICE
+    spice_init();
+#endif
     interp_init();
 }

@@ -282,6 +282,7 @@ static void stop_guest(void *opaque)
     g_mutex_lock(&o->lock);
     o->stats.stop_ns = time_monotonic_ns() - began_ns;
     o->tails_left = parts_talking();
+    o->tail_more_ms = parts_tail_ms();
     o->tail_counting = false;
     g_mutex_unlock(&o->lock);
     o->is_frozen = true;
@@ -542,6 +543,7 @@ static void thaw_guest(void *opaque)
     } else if (t->start && !runstate_is_running() && take_back(t->o)) {
         vm_start();
     }
+    parts_stayed();
 }
 
 /* how: FX_THAW or FX_TAKE_BACK; then: FX_RESUME or FX_START. */

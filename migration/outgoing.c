@@ -183,7 +183,8 @@ static int64_t deadline_of(int state)
     case MIG_RELEASED:
         return mig_deadline(PARAM_TAIL_DEADLINE);
     case MIG_COMPLETED:
-        return mig_deadline(PARAM_TAIL_DEADLINE) + (int64_t)mig_param(PARAM_NETPASS_LINGER) * NS_PER_MS;
+        return mig_deadline(PARAM_TAIL_DEADLINE) +
+               (int64_t)MAX(mig_param(PARAM_NETPASS_LINGER), outgoing.tail_more_ms) * NS_PER_MS;
     default:
         return CHANNEL_FOREVER; /* the manager's time, or nothing to wait for */
     }

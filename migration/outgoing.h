@@ -36,6 +36,7 @@ typedef struct Outgoing {
     int peer_pidfd;           /* lock */
     unsigned tails_left;      /* lock: parts that still have something to send */
     bool tail_counting;       /* lock */
+    uint64_t tail_more_ms;    /* lock: what their tails may take beyond the deadline */
     bool is_running;          /* lock: the thread */
     bool is_at_it;            /* lock: it still takes items */
     unsigned conts;           /* lock: `cont`s that wait for the end of what was decided before */

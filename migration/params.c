@@ -39,6 +39,8 @@ static const struct {
     [PARAM_READY_DEADLINE] = {"ready-deadline-ms", 20000, 1, 3600000},
     [PARAM_RUN_DEADLINE] = {"run-deadline-ms", 10000, 1, 3600000},
     [PARAM_TAIL_DEADLINE] = {"tail-deadline-ms", 5000, 1, 3600000},
+    [PARAM_DISPLAY_TIMEOUT] = {"display-handoff-timeout", 30000, 0, 3600000},
+    [PARAM_CONNECT_WAIT] = {"x-spice-connect-wait", 10000, 0, 60000},
 };
 
 static _Atomic uint32_t cap_bits;

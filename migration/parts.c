@@ -48,6 +48,7 @@ SIMPLE(parked)
 SIMPLE(run_sent)
 SIMPLE(leaving)
 SIMPLE(lost)
+SIMPLE(stayed)
 SIMPLE(owned)
 SIMPLE(give_back)
 SIMPLE(starting)
@@ -165,6 +166,22 @@ unsigned parts_talking(void)
 
     handoff_foreach(one_talking, &n);
     return n;
+}
+
+static bool one_tail_ms(HandoffPart *p, void *opaque)
+{
+    uint64_t *most = opaque;
+
+    *most = MAX(*most, p->tail_ms ? p->tail_ms(p) : 0);
+    return true;
+}
+
+uint64_t parts_tail_ms(void)
+{
+    uint64_t most = 0;
+
+    handoff_foreach(one_tail_ms, &most);
+    return most;
 }
 
 /* ---- messages ---- */

@@ -13,6 +13,7 @@ void parts_leaving(void);
 bool parts_take_back(bool is_lone, GError **errp);
 void parts_thaw(bool was_after_run);
 void parts_lost(void);
+void parts_stayed(void);
 void parts_owned(void);
 void parts_give_back(void);
 void parts_starting(void);
@@ -28,6 +29,8 @@ bool parts_activate(GError **errp); /* on failure the ones before are given_back
 
 /* How many wanted parts talk to the end: each says handoff_tail_done(). */
 unsigned parts_talking(void);
+/* What the longest of their tails may take beyond the deadline of tails; main loop. */
+uint64_t parts_tail_ms(void);
 /* A message for a part arrived: checked, queued to the main loop.  `data`: str8 part name, bytes. */
 bool parts_deliver(const uint8_t *data, size_t size, GError **errp);
 /* Reports of all parts: {name: report}; main loop. */

@@ -407,6 +407,9 @@ static bool quit_hook(void (*done)(void))
     Outgoing *o = &outgoing;
     bool waits;
 
+    if (!done) { /* asked again: what is waited for is the guest's */
+        return false;
+    }
     g_free(outgoing_step(0, EV_QUIT, NULL, NULL));
     g_mutex_lock(&o->lock);
     waits = o->is_running && o->machine.state != MIG_KEPT && o->machine.state != MIG_UNSURE;

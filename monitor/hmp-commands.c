@@ -380,6 +380,10 @@ const HmpCommand hmp_commands[] = {
     {"migrate_incoming", "uri:s", "wait for a guest at URI", "migrate-incoming"},
     {"migrate_set_capability", "name:s state:b", "switch a migration capability", NULL, do_set_capability},
     {"migrate_set_parameter", "name:s value:s", "set a migration parameter", NULL, do_set_parameter},
+#if CONFIG_SPICE
+    {"client_migrate_info", "protocol:s hostname:s port:i? tls-port:i? cert-subject:s?",
+     "tell display clients where the guest will be", "client_migrate_info"},
+#endif
     {"set_link", "name:s up:b", "connect or disconnect a NIC or netdev", "set_link"},
     {"announce_self", NULL, "tell the network where the guest is", "announce-self"},
     {"netdev_add", "options:S", "add a network backend", NULL, do_netdev_add},

@@ -91,6 +91,9 @@ static void quit_part_done(void)
 
 static void quit_begin(int code)
 {
+    for (unsigned i = 0; is_quitting && quit_hooks && i < quit_hooks->len; i++) {
+        ((QuitFn *)quit_hooks->pdata[i])(NULL);
+    }
     if (is_quitting) {
         return;
     }

@@ -334,6 +334,21 @@ void input_leave(InputUser *u)
     u->is_waiting = false;
 }
 
+void input_held_by_nobody(InputUser *ret)
+{
+    *ret = orphans;
+}
+
+void input_release(const uint32_t *keys, uint32_t buttons)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(orphans.keys); i++) {
+        orphans.keys[i] |= keys[i];
+    }
+    orphans.buttons |= buttons & ((1u << INPUT_BUTTONS) - 1);
+    orphans.is_waiting = false;
+    tell_later(TELL_ROOM);
+}
+
 /* ---- handoff: a queue that has been saved takes nothing more ---- */
 static void close_gate(HandoffPart *p)
 {

@@ -48,6 +48,10 @@ struct HandoffPart {
                                                                      reason if it cannot yet; may be asked again.  is_lone:
                                                                      only if nothing shows that the other side ran it */
     void (*thaw)(HandoffPart *p, bool was_after_run);             /* the guest is ours again; called before it starts */
+    void (*stayed)(HandoffPart *p);                               /* the attempt is over and the guest stays, whether or
+                                                                     not it was stopped; after thaw; may come again */
+    uint64_t (*tail_ms)(HandoffPart *p);                          /* at the stop: how much longer than tail-deadline-ms its
+                                                                     tail may take */
     void (*lost)(HandoffPart *p);                                 /* `unsure`: keep everything, forward nothing */
 
     /* ---- destination ---- */

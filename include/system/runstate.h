@@ -50,7 +50,8 @@ void vm_request_reset(ShutdownCause cause);                   /* obeys -no-reboo
 void vm_request_powerdown(void);                              /* event POWERDOWN; devices listen by vm_on_powerdown */
 void vm_on_powerdown(void (*fn)(void *opaque), void *opaque);
 void vm_set_policy(bool no_reboot, bool no_shutdown);
-/* Before the process ends in an orderly way (quit, SIGTERM): fn may delay it and call `done` later; each once. */
+/* Before the process ends in an orderly way (quit, SIGTERM): fn may delay it and call `done` later; each once.  Who is told to
+ * quit again calls fn with NULL: whatever is only waited for to be polite is not waited for any longer. */
 typedef bool QuitFn(void (*done)(void)); /* true: it will call done */
 void vm_on_quit(QuitFn *fn);
 /* The loop drops vm_lock while it waits.  Main thread, after loop_init(); then vm_lock() once. */

@@ -18,6 +18,7 @@ typedef struct SpiceSetup {
 
 extern const char *const spice_option_keys[]; /* ends with NULL */
 
+void spice_init(void); /* first, once: sessions can come and go with guests */
 bool spice_start(const SpiceSetup *setup, GError **errp); /* once */
 /* -display spice-app: listens on a socket of its own and starts the desktop's viewer.  After spice_start(), or instead. */
 bool spice_start_viewer(const SpiceSetup *setup, GError **errp);

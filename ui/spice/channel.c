@@ -1,16 +1,21 @@
 /* ui/spice/channel.c - one channel of one client: messages both ways.  Owner: main loop (vm_lock).  Page: docs/spice.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "channel.h"
+#include "migrate.h"
 #include "server.h"
 #include "util/bytes.h"
+#include "util/error.h"
 #include "util/log.h"
 
 #include <errno.h>
 #include <spice/protocol.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define READ_TURN_BYTES (128 * 1024)    /* of one channel before others have their turn */
 #define WRITE_TURN_MESSAGES 256
+#define LINGER_NS (1 * NS_PER_SEC)      /* for a client to end a connection that it has left */
+#define NO_PART 100                     /* types below are of a connection, not of what is said by it */
 
 static void update_watch(SpiceChannel *c);
 static void come_again(SpiceChannel *c);
@@ -75,13 +80,29 @@ static Taken take_pong(SpiceChannel *c, const uint8_t *data, uint32_t size)
     return TAKEN;
 }
 
+static Taken take_flush_mark(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    if (c->mode != CHANNEL_LEAVING) {
+        return TAKE_BAD;
+    }
+    c->was_flushed = true;
+    spice_flushed(c);
+    return TAKEN;
+}
+
 static const MessageRow common_rows[] = {
     {"ack-sync", SPICE_MSGC_ACK_SYNC, 4, 4, take_ack_sync},
     {"ack", SPICE_MSGC_ACK, 0, 0, take_ack},
     {"pong", SPICE_MSGC_PONG, 12, 12, take_pong},
-    {"disconnecting", SPICE_MSGC_DISCONNECTING, 12, 12, take_disconnecting},
+    {"migrate-flush-mark", SPICE_MSGC_MIGRATE_FLUSH_MARK, 0, 0, take_flush_mark},
+    {"disconnecting", SPICE_MSGC_DISCONNECTING, 12, 12, take_disconnecting, .is_early = true},
     {},
 };
+
+static bool is_common(const MessageRow *row)
+{
+    return row >= common_rows && row < common_rows + G_N_ELEMENTS(common_rows);
+}
 
 static const MessageRow *find_row(const MessageRow *rows, uint16_t type)
 {
@@ -108,15 +129,14 @@ static size_t missing(const SpiceChannel *c)
     return c->row ? c->in.size - c->body->len : (c->is_mini ? MINI_HEADER_BYTES : FULL_HEADER_BYTES) - c->in_have;
 }
 
-static void take_header(SpiceChannel *c)
+/* c->in is known: may there be such a message? */
+static void choose_row(SpiceChannel *c)
 {
-    const MessageRow *row;
+    const MessageRow *row = find_row(common_rows, c->in.type);
 
-    header_read(c->in_header, c->is_mini, &c->in);
-    row = find_row(common_rows, c->in.type);
     row = row ? row : find_row(c->kind->rows, c->in.type);
-    if (!row) {
-        complain(c, "unknown");
+    if (!row || (c->mode == CHANNEL_QUIET && !row->is_early)) {
+        complain(c, row ? "too early" : "unknown");
     } else if (c->in.size < row->min || c->in.size > MIN(row->max, CHANNEL_BODY_MAX) || c->in.sub_list) {
         complain(c, "bad size");
     } else {
@@ -125,9 +145,17 @@ static void take_header(SpiceChannel *c)
     }
 }
 
+static Taken take_row(SpiceChannel *c)
+{
+    if (c->mode == CHANNEL_LEAVING && !is_common(c->row)) {
+        return migrate_tail(c, c->in.type, c->body->data, c->body->len);
+    }
+    return c->row->take ? c->row->take(c, c->body->data, c->body->len) : TAKEN;
+}
+
 static void take_message(SpiceChannel *c)
 {
-    Taken taken = c->row->take ? c->row->take(c, c->body->data, c->body->len) : TAKEN;
+    Taken taken = take_row(c);
 
     if (c->is_closed) {
         return;
@@ -167,45 +195,108 @@ static bool read_piece(SpiceChannel *c, size_t *budget)
     return true;
 }
 
+/* A message that the source has heard; none of ours is under way. */
+static void take_late(SpiceChannel *c)
+{
+    OutMessage *m = g_queue_pop_head(&c->late);
+
+    c->late_bytes -= m->body->len;
+    c->in = (MessageHeader){.type = m->type, .size = m->body->len};
+    choose_row(c);
+    if (!c->is_closed) {
+        g_byte_array_append(c->body, m->body->data, m->body->len);
+        take_message(c);
+    }
+    out_message_free(m);
+}
+
+static bool has_late(const SpiceChannel *c)
+{
+    return c->mode == CHANNEL_LIVE && c->late.length && !c->row && !c->in_have;
+}
+
+/* Is the socket to be read?  A quiet channel's client says nothing but on main. */
+static bool listens(const SpiceChannel *c)
+{
+    return !c->is_closed && !c->is_held && !c->awaits_tail && c->mode != CHANNEL_FROZEN &&
+           (c->mode != CHANNEL_QUIET || c->kind->type == SPICE_CHANNEL_MAIN);
+}
+
+static void read_message(SpiceChannel *c)
+{
+    if (!c->row) {
+        header_read(c->in_header, c->is_mini, &c->in);
+        choose_row(c);
+    }
+    if (!c->is_closed && !missing(c)) {
+        take_message(c);
+    }
+}
+
+/* Nobody wants it: but a socket that is closed with unread bytes takes back what we wrote to it last. */
+static void read_nothing(SpiceChannel *c)
+{
+    uint8_t buffer[16 * 1024];
+    size_t budget = READ_TURN_BYTES;
+    ssize_t n = -EAGAIN;
+
+    while (budget && (n = wire_read(c->wire, buffer, sizeof(buffer))) > 0) {
+        budget -= MIN(budget, (size_t)n);
+    }
+    if (n <= 0 && n != -EAGAIN) {
+        spice_close(c);
+    } else if (!budget) {
+        come_again(c);
+    }
+}
+
 static void read_some(SpiceChannel *c)
 {
     size_t budget = READ_TURN_BYTES;
 
-    while (!c->is_closed && !c->is_held && budget) {
-        if (missing(c)) {
-            if (!read_piece(c, &budget)) {
-                break;
-            }
-            continue;
-        }
-        if (!c->row) {
-            take_header(c);
-        }
-        if (!c->is_closed && !missing(c)) {
-            take_message(c);
+    while (!c->is_closed && !c->is_held && budget && c->mode != CHANNEL_LEFT) {
+        if (has_late(c)) {
+            take_late(c);
+        } else if (!listens(c)) {
+            break;
+        } else if (!missing(c)) {
+            read_message(c);
+        } else if (!read_piece(c, &budget)) {
+            break;
         }
     }
-    if (!c->is_closed && !c->is_held && (!budget || wire_pending(c->wire))) {
+    if (!c->is_closed && c->mode == CHANNEL_LEFT) {
+        read_nothing(c);
+    } else if (listens(c) && (!budget || wire_pending(c->wire))) {
         come_again(c);
     }
 }
 
 /* ---- writing ---- */
 
+static OutMessage *out_message_new(uint16_t type, GByteArray *take)
+{
+    OutMessage *m = g_new0(OutMessage, 1);
+
+    m->type = type;
+    m->body = take;
+    return m;
+}
+
+static void queue_message(SpiceChannel *c, uint16_t type, GByteArray *take)
+{
+    g_queue_push_tail(&c->out, out_message_new(type, take));
+    c->out_bytes += take->len;
+}
+
 void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body)
 {
-    OutMessage *m;
-
     body = body ? body : g_byte_array_new();
-    if (c->is_closed) {
+    if (c->is_closed || (c->mode != CHANNEL_LIVE && c->mode != CHANNEL_FROZEN)) {
         g_byte_array_unref(body);
         return;
     }
-    m = g_new0(OutMessage, 1);
-    m->type = type;
-    m->body = body;
-    g_queue_push_tail(&c->out, m);
-    c->out_bytes += body->len;
+    queue_message(c, type, body);
     if (c->out_bytes > CHANNEL_QUEUE_BYTES_MAX || c->out.length > CHANNEL_QUEUE_MESSAGES_MAX) {
         TRACE(spice_channel_full, "%s %u:%u does not read", c->ends.client.host, c->st.type, c->st.id);
         spice_close(c);
@@ -214,9 +305,20 @@ void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body)
     update_watch(c);
 }
 
+void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body)
+{
+    take_body = take_body ? take_body : g_byte_array_new();
+    if (c->is_closed) {
+        g_byte_array_unref(take_body);
+        return;
+    }
+    queue_message(c, type, take_body);
+    update_watch(c);
+}
+
 bool spice_has_room(const SpiceChannel *c)
 {
-    return !c->is_closed && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
+    return !c->is_closed && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
 }
 
 static void begin_message(SpiceChannel *c, const OutMessage *m)
@@ -249,10 +351,12 @@ static int write_message(SpiceChannel *c, OutMessage *m)
     return 1;
 }
 
-/* The window holds back what comes behind it, but never a message that has begun. */
+/* The window holds back what comes behind it, but never a message that has begun, nor the last one. */
 static bool may_write(const SpiceChannel *c)
 {
-    return c->out.length && (c->is_writing || window_is_open(c));
+    bool may_begin = c->mode == CHANNEL_LIVE ? window_is_open(c) : c->mode != CHANNEL_FROZEN;
+
+    return c->out.length && (c->is_writing || may_begin);
 }
 
 static void write_some(SpiceChannel *c)
@@ -287,7 +391,8 @@ static void write_some(SpiceChannel *c)
 
 static void update_watch(SpiceChannel *c)
 {
-    GIOCondition want = c->is_held ? 0 : G_IO_IN;
+    bool is_curious = c->awaits_tail && !loop_timer_pending(c->patience); /* has the client come? */
+    GIOCondition want = listens(c) || (is_curious && !c->is_held) ? G_IO_IN : 0;
 
     if (c->is_closed) {
         return;
@@ -341,7 +446,23 @@ static void ready(int fd, GIOCondition condition, void *opaque)
         spice_close(c);
         return;
     }
+    if (c->awaits_tail && condition & G_IO_IN && !loop_timer_pending(c->patience)) {
+        loop_timer_set(c->patience, time_monotonic_ns() + CHANNEL_TAIL_WAIT_NS);
+    }
     spice_pump(c);
+}
+
+static void out_of_patience(void *opaque)
+{
+    SpiceChannel *c = opaque;
+
+    if (c->awaits_tail) {
+        warn_report("spice: client %s channel %s: the source has not said in time what it heard", c->ends.client.host,
+                    channel_type_name(c->st.type));
+        spice_tail_over(c);
+    } else {
+        spice_close(c);
+    }
 }
 
 static void again(void *opaque)
@@ -356,7 +477,7 @@ void spice_poke(SpiceChannel *c)
 
 void spice_resume(SpiceChannel *c)
 {
-    if (c->is_closed || !c->is_held) {
+    if (c->is_closed || !c->is_held || c->mode != CHANNEL_LIVE) {
         return;
     }
     c->is_held = false;
@@ -380,7 +501,7 @@ void spice_ping(SpiceChannel *c, uint32_t id, uint32_t padding)
     spice_send(c, SPICE_MSG_PING, b);
 }
 
-void spice_notify(SpiceChannel *c, uint32_t severity, const char *text)
+GByteArray *spice_notify_body(uint32_t severity, const char *text)
 {
     GByteArray *b = g_byte_array_new();
 
@@ -390,7 +511,12 @@ void spice_notify(SpiceChannel *c, uint32_t severity, const char *text)
     put_u32(b, SPICE_WARN_GENERAL);
     put_u32(b, strlen(text));
     put_bytes(b, text, strlen(text) + 1);
-    spice_send(c, SPICE_MSG_NOTIFY, b);
+    return b;
+}
+
+void spice_notify(SpiceChannel *c, uint32_t severity, const char *text)
+{
+    spice_send(c, SPICE_MSG_NOTIFY, spice_notify_body(severity, text));
 }
 
 /* ---- life ---- */
@@ -411,13 +537,27 @@ SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient
     c->wire = take;
     c->body = g_byte_array_new();
     g_queue_init(&c->out);
+    g_queue_init(&c->late);
     c->again = loop_timer_new(again, c);
-    c->watch = loop_watch(take->fd, G_IO_IN, ready, c);
+    c->patience = loop_timer_new(out_of_patience, c);
+    c->watch = loop_watch(take->fd, 0, ready, c);
+    if (kind->open) {
+        kind->open(c);
+    }
     return c;
+}
+
+void spice_channel_wait(SpiceChannel *c)
+{
+    if (wire_pending(c->wire)) {
+        come_again(c);
+    }
+    update_watch(c);
 }
 
 void spice_channel_start(SpiceChannel *c)
 {
+    c->mode = CHANNEL_LIVE;
     if (c->kind->has_window) {
         spice_set_ack(c);
     }
@@ -436,6 +576,7 @@ void spice_close(SpiceChannel *c)
     c->is_closed = true;
     loop_watch_set(c->watch, 0);
     loop_timer_cancel(c->again);
+    loop_timer_cancel(c->patience);
     wire_hang_up(c->wire);
     if (c->kind->stop) {
         c->kind->stop(c);
@@ -456,12 +597,135 @@ void spice_disconnect(SpiceChannel *c, uint32_t reason)
     spice_close(c);
 }
 
+/* ---- handoff ---- */
+
+void spice_freeze(SpiceChannel *c)
+{
+    if (!c->is_closed && c->mode == CHANNEL_LIVE) {
+        c->mode = CHANNEL_FROZEN;
+        update_watch(c);
+    }
+}
+
+void spice_thaw(SpiceChannel *c)
+{
+    if (!c->is_closed && c->mode == CHANNEL_FROZEN) {
+        c->mode = CHANNEL_LIVE;
+        spice_resume(c);
+        come_again(c);
+    }
+}
+
+static void forget_unsaid(SpiceChannel *c)
+{
+    while (c->out.length > (c->is_writing ? 1 : 0)) {
+        OutMessage *m = g_queue_pop_tail(&c->out);
+
+        c->out_bytes -= m->body->len;
+        out_message_free(m);
+    }
+}
+
+void spice_leave(SpiceChannel *c, bool is_over)
+{
+    if (c->is_closed) {
+        return;
+    }
+    forget_unsaid(c);
+    c->mode = is_over ? CHANNEL_LEFT : CHANNEL_LEAVING;
+    if (c->is_held) { /* it went with the guest */
+        c->is_held = false;
+        c->row = NULL;
+        c->in_have = 0;
+    }
+    come_again(c);
+    update_watch(c);
+}
+
+void spice_flushed(SpiceChannel *c)
+{
+    if (c->is_closed || c->mode == CHANNEL_LEFT) {
+        return;
+    }
+    c->mode = CHANNEL_LEFT;
+    shutdown(c->wire->fd, SHUT_WR);
+    loop_timer_set(c->patience, time_monotonic_ns() + LINGER_NS);
+    migrate_flushed(c);
+}
+
+void spice_foreach_unsaid(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque)
+{
+    for (const GList *at = c->out.head; at; at = at->next) {
+        const OutMessage *m = at->data;
+
+        if ((at != c->out.head || !c->is_writing) && (m->type > NO_PART || m->type == SPICE_MSG_NOTIFY)) {
+            fn(m, opaque);
+        }
+    }
+}
+
+bool spice_held_message(const SpiceChannel *c, uint16_t *ret_type, const GByteArray **ret_body)
+{
+    if (c->is_held) {
+        *ret_type = c->in.type;
+        *ret_body = c->body;
+    }
+    return c->is_held;
+}
+
+void spice_adopt(SpiceChannel *c, bool awaits_tail)
+{
+    g_assert(c->mode == CHANNEL_QUIET);
+    if (!c->is_closed) {
+        c->mode = CHANNEL_LIVE;
+        c->awaits_tail = awaits_tail && !c->had_tail;
+        come_again(c);
+        update_watch(c);
+    }
+}
+
+bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void *data, uint32_t size)
+{
+    GByteArray *body;
+
+    if (c->late_bytes + size > CHANNEL_LATE_MAX || c->late.length >= CHANNEL_QUEUE_MESSAGES_MAX) {
+        TRACE(spice_late_full, "%s %u:%u", c->ends.client.host, c->st.type, c->st.id);
+        spice_close(c);
+        return false;
+    }
+    body = g_byte_array_sized_new(size);
+    g_byte_array_append(body, data, size);
+    g_queue_push_nth(&c->late, out_message_new(type, body), place < c->late.length ? (int)place : -1);
+    c->late_bytes += size;
+    come_again(c);
+    return true;
+}
+
+void spice_forget_moved(SpiceChannel *c)
+{
+    forget_unsaid(c);
+    g_queue_clear_full(&c->late, out_message_free);
+    c->late_bytes = 0;
+}
+
+void spice_tail_over(SpiceChannel *c)
+{
+    c->had_tail = true;
+    if (c->awaits_tail) {
+        c->awaits_tail = false;
+        loop_timer_cancel(c->patience);
+        come_again(c);
+    }
+}
+
 void spice_channel_free(SpiceChannel *c)
 {
     loop_watch_free(c->watch);
     loop_timer_free(c->again);
+    loop_timer_free(c->patience);
     wire_free(c->wire);
     g_byte_array_unref(c->body);
     g_queue_clear_full(&c->out, out_message_free);
+    g_queue_clear_full(&c->late, out_message_free);
     g_free(c);
 }

@@ -9,6 +9,7 @@
 #include "ends.h"
 #include "format.h"
 #include "util/loop.h"
+#include "vmstate/vmstate.h"
 #include "wire.h"
 
 #define CHANNEL_QUEUE_BYTES_MAX (16 * 1024 * 1024)  /* said and not yet written; beyond it the client is dropped */
@@ -16,6 +17,8 @@
 #define CHANNEL_ROOM_BYTES (256 * 1024)             /* has_room below it */
 #define CHANNEL_BODY_MAX (256 * 1024)               /* of any message from a client; rows say less */
 #define CHANNEL_ACK_WINDOW 20                       /* messages, on channels that have a window */
+#define CHANNEL_LATE_MAX (16 * 1024 * 1024)         /* bytes that the source heard for us and nobody has taken yet */
+#define CHANNEL_TAIL_WAIT_NS (5 * NS_PER_SEC)       /* for what the source has heard, once the client is heard here */
 
 typedef struct SpiceChannel SpiceChannel;
 typedef struct SpiceClient SpiceClient;
@@ -26,21 +29,44 @@ typedef enum Taken {
     TAKE_BAD,   /* no client says this: the channel ends */
 } Taken;
 
+typedef enum ChannelMode {
+    CHANNEL_QUIET,      /* linked before its time: nothing is said, and only rows that are `is_early` are heard */
+    CHANNEL_LIVE,
+    CHANNEL_FROZEN,     /* the guest is on its way: nothing is heard, no message begun */
+    CHANNEL_LEAVING,    /* the client was told to go: what it still says is for the guest over there */
+    CHANNEL_LEFT,       /* nothing that it says matters any more */
+} ChannelMode;
+
 typedef struct MessageRow { /* tables end with {} */
     const char *name;
     uint16_t type;
     uint32_t min, max;      /* bytes of the body */
     Taken (*take)(SpiceChannel *c, const uint8_t *data, uint32_t size); /* NULL: known, and of no interest */
+    bool is_early;          /* may be said to a channel that is quiet */
 } MessageRow;
+
+/* A part of what goes with the guest: its table of fields, and what is no field behind them.  Each may be NULL. */
+typedef struct ChannelPart { /* lists end with {} */
+    const char *name;
+    const VMStateDescription *state;    /* of the channel's struct */
+    void (*save)(SpiceChannel *c, StateWriter *w);
+    bool (*load)(SpiceChannel *c, StateReader *r, GError **errp);
+} ChannelPart;
 
 typedef struct ChannelKind {
     uint8_t type;           /* SPICE_CHANNEL_* */
     uint32_t caps;          /* what we offer: first word */
     bool has_window;
+    bool needs_flush;       /* what the client says is for the guest: a handoff waits for the last of it */
+    bool moves_queue;       /* at a handoff what is not said yet goes along; else the parts say what is missing */
+    const ChannelPart *parts;           /* NULL: none */
     size_t size;            /* of the struct that begins with a SpiceChannel */
     const MessageRow *rows;
     unsigned (*count)(void);            /* ids are 0 to count - 1 */
-    void (*start)(SpiceChannel *c);     /* linked; say what comes first */
+    void (*open)(SpiceChannel *c);      /* made; nothing can be said yet; NULL */
+    void (*start)(SpiceChannel *c);     /* say what comes first */
+    void (*adopted)(SpiceChannel *c);   /* the client came with the guest, parts are loaded: say what comes first here; NULL */
+    void (*reset)(SpiceChannel *c);     /* it came, but nobody knows what it knows: say all of it; NULL: as adopted */
     void (*room)(SpiceChannel *c);      /* there may be room again; NULL */
     void (*stop)(SpiceChannel *c);      /* no more of it; the client may be gone already; NULL */
 } ChannelKind;
@@ -65,6 +91,8 @@ struct SpiceChannel {
     SpiceEnds ends;
     SpiceCaps common, caps;             /* the client's */
     bool is_mini, is_closed;
+    ChannelMode mode;
+    bool was_flushed;                   /* CHANNEL_LEFT: the client has said its last word for the guest */
     /* the rest belongs to channel.c */
     SpiceWire *wire;
     LoopWatch *watch;
@@ -78,6 +106,11 @@ struct SpiceChannel {
     GQueue out;                         /* of OutMessage; the first may be on its way */
     bool is_writing;                    /* the first one: serial given, header made */
     size_t out_at, out_bytes;
+    GQueue late;                        /* of OutMessage: what the source heard; comes before what the socket says */
+    size_t late_bytes;
+    bool awaits_tail;                   /* more of that may come: the socket is not read */
+    bool had_tail;                      /* nothing more of that will come */
+    LoopTimer *patience;                /* for it, or for the client's end of a connection that it has left */
 };
 
 /* Takes the wire.  Nothing is said or heard before spice_channel_start(), in which the channel may end already, and its client
@@ -85,6 +118,7 @@ struct SpiceChannel {
 SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient *client, SpiceWire *take, const SpiceEnds *ends,
                           const SpiceCaps *common, const SpiceCaps *caps);
 void spice_channel_start(SpiceChannel *c);
+void spice_channel_wait(SpiceChannel *c);     /* instead: stays quiet */
 void spice_channel_free(SpiceChannel *c);     /* of a closed one; nobody may be in it */
 
 /* Takes the body (NULL: empty). */
@@ -94,8 +128,27 @@ void spice_resume(SpiceChannel *c);   /* what was TAKE_LATER may be taken */
 void spice_set_ack(SpiceChannel *c);  /* a new generation: the first thing on a channel with a window */
 void spice_ping(SpiceChannel *c, uint32_t id, uint32_t padding); /* bytes, to see how fast they get there */
 void spice_notify(SpiceChannel *c, uint32_t severity, const char *text);
+GByteArray *spice_notify_body(uint32_t severity, const char *text);
 /* Says DISCONNECTING as far as that goes without waiting, and closes.  Tells server_channel_closed(). */
 void spice_disconnect(SpiceChannel *c, uint32_t reason);
 void spice_close(SpiceChannel *c);
 void spice_pump(SpiceChannel *c);     /* reads and writes what goes now */
+void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body); /* on a channel that is not live; body NULL: empty */
 void spice_poke(SpiceChannel *c);     /* there is something to say: room() soon; any thread */
+
+/* ---- handoff; the source ---- */
+void spice_freeze(SpiceChannel *c);
+void spice_thaw(SpiceChannel *c);
+/* What has not begun is not said any more.  is_over: what the client still says is nobody's; else it is for the guest. */
+void spice_leave(SpiceChannel *c, bool is_over);
+void spice_flushed(SpiceChannel *c);  /* nothing more is expected: the connection ends when the client ends it, or soon */
+/* fn for each message that could go along: whole, not begun, and no matter of this connection alone. */
+void spice_foreach_unsaid(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque);
+bool spice_held_message(const SpiceChannel *c, uint16_t *ret_type, const GByteArray **ret_body);
+
+/* ---- handoff; the destination ---- */
+void spice_adopt(SpiceChannel *c, bool awaits_tail);            /* it is no longer quiet; the caller says what comes first */
+/* Behind the first `place` of such messages (UINT_MAX: all).  false: too much; the channel has ended. */
+bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void *data, uint32_t size);
+void spice_tail_over(SpiceChannel *c);
+void spice_forget_moved(SpiceChannel *c);                       /* what the source had heard and had still to say */

@@ -17,7 +17,7 @@ typedef struct SpiceConfig {
     uint64_t port, tls_port;                /* 0: none */
     char *addr;                             /* address or, with is_unix, path; NULL: all addresses */
     bool is_unix, ipv4, ipv6;
-    bool disable_ticketing, sasl;
+    bool disable_ticketing, sasl, seamless_migration;
     bool disable_copy_paste, disable_agent_file_xfer, agent_mouse;
     char *x509_dir, *x509_key_file, *x509_key_password, *x509_cert_file, *x509_cacert_file, *x509_dh_key_file, *tls_ciphers;
     uint32_t tls_channels, plain_channels;  /* bits 1 << channel type: must be, must not be in TLS */

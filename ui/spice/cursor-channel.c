@@ -19,6 +19,7 @@ typedef struct CursorChannel {
     SpiceChannel c;
     CursorState st;
     ConsoleViewer viewer;
+    bool needs_reset;           /* of a client that came: it may have no INIT */
 } CursorChannel;
 
 static CursorChannel *of_viewer(ConsoleViewer *v)
@@ -140,12 +141,18 @@ static const MessageRow cursor_rows[] = {{}};
 
 /* ---- life ---- */
 
-static void cursor_start(SpiceChannel *c)
+static void cursor_open(SpiceChannel *c)
 {
     CursorChannel *cc = (CursorChannel *)c;
 
     cc->viewer = (ConsoleViewer){.cursor = viewer_cursor, .cursor_moved = viewer_moved};
     console_watch(console_at(c->st.id), &cc->viewer);
+}
+
+static void cursor_start(SpiceChannel *c)
+{
+    CursorChannel *cc = (CursorChannel *)c;
+
     cc->st.has_shape_news = cc->st.has_place_news = false;
     send_init(cc);
 }
@@ -155,7 +162,75 @@ static void cursor_stop(SpiceChannel *c)
     console_unwatch(&((CursorChannel *)c)->viewer);
 }
 
+/* ---- handoff ---- */
+
+/* A client without INIT has to get it, and only then. */
+static void cursor_reset(SpiceChannel *c)
+{
+    spice_send(c, SPICE_MSG_CURSOR_RESET, NULL);
+    cursor_start(c);
+}
+
+static void cursor_adopted(SpiceChannel *c)
+{
+    CursorChannel *cc = (CursorChannel *)c;
+
+    if (cc->needs_reset) {
+        cursor_reset(c);
+    } else {
+        spice_poke(c);
+    }
+}
+
+static void is_any(const OutMessage *m, void *opaque)
+{
+    *(bool *)opaque |= m->type == SPICE_MSG_CURSOR_INIT || m->type == SPICE_MSG_CURSOR_RESET;
+}
+
+static void is_shape(const OutMessage *m, void *opaque)
+{
+    *(bool *)opaque |= m->type == SPICE_MSG_CURSOR_SET || m->type == SPICE_MSG_CURSOR_HIDE;
+}
+
+/* What was queued is not said any more; of shapes and places only the latest counts. */
+static void save_unsaid(SpiceChannel *c, StateWriter *w)
+{
+    bool needs_reset = false, has_shape = false;
+
+    spice_foreach_unsaid(c, is_any, &needs_reset);
+    spice_foreach_unsaid(c, is_shape, &has_shape);
+    state_put_u8(w, needs_reset);
+    state_put_u8(w, has_shape);
+}
+
+static bool load_unsaid(SpiceChannel *c, StateReader *r, GError **errp)
+{
+    CursorChannel *cc = (CursorChannel *)c;
+    uint8_t needs_reset, has_shape;
+
+    if (!state_get_u8(r, &needs_reset, errp) || !state_get_u8(r, &has_shape, errp)) {
+        return false;
+    }
+    cc->needs_reset = needs_reset;
+    cc->st.has_shape_news |= has_shape;
+    cc->st.has_place_news = true;
+    return true;
+}
+
+VMSTATE_DEFINE_SPAN(CursorChannel, st)
+
+const VMStateDescription cursor_channel_vmstate = {
+    .name = "spice-cursor",
+    .version = 1,
+    VMSTATE_SPAN(CursorChannel, st),
+    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(CursorChannel, st.is_shown), VMSTATE_BOOL(CursorChannel, st.has_shape_news),
+                             VMSTATE_BOOL(CursorChannel, st.has_place_news)),
+};
+
+static const ChannelPart cursor_parts[] = {{"cursor", &cursor_channel_vmstate, save_unsaid, load_unsaid}, {}};
+
 const ChannelKind cursor_channel_kind = {
     .type = SPICE_CHANNEL_CURSOR, .has_window = true, .size = sizeof(CursorChannel), .rows = cursor_rows,
-    .count = screens_count, .start = cursor_start, .room = cursor_room, .stop = cursor_stop,
+    .count = screens_count, .parts = cursor_parts, .open = cursor_open, .start = cursor_start, .adopted = cursor_adopted,
+    .reset = cursor_reset, .room = cursor_room, .stop = cursor_stop,
 };

@@ -11,6 +11,7 @@
 #include "streams.h"
 #include "ui/console.h"
 #include "util/bytes.h"
+#include "util/error.h"
 
 #include <spice/protocol.h>
 
@@ -33,6 +34,7 @@ typedef struct DisplayChannel {
     DisplayState st;
     pixman_region32_t dirty, pass;
     bool has_new_surface;
+    bool needs_reset;               /* of a client that came: what it has of surfaces is not known */
     ConsoleViewer viewer;
     Streams streams;
     LoopTimer *due;                 /* a pass, or something of a stream */
@@ -82,13 +84,21 @@ static void begin_surface(DisplayChannel *d, pixman_image_t *surface)
     pixman_region32_union_rect(&d->dirty, &d->dirty, 0, 0, d->st.width, d->st.height);
 }
 
+/* Has the client a surface as large as the screen is now? */
+static bool has_surface(const DisplayChannel *d)
+{
+    const pixman_image_t *surface = surface_of(d);
+
+    return surface && d->st.has_primary && pixman_image_get_width((pixman_image_t *)surface) == (int)d->st.width &&
+           pixman_image_get_height((pixman_image_t *)surface) == (int)d->st.height;
+}
+
 static void follow_surface(DisplayChannel *d)
 {
     pixman_image_t *surface = surface_of(d);
 
     d->has_new_surface = false;
-    if (surface && d->st.has_primary && pixman_image_get_width(surface) == (int)d->st.width &&
-        pixman_image_get_height(surface) == (int)d->st.height) { /* as large: only its pixels are new */
+    if (has_surface(d)) { /* only its pixels are new */
         pixman_region32_union_rect(&d->dirty, &d->dirty, 0, 0, d->st.width, d->st.height);
         return;
     }
@@ -328,7 +338,7 @@ static void is_due(void *opaque)
     spice_pump(opaque);
 }
 
-static void display_start(SpiceChannel *c)
+static void display_open(SpiceChannel *c)
 {
     DisplayChannel *d = (DisplayChannel *)c;
 
@@ -339,6 +349,154 @@ static void display_start(SpiceChannel *c)
     d->viewer = (ConsoleViewer){.surface = viewer_surface, .update = viewer_update};
     console_watch(console_at(c->st.id), &d->viewer);
 }
+
+static void display_start(SpiceChannel *c)
+{
+    spice_poke(c);
+}
+
+/* ---- handoff ---- */
+
+#define REGION_BOXES_MAX 256        /* that travel; more become the one around them */
+
+typedef struct Unsaid {
+    pixman_region32_t region;
+    bool has_more;                  /* than pictures */
+} Unsaid;
+
+/* A picture that was not said is damage again; what else was not leaves open what the client has. */
+static void add_unsaid(const OutMessage *m, void *opaque)
+{
+    Unsaid *u = opaque;
+    const uint8_t *at = m->body->data;
+
+    if (m->type == SPICE_MSG_DISPLAY_DRAW_COPY && m->body->len >= 20) { /* surface; top, left, bottom, right */
+        int top = load_le32(at + 4), left = load_le32(at + 8), bottom = load_le32(at + 12), right = load_le32(at + 16);
+
+        pixman_region32_union_rect(&u->region, &u->region, left, top, right - left, bottom - top);
+    } else if (m->type != SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES) {
+        u->has_more = true;
+    }
+}
+
+static void put_region(StateWriter *w, pixman_region32_t *region)
+{
+    int n;
+    const pixman_box32_t *box = pixman_region32_rectangles(region, &n);
+
+    if (n > REGION_BOXES_MAX) {
+        box = pixman_region32_extents(region);
+        n = 1;
+    }
+    state_put_be32(w, n);
+    for (int i = 0; i < n; i++) {
+        state_put_be32(w, box[i].x1);
+        state_put_be32(w, box[i].y1);
+        state_put_be32(w, box[i].x2);
+        state_put_be32(w, box[i].y2);
+    }
+}
+
+static void save_region(SpiceChannel *c, StateWriter *w)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    Unsaid u = {.has_more = false};
+
+    pixman_region32_init(&u.region);
+    pixman_region32_union(&u.region, &d->dirty, &d->pass);
+    spice_foreach_unsaid(c, add_unsaid, &u);
+    u.has_more |= streams_boxes(&d->streams, &u.region); /* the client has them open */
+    state_put_u8(w, u.has_more);
+    state_put_u8(w, d->has_new_surface);
+    put_region(w, &u.region);
+    pixman_region32_fini(&u.region);
+}
+
+static bool get_box(DisplayChannel *d, StateReader *r, GError **errp)
+{
+    uint32_t v[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        if (!state_get_be32(r, &v[i], errp)) {
+            return false;
+        }
+        if (v[i] > CONSOLE_SIZE_MAX) {
+            return fail(errp, "%s: a box is out of range", r->what);
+        }
+    }
+    if (v[2] > v[0] && v[3] > v[1]) {
+        pixman_region32_union_rect(&d->dirty, &d->dirty, v[0], v[1], v[2] - v[0], v[3] - v[1]);
+    }
+    return true;
+}
+
+/* The screen is here by now, as it was when the region was made: what its arrival damaged, the client has. */
+static bool load_region(SpiceChannel *c, StateReader *r, GError **errp)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    uint8_t needs_reset, has_new_surface;
+    uint32_t n;
+
+    if (d->st.width > CONSOLE_SIZE_MAX || d->st.height > CONSOLE_SIZE_MAX) {
+        return fail(errp, "%s: a surface of %ux%u", r->what, d->st.width, d->st.height);
+    }
+    if (!state_get_u8(r, &needs_reset, errp) || !state_get_u8(r, &has_new_surface, errp) || !state_get_be32(r, &n, errp)) {
+        return false;
+    }
+    if (n > REGION_BOXES_MAX) {
+        return fail(errp, "%s: %u boxes", r->what, n);
+    }
+    d->needs_reset = needs_reset;
+    d->has_new_surface = has_new_surface || !has_surface(d);
+    pixman_region32_clear(&d->dirty);
+    pixman_region32_clear(&d->pass);
+    for (; n; n--) {
+        if (!get_box(d, r, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As if it had just said INIT; but it may have surfaces, pictures and streams from before. */
+static void display_reset(SpiceChannel *c)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    GByteArray *nobody = g_byte_array_new();
+
+    d->st = (DisplayState){.is_ready = true, .has_primary = true, .images = (uint64_t)1 << 40, .streams = d->st.streams};
+    spice_send(c, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, NULL);
+    put_u8(nobody, 0); /* channels to wait for */
+    spice_send(c, SPICE_MSG_DISPLAY_INVAL_ALL_PIXMAPS, nobody);
+    spice_send(c, SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES, NULL);
+    end_surface(d);
+    d->has_new_surface = true;
+    spice_poke(c);
+}
+
+static void display_adopted(SpiceChannel *c)
+{
+    if (((DisplayChannel *)c)->needs_reset) {
+        display_reset(c);
+    } else {
+        spice_poke(c);
+    }
+}
+
+VMSTATE_DEFINE_SPAN(DisplayChannel, st)
+
+const VMStateDescription display_channel_vmstate = {
+    .name = "spice-display",
+    .version = 1,
+    VMSTATE_SPAN(DisplayChannel, st),
+    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(DisplayChannel, st.is_ready), VMSTATE_BOOL(DisplayChannel, st.has_primary),
+                             VMSTATE_BOOL(DisplayChannel, st.is_marked), VMSTATE_U32(DisplayChannel, st.width),
+                             VMSTATE_U32(DisplayChannel, st.height), VMSTATE_U64(DisplayChannel, st.images),
+                             VMSTATE_U8(DisplayChannel, st.wish), VMSTATE_BOOL(DisplayChannel, st.streams.is_refused),
+                             VMSTATE_U32(DisplayChannel, st.streams.delay_ms), VMSTATE_U32(DisplayChannel, st.streams.begun)),
+};
+
+static const ChannelPart display_parts[] = {{"display", &display_channel_vmstate, save_region, load_region}, {}};
 
 static void display_stop(SpiceChannel *c)
 {
@@ -354,6 +512,7 @@ static void display_stop(SpiceChannel *c)
 const ChannelKind display_channel_kind = {
     .type = SPICE_CHANNEL_DISPLAY,
     .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION | 1 << SPICE_DISPLAY_CAP_STREAM_REPORT,
-    .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count, .start = display_start,
+    .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count,
+    .parts = display_parts, .open = display_open, .start = display_start, .adopted = display_adopted, .reset = display_reset,
     .room = display_room, .stop = display_stop,
 };

@@ -8,6 +8,7 @@
 #include "ui/console.h"
 #include "ui/input.h"
 #include "util/bytes.h"
+#include "util/error.h"
 
 #include <linux/input-event-codes.h>
 #include <spice/protocol.h>
@@ -270,13 +271,19 @@ static void warn_of_listeners(InputsChannel *i)
     }
 }
 
-static void inputs_start(SpiceChannel *c)
+static void inputs_open(SpiceChannel *c)
 {
     InputsChannel *i = inputs_of(c);
 
     i->tell_leds = loop_timer_new(leds_now, i);
     i->user = (InputUser){.leds = user_leds, .room = user_room};
     input_join(&i->user);
+}
+
+static void inputs_start(SpiceChannel *c)
+{
+    InputsChannel *i = inputs_of(c);
+
     i->st.leds = input_leds();
     send_leds(i, SPICE_MSG_INPUTS_INIT);
     warn_of_listeners(i);
@@ -290,7 +297,77 @@ static void inputs_stop(SpiceChannel *c)
     g_clear_pointer(&i->tell_leds, loop_timer_free);
 }
 
+/* ---- handoff ---- */
+
+static void inputs_adopted(SpiceChannel *c)
+{
+    leds_now(inputs_of(c));
+}
+
+/* How many movements it has counted nobody knows: one acknowledgement too many only lets it go on. */
+static void inputs_reset(SpiceChannel *c)
+{
+    inputs_of(c)->st = (InputsState){0};
+    inputs_adopted(c);
+    spice_send(c, SPICE_MSG_INPUTS_MOUSE_MOTION_ACK, NULL);
+}
+
+void inputs_add_held(const SpiceChannel *c, InputUser *to)
+{
+    const InputsChannel *i = (const InputsChannel *)c;
+
+    if (c->st.type != SPICE_CHANNEL_INPUTS) {
+        return;
+    }
+    for (unsigned n = 0; n < G_N_ELEMENTS(to->keys); n++) {
+        to->keys[n] |= i->user.keys[n];
+    }
+    to->buttons |= i->user.buttons;
+}
+
+static void save_held(SpiceChannel *c, StateWriter *w)
+{
+    const InputUser *u = &inputs_of(c)->user;
+
+    for (unsigned n = 0; n < G_N_ELEMENTS(u->keys); n++) {
+        state_put_be32(w, u->keys[n]);
+    }
+    state_put_be32(w, u->buttons);
+}
+
+static bool load_held(SpiceChannel *c, StateReader *r, GError **errp)
+{
+    InputsChannel *i = inputs_of(c);
+
+    for (unsigned n = 0; n < G_N_ELEMENTS(i->user.keys); n++) {
+        if (!state_get_be32(r, &i->user.keys[n], errp)) {
+            return false;
+        }
+    }
+    if (!state_get_be32(r, &i->user.buttons, errp)) {
+        return false;
+    }
+    return (i->st.taken <= SCANCODES_MAX && i->st.motions < SPICE_INPUT_MOTION_ACK_BUNCH &&
+            i->user.buttons >> INPUT_BUTTONS == 0) ||
+           fail(errp, "%s: out of range", r->what);
+}
+
+VMSTATE_DEFINE_SPAN(InputsChannel, st)
+
+const VMStateDescription inputs_channel_vmstate = {
+    .name = "spice-inputs",
+    .version = 1,
+    VMSTATE_SPAN(InputsChannel, st),
+    .fields = VMSTATE_FIELDS(VMSTATE_U8(InputsChannel, st.scan.prefix), VMSTATE_U8(InputsChannel, st.scan.skip),
+                             VMSTATE_U32(InputsChannel, st.taken), VMSTATE_U32(InputsChannel, st.buttons),
+                             VMSTATE_U32(InputsChannel, st.motions), VMSTATE_U32(InputsChannel, st.leds)),
+};
+
+static const ChannelPart inputs_parts[] = {{"inputs", &inputs_channel_vmstate, save_held, load_held}, {}};
+
 const ChannelKind inputs_channel_kind = {
     .type = SPICE_CHANNEL_INPUTS, .caps = 1 << SPICE_INPUTS_CAP_KEY_SCANCODE, .size = sizeof(InputsChannel), .rows = inputs_rows,
+    .needs_flush = true, .moves_queue = true, .parts = inputs_parts, .open = inputs_open, .adopted = inputs_adopted,
+    .reset = inputs_reset,
     .count = inputs_count, .start = inputs_start, .stop = inputs_stop,
 };

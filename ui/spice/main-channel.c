@@ -5,6 +5,7 @@
 #include "kinds.h"
 #include "server.h"
 #include "util/bytes.h"
+#include "util/error.h"
 #include "util/log.h"
 
 #include <spice/protocol.h>
@@ -163,6 +164,41 @@ static Taken take_agent_data(SpiceChannel *c, const uint8_t *data, uint32_t size
     return TAKEN;
 }
 
+/* ---- handoff ---- */
+
+static Taken take_connected(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    return migrate_replied(c, MIGRATE_CONNECTED);
+}
+
+static Taken take_connected_seamless(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    return migrate_replied(c, MIGRATE_CONNECTED_SEAMLESS);
+}
+
+static Taken take_connect_error(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    return migrate_replied(c, MIGRATE_CONNECT_ERROR);
+}
+
+/* The answer is said once. */
+static Taken take_do_seamless(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    SpiceClient *client = c->client;
+
+    if (!client || client->arr.has_asked) {
+        return TAKE_BAD;
+    }
+    client->arr.has_asked = true;
+    client->arr.version = load_le32(data);
+    return arrive_step(client, ARRIVE_DO_SEAMLESS) ? TAKEN : TAKE_BAD;
+}
+
+static Taken take_migrate_end(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    return c->client && arrive_step(c->client, ARRIVE_CLIENT_END) ? TAKEN : TAKE_BAD;
+}
+
 static const MessageRow main_rows[] = {
     {"client-info", SPICE_MSGC_MAIN_CLIENT_INFO, 8, 8},
     {"attach-channels", SPICE_MSGC_MAIN_ATTACH_CHANNELS, 0, 0, take_attach},
@@ -171,6 +207,11 @@ static const MessageRow main_rows[] = {
     {"agent-data", SPICE_MSGC_MAIN_AGENT_DATA, 0, AGENT_DATA_MAX, take_agent_data},
     {"agent-token", SPICE_MSGC_MAIN_AGENT_TOKEN, 4, 4},
     {"quality-indicator", SPICE_MSGC_MAIN_QUALITY_INDICATOR, 0, 1024},
+    {"migrate-connected", SPICE_MSGC_MAIN_MIGRATE_CONNECTED, 0, 0, take_connected},
+    {"migrate-connected-seamless", SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, 0, 0, take_connected_seamless},
+    {"migrate-connect-error", SPICE_MSGC_MAIN_MIGRATE_CONNECT_ERROR, 0, 0, take_connect_error},
+    {"migrate-dst-do-seamless", SPICE_MSGC_MAIN_MIGRATE_DST_DO_SEAMLESS, 4, 4, take_do_seamless, .is_early = true},
+    {"migrate-end", SPICE_MSGC_MAIN_MIGRATE_END, 0, 0, take_migrate_end, .is_early = true},
     {},
 };
 
@@ -181,18 +222,64 @@ static unsigned main_count(void)
     return 1;
 }
 
-static void main_start(SpiceChannel *c)
+static void main_open(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
     m->st.agent_credit = AGENT_TOKENS;
     m->ping = loop_timer_new(ping, m);
+}
+
+static void main_start(SpiceChannel *c)
+{
+    MainChannel *m = (MainChannel *)c;
+
     send_init(m);
     if (caps_has(&c->caps, SPICE_MAIN_CAP_NAME_AND_UUID)) {
         send_name(m);
     }
     ping(m);
 }
+
+/* The time also wakes a stock client, which sleeps on the connection that it has just taken over. */
+static void main_adopted(SpiceChannel *c)
+{
+    GByteArray *time = g_byte_array_new(), *mode = g_byte_array_new();
+
+    put_u32(time, server_mm_time());
+    spice_send(c, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, time);
+    put_u16(mode, server_mouse_modes());
+    put_u16(mode, server()->st.mouse_mode);
+    spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, mode);
+    ping((MainChannel *)c);
+}
+
+static void main_reset(SpiceChannel *c)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    m->st = (MainState){.has_attached = true, .agent_credit = AGENT_TOKENS};
+    main_adopted(c);
+}
+
+static bool main_loaded(SpiceChannel *c, StateReader *r, GError **errp)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    return m->st.agent_credit <= AGENT_TOKENS || fail(errp, "%s: more credit than there is", r->what);
+}
+
+VMSTATE_DEFINE_SPAN(MainChannel, st)
+
+const VMStateDescription main_channel_vmstate = {
+    .name = "spice-main",
+    .version = 1,
+    VMSTATE_SPAN(MainChannel, st),
+    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(MainChannel, st.has_attached), VMSTATE_BOOL(MainChannel, st.agent_is_started),
+                             VMSTATE_U32(MainChannel, st.agent_credit)),
+};
+
+static const ChannelPart main_parts[] = {{"main", &main_channel_vmstate, NULL, main_loaded}, {}};
 
 static void main_stop(SpiceChannel *c)
 {
@@ -203,6 +290,8 @@ static void main_stop(SpiceChannel *c)
 
 const ChannelKind main_channel_kind = {
     .type = SPICE_CHANNEL_MAIN,
-    .caps = 1 << SPICE_MAIN_CAP_NAME_AND_UUID | 1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS,
-    .size = sizeof(MainChannel), .rows = main_rows, .count = main_count, .start = main_start, .stop = main_stop,
+    .caps = 1 << SPICE_MAIN_CAP_NAME_AND_UUID | 1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS |
+            1 << SPICE_MAIN_CAP_SEMI_SEAMLESS_MIGRATE | 1 << SPICE_MAIN_CAP_SEAMLESS_MIGRATE,
+    .needs_flush = true, .moves_queue = true, .parts = main_parts, .size = sizeof(MainChannel), .rows = main_rows,
+    .count = main_count, .open = main_open, .start = main_start, .adopted = main_adopted, .reset = main_reset, .stop = main_stop,
 };

@@ -2,6 +2,7 @@
  * Page: docs/spice.md.  Test: tests/functional/spice-test.py
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "events.h"
+#include "handoff.h"
 #include "listener.h"
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
@@ -13,6 +14,8 @@
 #include <glib/gstdio.h>
 #include <spice/protocol.h>
 #include <string.h>
+
+#define TARGET_TEXT_MAX 1024 /* bytes of the destination's name, and of its certificate's subject */
 
 /* ---- starting ---- */
 
@@ -33,6 +36,12 @@ static void name_guest(const SpiceSetup *setup, SpiceConfig *c)
 {
     c->name = g_strdup(setup->guest_name);
     c->has_uuid = setup->guest_uuid && parse_uuid(setup->guest_uuid, c->uuid);
+}
+
+void spice_init(void)
+{
+    server_init();
+    spice_handoff_init();
 }
 
 bool spice_start(const SpiceSetup *setup, GError **errp)
@@ -139,6 +148,41 @@ bool qmp_expire_password(const ExpirePasswordArgs *args, GError **errp)
     return check_protocol(args->protocol, errp) && ticket_parse_expiry(args->time, &server()->ticket.expires_ns, errp);
 }
 
+/* ---- handoff ---- */
+
+/* Managers say -1 for a port that is not there. */
+static bool take_port(bool has, int64_t value, const char *name, uint16_t *ret, GError **errp)
+{
+    if (has && (value > UINT16_MAX || value < -1)) {
+        return fail(errp, "'%s' is a number up to 65535", name);
+    }
+    *ret = has && value > 0 ? (uint16_t)value : 0;
+    return true;
+}
+
+bool qmp_client_migrate_info(const ClientMigrateInfoArgs *args, GError **errp)
+{
+    MigrateTarget t = {NULL};
+
+    if (strcmp(args->protocol, "spice")) {
+        return fail(errp, "Parameter 'protocol' expects 'spice'");
+    }
+    if (!check_protocol(DISPLAY_PROTOCOL_SPICE, errp) || !take_port(args->has_port, args->port, "port", &t.port, errp) ||
+        !take_port(args->has_tls_port, args->tls_port, "tls-port", &t.tls_port, errp)) {
+        return false;
+    }
+    if (!t.port && !t.tls_port) {
+        return fail(errp, "Parameter 'port/tls-port' is missing");
+    }
+    if (!*args->hostname || strlen(args->hostname) > TARGET_TEXT_MAX ||
+        (args->cert_subject && strlen(args->cert_subject) > TARGET_TEXT_MAX)) {
+        return fail(errp, "'hostname' and 'cert-subject' have up to %u bytes, the former at least one", TARGET_TEXT_MAX);
+    }
+    t.host = g_strdup(args->hostname);
+    t.subject = args->cert_subject && *args->cert_subject ? g_strdup(args->cert_subject) : NULL;
+    return spice_handoff_target(&t, errp);
+}
+
 /* ---- query-spice ---- */
 
 static NetworkAddressFamily family_of(const SpiceEnd *e)
@@ -197,6 +241,7 @@ SpiceInfo *qmp_query_spice(GError **errp)
         return info;
     }
     info->enabled = true;
+    info->migrated = spice_handoff_is_migrated();
     info->host = g_strdup(s->config.addr ? s->config.addr : "*");
     info->has_port = s->config.port;
     info->port = s->config.port;
@@ -263,4 +308,30 @@ void spice_event_initialized(const SpiceEnds *ends, uint32_t session_id, uint8_t
 
     qapi_event_SPICE_INITIALIZED(&(SpiceInitializedEvent){.server = &here, .client = there});
     SpiceChannelInfo_free(there);
+}
+
+static DisplayMigrateWay way_of(SpiceWay way)
+{
+    return way == SPICE_WAY_SEAMLESS   ? DISPLAY_MIGRATE_WAY_SEAMLESS
+           : way == SPICE_WAY_SEMI     ? DISPLAY_MIGRATE_WAY_SEMI_SEAMLESS
+           : way == SPICE_WAY_SWITCHED ? DISPLAY_MIGRATE_WAY_SWITCHED
+                                       : DISPLAY_MIGRATE_WAY_LOST;
+}
+
+void spice_event_migrate_connected(const SpiceEnds *ends, uint32_t session_id, SpiceWay way, const char *why)
+{
+    SpiceBasicInfo there = basic_info(&ends->client);
+
+    qapi_event_DISPLAY_MIGRATE_CONNECTED(&(DisplayMigrateConnectedEvent){
+        .client = &there, .connection_id = (int32_t)session_id, .way = way_of(way), .reason = (char *)why});
+}
+
+void spice_event_migrate_complete(const SpiceEnds *ends, uint32_t session_id, SpiceWay way, const char *why, uint64_t tail_bytes,
+                                  int64_t gap_ns)
+{
+    SpiceBasicInfo there = basic_info(&ends->client);
+
+    qapi_event_DISPLAY_MIGRATE_COMPLETE(&(DisplayMigrateCompleteEvent){
+        .client = &there, .connection_id = (int32_t)session_id, .way = way_of(way), .reason = (char *)why,
+        .tail_bytes = tail_bytes, .gap_us = gap_ns / NS_PER_US});
 }

@@ -103,13 +103,17 @@ static uint32_t new_session_id(void)
     return id;
 }
 
-static SpiceClient *client_new(void)
+/* id 0: a session that begins here. */
+static SpiceClient *client_new(uint32_t id)
 {
     SpiceClient *client = g_new0(SpiceClient, 1);
 
-    client->st.session_id = new_session_id();
+    client->st.session_id = id ? id : new_session_id();
     client->channels = g_ptr_array_new();
     g_ptr_array_add(the_server.clients, client);
+    if (id) {
+        arrive_begin(client);
+    }
     return client;
 }
 
@@ -128,6 +132,8 @@ static SpiceChannel *client_channel(const SpiceClient *client, uint8_t type, uin
 static void client_free(SpiceClient *client)
 {
     g_ptr_array_remove(the_server.clients, client);
+    migrate_client_free(client);
+    arrive_client_free(client);
     g_ptr_array_unref(client->channels);
     g_free(client);
 }
@@ -140,7 +146,20 @@ SpiceChannel *client_main(const SpiceClient *client)
 void client_disconnect(SpiceClient *client, const char *why)
 {
     TRACE(spice_client_dropped, "%08x: %s", client->st.session_id, why);
-    spice_disconnect(client_main(client), SPICE_LINK_ERR_OK);
+    if (client_main(client)->st.type == SPICE_CHANNEL_MAIN && !migrate_keeps_channels(client)) {
+        spice_disconnect(client_main(client), SPICE_LINK_ERR_OK);
+        return;
+    }
+    for (unsigned n = client->channels->len; n; n--) { /* with the last one it ends */
+        spice_close(client->channels->pdata[n - 1]);
+    }
+}
+
+SpiceChannel *server_find_channel(uint32_t session_id, uint8_t type, uint8_t id)
+{
+    const SpiceClient *client = the_server.clients ? find_client(session_id) : NULL;
+
+    return client ? client_channel(client, type, id) : NULL;
 }
 
 /* ---- channels that end ---- */
@@ -161,6 +180,7 @@ void server_channel_closed(SpiceChannel *c)
     SpiceClient *client = c->client;
     bool was_main = c->st.type == SPICE_CHANNEL_MAIN;
 
+    migrate_channel_closed(c);
     spice_event_disconnected(&c->ends);
     if (!the_server.dead->len) {
         loop_call(reap, NULL);
@@ -170,11 +190,13 @@ void server_channel_closed(SpiceChannel *c)
     if (!client || !g_ptr_array_remove(client->channels, c)) {
         return;
     }
-    if (was_main) {
+    if (was_main && !migrate_keeps_channels(client)) {
         client->is_closing = true;
         while (client->channels->len) {
             spice_close(client->channels->pdata[client->channels->len - 1]);
         }
+        client_free(client);
+    } else if (!client->channels->len && !client->is_closing) { /* one that left channel by channel */
         client_free(client);
     }
 }
@@ -216,19 +238,19 @@ static uint32_t link_admit(SpiceLink *l, void *opaque)
     const ChannelKind *kind = server_kind(r->type);
     SpiceClient *client;
 
+    client = find_client(r->connection_id);
     if (r->type == SPICE_CHANNEL_MAIN) {
-        /* A main link with an id is a client that moves to us: not yet. */
-        return r->connection_id                                ? SPICE_LINK_ERR_BAD_CONNECTION_ID
+        /* A main link with an id is a client that moves to us with the guest that we wait for. */
+        return r->connection_id && (client || !arrive_expects(r->connection_id)) ? SPICE_LINK_ERR_BAD_CONNECTION_ID
                : r->id                                         ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
                : the_server.clients->len >= SPICE_CLIENTS_MAX  ? SPICE_LINK_ERR_ERROR
                                                                : SPICE_LINK_ERR_OK;
     }
-    client = find_client(r->connection_id);
     if (!client) {
         return SPICE_LINK_ERR_BAD_CONNECTION_ID;
     }
     return !kind || r->id >= kind->count() || client_channel(client, r->type, r->id) ||
-                   client->channels->len >= SPICE_CHANNELS_MAX
+                   client->channels->len >= SPICE_CHANNELS_MAX || !migrate_may_open(client)
                ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
                : SPICE_LINK_ERR_OK;
 }
@@ -243,11 +265,16 @@ static void link_adopt(SpiceLink *l, void *opaque)
     if (link_admit(l, NULL) != SPICE_LINK_ERR_OK) { /* the session has ended while the result was on its way */
         return;
     }
-    client = is_main ? client_new() : find_client(r->connection_id);
+    client = is_main ? client_new(r->connection_id) : find_client(r->connection_id);
     spice_event_initialized(&l->ends, client->st.session_id, r->type, r->id);
     c = spice_channel_new(server_kind(r->type), r->id, client, link_take_wire(l), &l->ends, &r->common, &r->channel);
     g_ptr_array_add(client->channels, c);
-    spice_channel_start(c);
+    client->opened++;
+    if (client->arr.state == ARRIVE_HERE) {
+        spice_channel_start(c);
+    } else {
+        spice_channel_wait(c);
+    }
 }
 
 static void link_gone(SpiceLink *l, void *opaque)

@@ -4,9 +4,11 @@
  * One server a process.  A client is a session: a main channel and whatever it has opened besides.  Several may be there. */
 #pragma once
 
+#include "arrive.h"
 #include "channel.h"
 #include "config.h"
 #include "link.h"
+#include "migrate.h"
 #include "ticket.h"
 
 #define SPICE_LINKS_MAX 32      /* connections that are no channels yet; one more drops the oldest */
@@ -24,6 +26,9 @@ struct SpiceClient {
     ClientState st;
     GPtrArray *channels;        /* of SpiceChannel; the main channel is the first */
     bool is_closing;
+    unsigned opened;            /* channels, so far */
+    ClientMigration mig;        /* to another process, with the guest */
+    ClientArrival arr;          /* from another one */
 };
 
 typedef struct SharedState {    /* S1, once for all clients */
@@ -56,5 +61,6 @@ unsigned server_mouse_modes(void);                       /* supported ones */
 void server_set_mouse_mode(uint32_t mode);               /* for all clients; unsupported: nothing */
 void server_foreach(uint8_t type, void (*fn)(SpiceChannel *c, void *opaque), void *opaque); /* open ones */
 GByteArray *server_channels_list(void);
+SpiceChannel *server_find_channel(uint32_t session_id, uint8_t type, uint8_t id); /* NULL: there is none */
 SpiceChannel *client_main(const SpiceClient *client);
 void client_disconnect(SpiceClient *client, const char *why);

@@ -442,6 +442,21 @@ void streams_end(Streams *s, pixman_region32_t *undrawn)
     s->has_candidate = false;
 }
 
+bool streams_boxes(const Streams *s, pixman_region32_t *region)
+{
+    bool any = false;
+
+    for (unsigned id = 0; id < STREAMS_MAX; id++) {
+        const pixman_box32_t *b = &s->stream[id].box;
+
+        if (s->stream[id].is_on) {
+            pixman_region32_union_rect(region, region, b->x1, b->y1, b->x2 - b->x1, b->y2 - b->y1);
+            any = true;
+        }
+    }
+    return any;
+}
+
 void streams_stop(Streams *s)
 {
     for (unsigned id = 0; id < STREAMS_MAX; id++) {

@@ -61,5 +61,7 @@ void streams_expire(Streams *s, pixman_region32_t *undrawn);
 int64_t streams_due_ns(const Streams *s);                    /* when streams_step and streams_expire want to be called */
 void streams_end(Streams *s, pixman_region32_t *undrawn);    /* all of them */
 void streams_stop(Streams *s);                               /* says nothing */
+/* Adds what they show to the region; false: there is none. */
+bool streams_boxes(const Streams *s, pixman_region32_t *region);
 /* ---- messages of the client ---- */
 Taken streams_take_report(Streams *s, const uint8_t *data);  /* 32 bytes */
