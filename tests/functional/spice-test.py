@@ -365,8 +365,8 @@ def sasl(folder):
 # ---- command line ----
 
 def refused_options(folder):
-    cases = ('nosuch=1', 'port=99999', 'unix=on', 'addr=x,unix=on,port=1', 'seamless-migration=on', 'gl=on', 'streaming-video=some',
-             'jpeg-wan-compression=on', 'video-codecs=gstreamer:vp8',
+    cases = ('nosuch=1', 'port=99999', 'unix=on', 'addr=x,unix=on,port=1', 'seamless-migration=maybe', 'gl=on',
+             'streaming-video=some', 'jpeg-wan-compression=on', 'video-codecs=gstreamer:vp8',
              'tls-channel=nosuch', 'tls-channel=main', 'password=x', 'password-secret=nosuch', 'image-compression=nosuch',
              f'unix=on,addr=/{"x" * 200}', f'tls-port={free_port()},x509-dir={folder}', 'rendernode=x', 'port=1,tls-port=1')
     for options in cases:

@@ -320,6 +320,46 @@ def nobody_is_there(folder):
         expect_ways(scene.move())
 
 
+def on_to_the_next(folder):
+    """A client sleeps while the guest moves, and the guest moves on: that does not wait for it."""
+    with Scene(folder, bare_args()) as scene:
+        mover, pair = scene.client(), scene.pair
+        for number in range(2):
+            target, uri = pair.listen()
+            since = pair.now.qmp.mark()
+            if not number:
+                scene.tell()
+                mover.wait(lambda m: m.ahead, 'to be connected')
+                mover.sleep(True)
+            pair.begin(uri)
+            pair.finish(target, since, 15)
+            pair.now, pair.side = target, 1 - pair.side
+        mover.sleep(False)
+        mover.wait(lambda m: m.moves == 1, 'to be handed over')
+        mover.check()
+
+
+def released_while_parked(folder):
+    """The source is told to quit while the guest waits for `cont` over there: the clients go, and wait with it."""
+    with Scene(folder, bare_args()) as scene:
+        mover, pair = scene.client(), scene.pair
+        target, uri = pair.listen('-S')
+        since = pair.now.qmp.mark()
+        scene.tell()
+        pair.begin(uri)
+        pair.now.qmp.event('MIGRATION', 60, since=since, status='completed')
+        if mover.moves:
+            raise Failed('the client was told to go before the guest')
+        mover.type(*range(16, 26))
+        pair.now.quit()
+        mover.wait(lambda m: m.moves == 1, 'to be handed over')
+        mover.type(*range(30, 38))
+        target.qmp.execute('cont')
+        target.qmp.event('RESUME', 30)
+        mover.wait(lambda m: MULTI_MEDIA_TIME in m.heard(1, 'main'), 'the first word of the destination')
+        check_order(mover, 1)
+
+
 def quit_twice(folder):
     """The source stays for a client that sleeps, until it is told a second time."""
     with Scene(folder, bare_args()) as scene:
@@ -352,6 +392,8 @@ USUAL = [
     ('each_client_goes_as_well_as_it_can', as_well_as_they_can),
     ('without_seamless_migration_it_begins_anew', without_seamless),
     ('the_event_comes_without_clients', nobody_is_there),
+    ('a_guest_moves_on_while_a_client_sleeps', on_to_the_next),
+    ('a_source_that_quits_while_the_guest_is_parked', released_while_parked),
     ('a_second_quit_waits_for_nobody', quit_twice),
 ]
 

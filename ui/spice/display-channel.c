@@ -34,7 +34,7 @@ typedef struct DisplayChannel {
     DisplayState st;
     pixman_region32_t dirty, pass;
     bool has_new_surface;
-    bool needs_reset;               /* of a client that came: what it has of surfaces is not known */
+    bool needs_reset, has_streams;  /* of a client that came: what it has of surfaces is not known; it may have some */
     ConsoleViewer viewer;
     Streams streams;
     LoopTimer *due;                 /* a pass, or something of a stream */
@@ -361,8 +361,14 @@ static void display_start(SpiceChannel *c)
 
 typedef struct Unsaid {
     pixman_region32_t region;
-    bool has_more;                  /* than pictures */
+    bool has_streams, has_more;     /* than pictures */
 } Unsaid;
+
+static bool is_of_stream(uint16_t type)
+{
+    return (type >= SPICE_MSG_DISPLAY_STREAM_CREATE && type <= SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL) ||
+           type == SPICE_MSG_DISPLAY_STREAM_DATA_SIZED || type == SPICE_MSG_DISPLAY_STREAM_ACTIVATE_REPORT;
+}
 
 /* A picture that was not said is damage again; what else was not leaves open what the client has. */
 static void add_unsaid(const OutMessage *m, void *opaque)
@@ -374,9 +380,10 @@ static void add_unsaid(const OutMessage *m, void *opaque)
         int top = load_le32(at + 4), left = load_le32(at + 8), bottom = load_le32(at + 12), right = load_le32(at + 16);
 
         pixman_region32_union_rect(&u->region, &u->region, left, top, right - left, bottom - top);
-    } else if (m->type != SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES) {
+    } else if (m->type != SPICE_MSG_DISPLAY_INVAL_ALL_PALETTES && !is_of_stream(m->type)) {
         u->has_more = true;
     }
+    u->has_streams |= is_of_stream(m->type);
 }
 
 static void put_region(StateWriter *w, pixman_region32_t *region)
@@ -405,8 +412,9 @@ static void save_region(SpiceChannel *c, StateWriter *w)
     pixman_region32_init(&u.region);
     pixman_region32_union(&u.region, &d->dirty, &d->pass);
     spice_foreach_unsaid(c, add_unsaid, &u);
-    u.has_more |= streams_boxes(&d->streams, &u.region); /* the client has them open */
+    u.has_streams |= streams_boxes(&d->streams, &u.region); /* found anew: until then the client lacks what they show */
     state_put_u8(w, u.has_more);
+    state_put_u8(w, u.has_streams);
     state_put_u8(w, d->has_new_surface);
     put_region(w, &u.region);
     pixman_region32_fini(&u.region);
@@ -434,19 +442,21 @@ static bool get_box(DisplayChannel *d, StateReader *r, GError **errp)
 static bool load_region(SpiceChannel *c, StateReader *r, GError **errp)
 {
     DisplayChannel *d = (DisplayChannel *)c;
-    uint8_t needs_reset, has_new_surface;
+    uint8_t needs_reset, has_streams, has_new_surface;
     uint32_t n;
 
-    if (d->st.width > CONSOLE_SIZE_MAX || d->st.height > CONSOLE_SIZE_MAX) {
-        return fail(errp, "%s: a surface of %ux%u", r->what, d->st.width, d->st.height);
+    if (d->st.width > CONSOLE_SIZE_MAX || d->st.height > CONSOLE_SIZE_MAX || d->st.streams.delay_ms > STREAM_DELAY_MAX_MS) {
+        return fail(errp, "%s: a surface of %ux%u, frames %u ms late", r->what, d->st.width, d->st.height, d->st.streams.delay_ms);
     }
-    if (!state_get_u8(r, &needs_reset, errp) || !state_get_u8(r, &has_new_surface, errp) || !state_get_be32(r, &n, errp)) {
+    if (!state_get_u8(r, &needs_reset, errp) || !state_get_u8(r, &has_streams, errp) ||
+        !state_get_u8(r, &has_new_surface, errp) || !state_get_be32(r, &n, errp)) {
         return false;
     }
     if (n > REGION_BOXES_MAX) {
         return fail(errp, "%s: %u boxes", r->what, n);
     }
     d->needs_reset = needs_reset;
+    d->has_streams = has_streams;
     d->has_new_surface = has_new_surface || !has_surface(d);
     pixman_region32_clear(&d->dirty);
     pixman_region32_clear(&d->pass);
@@ -464,7 +474,8 @@ static void display_reset(SpiceChannel *c)
     DisplayChannel *d = (DisplayChannel *)c;
     GByteArray *nobody = g_byte_array_new();
 
-    d->st = (DisplayState){.is_ready = true, .has_primary = true, .images = (uint64_t)1 << 40, .streams = d->st.streams};
+    d->st = (DisplayState){.is_ready = true, .has_primary = true, .images = (uint64_t)1 << 40};
+    streams_start(&d->streams, c, &d->st.streams);
     spice_send(c, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, NULL);
     put_u8(nobody, 0); /* channels to wait for */
     spice_send(c, SPICE_MSG_DISPLAY_INVAL_ALL_PIXMAPS, nobody);
@@ -476,11 +487,16 @@ static void display_reset(SpiceChannel *c)
 
 static void display_adopted(SpiceChannel *c)
 {
-    if (((DisplayChannel *)c)->needs_reset) {
+    DisplayChannel *d = (DisplayChannel *)c;
+
+    if (d->needs_reset) {
         display_reset(c);
-    } else {
-        spice_poke(c);
+        return;
     }
+    if (d->has_streams) {
+        spice_send(c, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, NULL);
+    }
+    spice_poke(c);
 }
 
 VMSTATE_DEFINE_SPAN(DisplayChannel, st)

@@ -227,6 +227,13 @@ static void part_released(HandoffPart *p, bool is_leaving)
     spice_handoff_changed();
 }
 
+/* The connection to the destination is about to end: what clients have said until now still goes. */
+static void part_leaving(HandoffPart *p)
+{
+    migrate_hear_all();
+    spice_handoff_changed();
+}
+
 static void part_thaw(HandoffPart *p, bool was_after_run)
 {
     source.is_frozen = source.is_lost = false;
@@ -497,7 +504,8 @@ static bool quit_hook(void (*done)(void))
 
 static HandoffPart part = {
     .name = "spice", .order = 45, .wanted = part_wanted, .prepare = part_prepare, .warm = part_warm, .warm_wait = part_warm_wait,
-    .freeze = part_freeze, .save = part_save, .released = part_released, .thaw = part_thaw, .stayed = part_stayed,
+    .freeze = part_freeze, .save = part_save, .released = part_released, .leaving = part_leaving, .thaw = part_thaw,
+    .stayed = part_stayed,
     .lost = part_lost, .tail_ms = part_tail_ms, .load = part_load, .starting = part_starting, .started = part_started,
     .abandon = part_abandon, .message = part_message, .peer_gone = part_peer_gone,
 };

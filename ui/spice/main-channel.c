@@ -251,6 +251,7 @@ static void main_adopted(SpiceChannel *c)
     put_u16(mode, server_mouse_modes());
     put_u16(mode, server()->st.mouse_mode);
     spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, mode);
+    ((MainChannel *)c)->probe = PROBE_DONE; /* how fast the link is was measured */
     ping((MainChannel *)c);
 }
 
@@ -262,10 +263,20 @@ static void main_reset(SpiceChannel *c)
     main_adopted(c);
 }
 
+static void save_speed(SpiceChannel *c, StateWriter *w)
+{
+    state_put_u8(w, c->client->st.is_slow);
+}
+
 static bool main_loaded(SpiceChannel *c, StateReader *r, GError **errp)
 {
     MainChannel *m = (MainChannel *)c;
+    uint8_t is_slow;
 
+    if (!state_get_u8(r, &is_slow, errp)) {
+        return false;
+    }
+    c->client->st.is_slow = is_slow;
     return m->st.agent_credit <= AGENT_TOKENS || fail(errp, "%s: more credit than there is", r->what);
 }
 
@@ -279,7 +290,7 @@ const VMStateDescription main_channel_vmstate = {
                              VMSTATE_U32(MainChannel, st.agent_credit)),
 };
 
-static const ChannelPart main_parts[] = {{"main", &main_channel_vmstate, NULL, main_loaded}, {}};
+static const ChannelPart main_parts[] = {{"main", &main_channel_vmstate, save_speed, main_loaded}, {}};
 
 static void main_stop(SpiceChannel *c)
 {

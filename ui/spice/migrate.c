@@ -439,6 +439,24 @@ void migrate_thaw(void)
     }
 }
 
+void migrate_hear_all(void)
+{
+    g_autoptr(GPtrArray) clients = all_clients();
+
+    for (unsigned i = 0; i < clients->len; i++) {
+        SpiceClient *client = clients->pdata[i];
+        g_autoptr(GPtrArray) channels = NULL;
+
+        if (!g_ptr_array_find(server()->clients, client, NULL) || client->mig.state != MIGRATE_LEAVING) {
+            continue;
+        }
+        channels = g_ptr_array_copy(client->channels, NULL, NULL);
+        for (unsigned n = 0; n < channels->len; n++) {
+            spice_pump(channels->pdata[n]);
+        }
+    }
+}
+
 /* ---- the target ---- */
 
 bool migrate_has_target(void)

@@ -71,6 +71,7 @@ bool migrate_has_target(void);
 void migrate_set_target(const MigrateTarget *take);
 void migrate_freeze(void);                                  /* of those that were told of a target */
 void migrate_thaw(void);
+void migrate_hear_all(void);                                /* of those that leave: what is there to be read now */
 void migrate_all(MigrateEvent event);
 unsigned migrate_count(uint32_t states);                    /* clients in one of these: bits 1 << MigrateState */
 unsigned migrate_unflushed(void);                           /* channels of all that are leaving */

@@ -13,7 +13,6 @@
 #define CODERS 2                /* threads */
 #define DELAY_MS 80             /* to begin with, and without reports */
 #define DELAY_MIN_MS 30
-#define DELAY_MAX_MS 500
 #define SPARE_MS 60             /* a frame that waits for longer at the client came too early */
 #define REPORT_FRAMES 10        /* a report of the client for so many frames, */
 #define REPORT_MS 1000          /* or after so long */
@@ -478,7 +477,7 @@ static void set_delay(Streams *s, uint32_t drops, int32_t spare_ms)
     } else if (spare_ms > SPARE_MS) {
         delay -= MIN(delay, MIN((uint32_t)(spare_ms - SPARE_MS), 10));
     }
-    s->st->delay_ms = CLAMP(delay, DELAY_MIN_MS, DELAY_MAX_MS);
+    s->st->delay_ms = CLAMP(delay, DELAY_MIN_MS, STREAM_DELAY_MAX_MS);
 }
 
 Taken streams_take_report(Streams *s, const uint8_t *data)

@@ -14,6 +14,7 @@
 
 #define STREAMS_MAX 4                            /* of one screen */
 #define STREAM_PIXELS_MAX (2560 * 1600)
+#define STREAM_DELAY_MAX_MS 500                  /* from a frame to its being shown */
 #define STREAM_FRAME_BYTES_MAX (2 * 1024 * 1024) /* of a frame; a larger one lowers the quality */
 
 typedef struct StreamsState { /* S1: to the display channel of the same session and id */

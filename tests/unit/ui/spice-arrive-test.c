@@ -165,6 +165,28 @@ static void only_what_is_missing_is_drawn(void)
     end_test();
 }
 
+/* The client may have a video open, or be about to: over there they are found anew. */
+static void videos_do_not_go_along(void)
+{
+    Session a = linked_client(), b;
+    g_autoptr(GByteArray) state = NULL;
+
+    a.w[DISPLAY]->room = 0;
+    draw(&a, 0, 0, 5, 5);
+    spice_send(a.c[DISPLAY], SPICE_MSG_DISPLAY_STREAM_CREATE, NULL);
+    guest_stops();
+    state = guest_is_saved();
+    a.w[DISPLAY]->room = SIZE_MAX;
+    guest_has_left();
+    end_test();
+    b = destination_client(MIGRATE_VERSION);
+    guest_arrives(state);
+    assert_hears(&b, DISPLAY, SPICE_MSG_SET_ACK);
+    assert_hears(&b, DISPLAY, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL);
+    g_assert_cmpuint(fake_hear(b.w[DISPLAY], NULL), ==, 0);
+    end_test();
+}
+
 static void the_first_words_need_no_answer(void)
 {
     Session b;
@@ -270,6 +292,21 @@ static void who_starts_from_scratch_has_the_whole_picture(void)
     assert_hears(&b, CURSOR, SPICE_MSG_SET_ACK);
     assert_hears(&b, CURSOR, SPICE_MSG_CURSOR_RESET);
     assert_hears(&b, CURSOR, SPICE_MSG_CURSOR_INIT);
+    end_test();
+}
+
+static void who_was_not_announced_is_dropped(void)
+{
+    Session b;
+
+    source_client();
+    announce();
+    end_side();
+    link_client(SESSION + 1, ALL_CAPS, true);
+    b = link_client(SESSION, ALL_CAPS, true);
+    deliver();
+    g_assert_cmpuint(server()->clients->len, ==, 1);
+    g_assert_true(server()->clients->pdata[0] == b.client);
     end_test();
 }
 
@@ -383,12 +420,14 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/arrive/keys_of_who_does_not_come_are_released", keys_of_who_does_not_come_are_released);
     g_test_add_func("/ui/spice/arrive/acknowledgements_begin_a_new_generation", acknowledgements_begin_a_new_generation);
     g_test_add_func("/ui/spice/arrive/only_what_is_missing_is_drawn", only_what_is_missing_is_drawn);
+    g_test_add_func("/ui/spice/arrive/videos_do_not_go_along", videos_do_not_go_along);
     g_test_add_func("/ui/spice/arrive/the_first_words_need_no_answer", the_first_words_need_no_answer);
     g_test_add_func("/ui/spice/arrive/what_was_not_said_is_said_over_there", what_was_not_said_is_said_over_there);
     g_test_add_func("/ui/spice/arrive/damaged_state_costs_the_picture_and_not_the_guest",
                     damaged_state_costs_the_picture_and_not_the_guest);
     g_test_add_func("/ui/spice/arrive/who_starts_from_scratch_has_the_whole_picture",
                     who_starts_from_scratch_has_the_whole_picture);
+    g_test_add_func("/ui/spice/arrive/who_was_not_announced_is_dropped", who_was_not_announced_is_dropped);
     g_test_add_func("/ui/spice/arrive/who_is_nobodys_is_dropped", who_is_nobodys_is_dropped);
     g_test_add_func("/ui/spice/arrive/quiet_channels_hear_nothing_else", quiet_channels_hear_nothing_else);
     g_test_add_func("/ui/spice/arrive/sources_of_another_kind_are_refused", sources_of_another_kind_are_refused);
