@@ -13,6 +13,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -70,6 +71,18 @@ def figures(move, arrivals):
             'parts': move.source.get('pause'), 'netpass': move.netpass('source')}
 
 
+def stop_and_go(pair, client, args, pause_ms):
+    """What the client sees when the guest stops as long in the process that it is in: the host's part, and the guest's."""
+    qmp, began = pair.now.qmp, time.time()
+    qmp.execute('stop')
+    time.sleep(max(0.0, pause_ms / 1000 - (time.time() - began)))
+    qmp.execute('cont')
+    ended = time.time()
+    client.run_for(args.rest)
+    found = gap_around([t for t, _ in client.recent(int(args.rest * 1000) + 2000).get('echo', [])], began, ended)
+    return (found[1] - found[0]) * 1000 if found else None
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -93,7 +106,9 @@ def turn(name, binary, args, count):
             move = pair.move(300)
             client.run_for(args.rest)
             moves.append(figures(move, client.recent(int(args.rest * 1000) + 2000)))
-            say(f'{name}: handoff {n + 1}/{count}: {move.pause_ms:.1f} ms, client {moves[-1]["client_ms"] or 0:.1f} ms, '
+            moves[-1]['stop_and_go_ms'] = stop_and_go(pair, client, args, move.pause_ms)
+            say(f'{name}: handoff {n + 1}/{count}: {move.pause_ms:.1f} ms, client {moves[-1]["client_ms"] or 0:.1f} ms '
+                f'(stop and cont {moves[-1]["stop_and_go_ms"] or 0:.1f} ms), '
                 f'{move.ram_mb:.0f} MB, {move.mb_per_s:.0f} MB/s')
         return moves, client.stop()
     finally:
@@ -113,7 +128,8 @@ def summary(name, moves, reports, rate):
     return {
         'name': name, 'moves': len(moves), 'rate': rate, 'each': moves,
         **{key: spread([m[key] for m in moves])
-           for key in ('client_ms', 'from_guest_gap_ms', 'pause_ms', 'request_gap_ms', 'mb_per_s', 'ram_mb')},
+           for key in ('client_ms', 'stop_and_go_ms', 'from_guest_gap_ms', 'pause_ms', 'request_gap_ms', 'mb_per_s',
+                       'ram_mb')},
         'unreported': sum(m['reported_ms'] is None for m in moves), 'downtime_error_ms': spread(off),
         **{what: over('echo', what) + over('from_guest', what) for what in ('lost', 'duplicated', 'reordered', 'sent')},
         'retransmissions': over('request', 'retransmissions') +
@@ -125,6 +141,8 @@ ROWS = [
     ('pause seen by the client, ms: median', 'client_ms', 'median', '.1f'),
     ('                              95 %', 'client_ms', 'p95', '.1f'),
     ('                              max', 'client_ms', 'max', '.1f'),
+    ('the same by stop and cont, ms: median', 'stop_and_go_ms', 'median', '.1f'),
+    ('                              95 %', 'stop_and_go_ms', 'p95', '.1f'),
     ('pause seen by the guest, ms: median', 'from_guest_gap_ms', 'median', '.1f'),
     ('                              max', 'from_guest_gap_ms', 'max', '.1f'),
     ('pause by both sides\' events, ms: median', 'pause_ms', 'median', '.1f'),
