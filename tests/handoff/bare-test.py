@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 
-from judge import check_move, check_order, check_report
+from judge import check_move, check_order, check_report, whose
 from pair import Failed, Pair, TooLate, bare_args, base, machine_args
 from topology import Bridged, Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 
@@ -61,7 +61,7 @@ class Scene:
             check_order(self.pair.moves)
             check_report(report, self.pair.moves, tcp=False)
         except Failed as why:
-            raise type(why)(f'{why} (the network dropped {self.topology.drops()})') from None
+            raise whose(why, report, self.topology.drops()) from None
         return report
 
 
@@ -187,7 +187,7 @@ def code_is_decoded_ahead_and_never_stale(folder):
             check_move(scene.pair.move())
             said = re.search(r'(\d+) blocks decoded ahead', (folder / f'{scene.pair.now.name}.err').read_text())
             if not said or not int(said[1]):
-                raise Failed(f'nothing was decoded ahead: {said and said[0]}')
+                raise TooLate(f'nothing was decoded ahead: {said and said[0]}')     # there is a time for it
             scene.client.run_for(0.2)
         scene.pair.now.console.send('w')
         rounds, wrong = map(int, scene.pair.now.console.expect(r'code rounds (\d+) wrong (\d+)', 10).groups())

@@ -4,7 +4,7 @@
 import json
 import sys
 
-from judge import Figures, check_move, check_order, check_report
+from judge import Figures, check_move, check_order, check_report, whose
 from pair import Pair, base, debian_args, machine_args
 from topology import OneBridge, Stream, ThreeBridges
 from waits import Waits
@@ -62,8 +62,8 @@ class Scene:
             check_order(self.pair.moves)
             check_report(report, self.pair.attempts, self.waits)
         except base.Failed as why:
-            raise type(why)(f'{why} (the kernel dropped {self.net.drops()} at the taps; the guest '
-                              f'{report["guest"]})') from None
+            why = whose(why, report, self.net.drops())
+            raise type(why)(f'{why}; the guest {report["guest"]}') from None
         errors = [line for line in bytes(self.pair.now.console.reader.data).decode(errors='replace').splitlines()
                   if 'BATON-GUEST-ERROR' in line]
         if errors:

@@ -189,6 +189,18 @@ def check_report(report, moves=(), waits=None, tcp=True):
         raise Failed('; '.join(wrong))
 
 
+def whose(why, report, drops):
+    """The failure again, as one of the machine if nothing is wrong but frames that the network says it dropped itself: on a
+    busy host a switch or a kernel has no room for what nobody has had the time to read."""
+    guest = report['guest'] or {}
+    flows = report['echo'], report['from_guest'], guest.get('echo', {}), guest.get('broadcast', {})
+    lost = (max(flows[0]['lost'], flows[2].get('lost', 0)) + flows[1]['lost'] +
+            report['broadcast_sent'] - flows[3].get('received', 0))
+    is_only_lost = guest and not any(f.get(what) for f in flows for what in ('duplicated', 'reordered'))
+    kind = TooLate if is_only_lost and 0 < lost <= drops and not report['bad_frames'] else type(why)
+    return kind(f'{why} (the network dropped {drops})')
+
+
 def check_order(moves):
     """The last word of both sides: the gate has opened, and in order."""
     wrong = []
