@@ -123,6 +123,11 @@ void spice_port_has_room(SpicePort *p)
     chardev_front_can_write(p->c);
 }
 
+void spice_port_break(SpicePort *p)
+{
+    chardev_front_event(p->c, CHARDEV_BREAK);
+}
+
 /* ---- the backend ---- */
 static size_t spice_write(Chardev *c, const uint8_t *data, size_t size)
 {

@@ -1,18 +1,33 @@
 #!/usr/bin/env python3
 # tests/functional/serial-test.py - Debian's own driver on a virtio console and a port.
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
+import random
 import socket
 import sys
 
 from harness import Emulator, Failed, GuestFiles, machine_args, run_tests
 from serial_guest import CONSOLE, PORT, Pump, fnv, port_args, start_echo, wait_echo
+from spice_client import PORT as PORT_CHANNEL, AgentClient, meanwhile
 
 SIZES = (128 << 10, 1 << 20)        # the console's driver takes 16 bytes at a time
+
+SPICE_PORT, SPICE_AGENT = '/dev/vport0p2', '/dev/vport0p3'
+HAS_SPICE = bool(os.environ.get('BATON_SPICE'))
+
+
+def spice_args(folder):
+    args = ['-spice', f'unix=on,addr={folder}/spice,disable-ticketing=on']
+    for number, chardev, name in ((2, 'spiceport,id=sp,name=org.baton.spice', 'org.baton.spice'),
+                                  (3, 'spicevmc,id=sa,name=vdagent', 'com.redhat.spice.0')):
+        ident = chardev.split(',')[1][3:]
+        args += ['-chardev', chardev, '-device', f'virtserialport,chardev={ident},bus=vs0.0,nr={number},name={name}']
+    return args if HAS_SPICE else []
 
 
 def boot(folder, append=''):
     paths, ports = port_args(folder)
-    machine = Emulator([*machine_args('256M'), *GuestFiles().args(append), *ports], folder=folder)
+    machine = Emulator([*machine_args('256M'), *GuestFiles().args(append), *ports, *spice_args(folder)], folder=folder)
     try:
         machine.console.expect('BATON-GUEST-READY', 120)
     except BaseException:
@@ -67,11 +82,37 @@ def comes_and_goes(machine, paths):
     machine.qmp.event('VSERPORT_CHANGE', 20, since=since, open=False, id='vport')
 
 
+def by_spice(machine, folder):
+    """A client's bytes through a port; its message to the agent, who says the same."""
+    body = random.Random(3).randbytes(100000)
+    pieces = (20 + len(body) + 2047) // 2048
+    start_echo(machine, SPICE_PORT, len(body))
+    start_echo(machine, SPICE_AGENT, 20 + len(body) + 8 * pieces)
+    with AgentClient(f'{folder}/spice') as client:
+        link, back = client.open(PORT_CHANNEL), b''
+        if link.until(202) != b'\0':
+            raise Failed('the port is not open')
+        saying = meanwhile(link.say, 101, body)
+        while len(back) < len(body):
+            back += link.until(101)
+        saying.join()
+        if back != body:
+            raise Failed('other bytes come back from the port')
+        if not client.init[4]:
+            client.until(115)
+        client.tell(3, body)
+        if client.message() != (3, body):
+            raise Failed('the agent says something else')
+    wait_echo(machine, SPICE_PORT, len(body), fnv(body))
+
+
 def one_guest(folder):
     machine, paths = boot(folder)
     try:
         echoes(machine, paths)
         comes_and_goes(machine, paths)
+        if HAS_SPICE:
+            by_spice(machine, folder)
         machine.quit()
     finally:
         machine.close()

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import struct
+import threading
 
 from harness import Failed, PATIENCE
 
@@ -253,6 +254,67 @@ class Session:
 
     def __exit__(self, *_):
         self.close()
+
+
+class AgentClient(Session):
+    """A session with the agent's side of a client."""
+    def __init__(self, address):
+        super().__init__(address)
+        self.tokens, self.data, self.modes = 0, b'', []
+        if self.init[4]:
+            self.start()
+
+    def start(self):
+        self.tokens = 10
+        self.main.say(106, struct.pack('<I', 0xffffffff))
+
+    def hear(self):
+        kind, body = self.main.hear()
+        if kind == 110:
+            self.tokens += struct.unpack('<I', body)[0]
+        elif kind == 109:
+            assert len(body) <= 2048, f'{len(body)} bytes of agent data'
+            self.data += body
+        elif kind == 115:
+            self.start()
+        elif kind == 105:
+            self.modes.append(struct.unpack('<HH', body))
+        return kind
+
+    def until(self, kind):
+        while self.hear() != kind:
+            pass
+
+    def tell(self, kind, body):
+        """A message to the agent, in pieces as there are tokens."""
+        message = struct.pack('<IIQI', 1, kind, 0, len(body)) + body
+        for at in range(0, len(message), 2048):
+            while not self.tokens:
+                self.hear()
+            self.tokens -= 1
+            self.main.say(107, message[at:at + 2048])
+
+    def message(self):
+        """The next one of the agent."""
+        while len(self.data) < 20 or len(self.data) < 20 + struct.unpack('<I', self.data[16:20])[0]:
+            self.hear()
+        _, kind, _, size = struct.unpack('<IIQI', self.data[:20])
+        body, self.data = self.data[20:20 + size], self.data[20 + size:]
+        return kind, body
+
+    def next(self, kind):
+        """The body of the next message of this type."""
+        while True:
+            heard, body = self.message()
+            if heard == kind:
+                return body
+
+
+def meanwhile(function, *args):
+    """So that the guest's side is read, too: it waits for its reader."""
+    thread = threading.Thread(target=function, args=args, daemon=True)
+    thread.start()
+    return thread
 
 
 def tls_context(ca):

@@ -2,19 +2,17 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Input: byte 0 chooses the kind; byte 1: most bytes of one read (0: all); the rest is what the client sends. */
-#include "../unit/ui/spice-fake.h"
+#include "../unit/ui/spice-guest.h"
 #include "system/runstate.h"
 #include "system/vm-lock.h"
 #include "ui/console.h"
 #include "ui/input.h"
-#include "ui/spice/server.h"
+#include "ui/spice/ports.h"
 
 #include "replay.h"
 
-#include <spice/protocol.h>
-
 static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR,
-                                SPICE_CHANNEL_PORT};
+                                SPICE_CHANNEL_PORT, SPICE_CHANNEL_WEBDAV};
 
 static bool has_room(InputSink *s, unsigned events)
 {
@@ -29,6 +27,8 @@ static void take(InputSink *s, const InputEvent *e)
 static void sync_events(InputSink *s)
 {
 }
+
+static Guest guests[3]; /* an agent that says nothing, and ports */
 
 static InputSink sink = {.name = "all", .takes = 15, .room = has_room, .event = take, .sync = sync_events};
 static const ConsoleDevice no_ops;
@@ -52,6 +52,13 @@ static void prepare(void)
     console_set_cursor(screen, shape);
     input_add(&sink);
     server_set_mouse_mode(SPICE_MOUSE_MODE_CLIENT);
+    guest_plug(&guests[0], "spicevmc,id=a,name=vdagent");
+    guest_plug(&guests[1], "spiceport,id=p,name=org.baton.one");
+    guest_plug(&guests[2], "spiceport,id=w,name=org.spice-space.webdav.0");
+    ports_start();
+    for (unsigned i = 0; i < G_N_ELEMENTS(guests); i++) {
+        chardev_set_guest_open(guests[i].c, true);
+    }
 }
 
 static SpiceClient *client_make(void)
@@ -99,6 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ((FakeWire *)c->wire)->is_ended = true;
     for (unsigned turn = 0; turn < 1000 && !c->is_closed; turn++) {
         spice_pump(c);
+        for (unsigned i = 0; i < G_N_ELEMENTS(guests); i++) {
+            g_byte_array_set_size(guests[i].got, 0);
+            guest_allow(&guests[i], g_random_int_range(0, 5000));
+        }
         c->is_held ? spice_resume(c) : (void)0;
     }
     if (server()->clients->len) {
@@ -120,6 +131,7 @@ static const struct {
     {1, SPICE_MSGC_DISPLAY_INIT, 14},        {1, SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, 1}, {1, SPICE_MSGC_ACK_SYNC, 4},
     {1, SPICE_MSGC_ACK, 0},                  {1, SPICE_MSGC_DISPLAY_STREAM_REPORT, 32},  {2, SPICE_MSGC_INPUTS_KEY_DOWN, 4},
     {2, SPICE_MSGC_INPUTS_KEY_SCANCODE, 9},  {2, SPICE_MSGC_INPUTS_KEY_MODIFIERS, 2},    {2, SPICE_MSGC_INPUTS_MOUSE_MOTION, 10},
+    {4, SPICE_MSGC_SPICEVMC_DATA, 500},      {4, SPICE_MSGC_PORT_EVENT, 1},              {5, SPICE_MSGC_SPICEVMC_DATA, 7},
     {2, SPICE_MSGC_INPUTS_MOUSE_POSITION, 11}, {2, SPICE_MSGC_INPUTS_MOUSE_PRESS, 3},    {3, SPICE_MSGC_ACK_SYNC, 4},
 };
 

@@ -1,12 +1,14 @@
 /* tests/tools/spice-screen.c - the SPICE server with a screen and input devices but no guest: for tests with real clients.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * usage: spice-screen OPTIONS-OF--spice [SCREENS]
+ * usage: spice-screen OPTIONS-OF--spice [SCREENS [CHARDEV...]]   chardevs as after -chardev; the guest's end of them is here
  * Standard input, a line each: `on SCREEN` which one the others are about; `show WIDTH HEIGHT SEED` another surface with a
  * pattern; `dark` none; `paint X Y WIDTH HEIGHT SEED` a part of it; `play X Y WIDTH HEIGHT` 30 times a second; `stop`;
- * `cursor X Y` a pointer; `quit`.  Standard output: `ready`, and what a guest would get: `key CODE VALUE`, `button`, `rel`,
- * `abs`; `wish SCREEN ON WIDTH HEIGHT` what a client would like a screen to be.
+ * `cursor X Y` a pointer; `tablet off`; `open ID`, `close ID`, `say ID HEX` the guest's end of a chardev; `quit`.
+ * Standard output: `ready`, and what a guest would get: `key CODE VALUE`, `button`, `rel`, `abs`; `got ID HEX`; `host ID 0|1`
+ * nobody, somebody is at the other end; `wish SCREEN ON WIDTH HEIGHT` what a client would like a screen to be.
  * The pixel at x, y of a pattern is pattern() below; tests/functional/spice-client-test.py has it, too. */
+#include "chardev/chardev.h"
 #include "object/object.h"
 #include "qapi/opts.h"
 #include "system/runstate.h"
@@ -23,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_BYTES 256
+#define LINE_MAX_BYTES (64 * 1024)
 
 #define FRAME_NS (NS_PER_SEC / 30)
 
@@ -102,7 +104,99 @@ static void sync_events(InputSink *s)
 
 static InputSink sink = {.name = "all", .takes = 15, .room = has_room, .event = take, .sync = sync_events};
 
+/* ---- the guest's end of chardevs ---- */
+
+typedef struct Port {
+    Chardev *c;
+    GByteArray *says;   /* what the other end has not taken */
+} Port;
+
+static size_t port_can_read(void *opaque)
+{
+    return 4096;
+}
+
+static void port_read(void *opaque, const uint8_t *data, size_t size)
+{
+    printf("got %s ", chardev_id(((Port *)opaque)->c));
+    for (size_t i = 0; i < size; i++) {
+        printf("%02x", data[i]);
+    }
+    puts("");
+    fflush(stdout);
+}
+
+static void port_event(void *opaque, ChardevEvent event)
+{
+    if (event == CHARDEV_OPENED || event == CHARDEV_CLOSED) {
+        printf("host %s %d\n", chardev_id(((Port *)opaque)->c), event == CHARDEV_OPENED);
+        fflush(stdout);
+    }
+}
+
+static void port_can_write(void *opaque)
+{
+    Port *p = opaque;
+
+    if (p->says->len) {
+        g_byte_array_remove_range(p->says, 0, chardev_write(p->c, p->says->data, p->says->len));
+    }
+}
+
+static const ChardevHandlers port_handlers = {port_can_read, port_read, port_event, port_can_write, .is_guest = true};
+static Port ports[4];
+
+static bool plug(Port *p, const char *text, GError **errp)
+{
+    g_autoptr(Json) options = opts_parse(text, "backend", NULL, errp);
+
+    p->says = g_byte_array_new();
+    p->c = options ? chardev_add(options, errp) : NULL;
+    if (!p->c || !chardev_claim(p->c, &port_handlers, p, errp)) {
+        return false;
+    }
+    chardev_set_guest_open(p->c, false);
+    return true;
+}
+
+static Port *port_of(const char *id)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(ports) && ports[i].c; i++) {
+        if (!strcmp(chardev_id(ports[i].c), id)) {
+            return &ports[i];
+        }
+    }
+    return NULL;
+}
+
+static void say(Port *p, const char *hex)
+{
+    for (; g_ascii_isxdigit(hex[0]) && g_ascii_isxdigit(hex[1]); hex += 2) {
+        uint8_t byte = g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]);
+
+        g_byte_array_append(p->says, &byte, 1);
+    }
+    port_can_write(p);
+}
+
 /* ---- orders ---- */
+
+static bool obey_port(const char *line)
+{
+    char verb[8], id[32];
+    int at = 0;
+    Port *p = sscanf(line, "%7s %31s %n", verb, id, &at) == 2 ? port_of(id) : NULL;
+
+    if (!p) {
+        return false;
+    }
+    if (!strcmp(verb, "say")) {
+        say(p, line + at);
+    } else {
+        chardev_set_guest_open(p->c, !strcmp(verb, "open"));
+    }
+    return true;
+}
 
 static void obey(const char *line)
 {
@@ -123,22 +217,28 @@ static void obey(const char *line)
         paint(a, b, c, d, seed);
     } else if (sscanf(line, "cursor %u %u", &a, &b) == 2) {
         show_cursor(a, b);
-    } else {
+    } else if (!strcmp(line, "tablet off")) {
+        input_remove(&sink);
+    } else if (!obey_port(line)) {
         loop_quit(strncmp(line, "quit", 4) ? 1 : 0);
     }
 }
 
 static void order(int fd, GIOCondition ready, void *opaque)
 {
-    char line[LINE_BYTES];
-    ssize_t n = read(fd, line, sizeof(line) - 1);
+    static GString *rest; /* of a line */
+    char piece[4096], *end;
+    ssize_t n = read(fd, piece, sizeof(piece));
 
-    line[MAX(n, 0)] = 0;
-    for (char *at = line, *end; *at && (end = strchr(at, '\n')); at = end + 1) {
-        obey(at);
+    rest = rest ? rest : g_string_new(NULL);
+    g_string_append_len(rest, piece, MAX(n, 0));
+    while ((end = strchr(rest->str, '\n'))) {
+        *end = 0;
+        obey(rest->str);
+        g_string_erase(rest, 0, end + 1 - rest->str);
     }
-    if (n <= 0) {
-        loop_quit(0);
+    if (n <= 0 || rest->len > LINE_MAX_BYTES) {
+        loop_quit(n < 0 || rest->len);
     }
 }
 
@@ -169,6 +269,16 @@ static void remove_screens(void)
     }
 }
 
+static bool start(const Json *options, int argc, char **argv, GError **errp)
+{
+    for (int i = 3; i < argc; i++) {
+        if (i - 3 >= (int)G_N_ELEMENTS(ports) || !plug(&ports[i - 3], argv[i], errp)) {
+            return false;
+        }
+    }
+    return options && spice_start(&(SpiceSetup){.options = options, .guest_name = "screen"}, errp);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const lists[] = {"tls-channel", "plaintext-channel", NULL};
@@ -184,7 +294,7 @@ int main(int argc, char **argv)
     next_frame = loop_timer_new(play, NULL);
     add_screens(argc > 2 ? atoi(argv[2]) : 1);
     input_add(&sink);
-    if (options && spice_start(&(SpiceSetup){.options = options, .guest_name = "screen"}, &err)) {
+    if (start(options, argc, argv, &err)) {
         loop_watch(0, G_IO_IN, order, NULL);
         puts("ready");
         fflush(stdout);

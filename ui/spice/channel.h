@@ -62,7 +62,8 @@ typedef struct ChannelKind {
     const ChannelPart *parts;           /* NULL: none */
     size_t size;            /* of the struct that begins with a SpiceChannel */
     const MessageRow *rows;
-    unsigned (*count)(void);            /* ids are 0 to count - 1 */
+    unsigned (*count)(void);            /* ids are 0 to count - 1, */
+    bool (*has)(uint8_t id);            /* of those; NULL: all */
     void (*open)(SpiceChannel *c);      /* made; nothing can be said yet; NULL */
     void (*start)(SpiceChannel *c);     /* say what comes first */
     void (*adopted)(SpiceChannel *c);   /* the client came with the guest, parts are loaded: say what comes first here; NULL */

@@ -6,6 +6,7 @@
  * source after that (the tail) follows once the guest runs.  The source may be told to wait with the stop until clients have
  * reached the destination; nothing in the pause waits for one. */
 #include "handoff.h"
+#include "agent.h"
 #include "arrive.h"
 #include "qapi/qapi-events.h"
 #include "server.h"
@@ -307,6 +308,7 @@ static void part_started(HandoffPart *p)
 {
     arrive_all(ARRIVE_GUEST_RUNS);
     arrive_forget();
+    agent_settle();
     if (!destination.awaits_tail) {
         handoff_tail_done(p); /* a source without any */
     }

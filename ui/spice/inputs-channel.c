@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What the guest has no room for stays with the channel (TAKE_LATER), and the client's socket is not read. */
+#include "agent.h"
 #include "kinds.h"
 #include "server.h"
 #include "ui/console.h"
@@ -169,6 +170,28 @@ static void count_motion(InputsChannel *i)
     }
 }
 
+/* To the agent goes the whole mask, wheels and all. */
+static Taken press_by_agent(InputsChannel *i, uint32_t mask)
+{
+    if (!agent_press(mask)) {
+        return TAKE_LATER;
+    }
+    i->st.buttons = mask;
+    return TAKEN;
+}
+
+static Taken point_by_agent(InputsChannel *i, const uint8_t *data)
+{
+    uint32_t mask = load_le16(data + 8);
+
+    if (!agent_point(load_le32(data), load_le32(data + 4), mask, data[10])) {
+        return TAKE_LATER;
+    }
+    i->st.buttons = mask;
+    count_motion(i);
+    return TAKEN;
+}
+
 static Taken send_pointer(InputsChannel *i, int console, InputEvent *events, unsigned n, uint32_t mask)
 {
     n += add_buttons(i, mask, events + n);
@@ -203,6 +226,9 @@ static Taken take_position(SpiceChannel *c, const uint8_t *data, uint32_t size)
     InputEvent events[2 + G_N_ELEMENTS(buttons)];
     bool counts = surface && server()->st.mouse_mode == SPICE_MOUSE_MODE_CLIENT;
 
+    if (server_points_by_agent()) {
+        return point_by_agent(inputs_of(c), data);
+    }
     if (counts) {
         events[0] = (InputEvent){INPUT_ABS, INPUT_X, scale(load_le32(data), pixman_image_get_width(surface))};
         events[1] = (InputEvent){INPUT_ABS, INPUT_Y, scale(load_le32(data + 4), pixman_image_get_height(surface))};
@@ -218,6 +244,9 @@ static Taken take_button(InputsChannel *i, const uint8_t *data, bool is_down)
 
         if (buttons[b].number != data[0]) {
             continue;
+        }
+        if (server_points_by_agent()) {
+            return press_by_agent(i, is_down ? i->st.buttons | bit : i->st.buttons & ~bit);
         }
         if (!input_send(&i->user, -1, &e, 1)) {
             return TAKE_LATER;

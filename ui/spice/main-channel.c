@@ -1,11 +1,11 @@
 /* ui/spice/main-channel.c - the channel that a session begins with: who are we, what is there, whose pointer.
  * Owner: main loop (vm_lock).  Page: docs/spice.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "main-channel.h"
 #include "jpeg.h"
 #include "kinds.h"
 #include "server.h"
 #include "util/bytes.h"
-#include "util/error.h"
 #include "util/log.h"
 
 #include <spice/protocol.h>
@@ -14,23 +14,7 @@
 #define PING_NS (15 * NS_PER_SEC)
 #define PING_QUEUE 8                    /* messages: who has more to read is not asked besides */
 #define PROBE_BYTES 256000              /* of the ping that shows how fast the link is */
-#define AGENT_DATA_MAX 2048             /* bytes of an AGENT_DATA message; the protocol's */
-#define AGENT_TOKENS 10                 /* AGENT_DATA messages that a client may send ahead */
-
-typedef struct MainState {              /* S1: to the main channel of the same session */
-    bool has_attached;                  /* it was told the channels */
-    bool agent_is_started;
-    uint32_t agent_credit;              /* AGENT_DATA that the client may send still */
-} MainState;
-
-typedef struct MainChannel {
-    SpiceChannel c;
-    MainState st;
-    LoopTimer *ping;                    /* rebuilt */
-    uint32_t ping_id;
-    int64_t pinged_ns, round_trip_ns;   /* measured again */
-    enum { PROBE_WARM, PROBE_EMPTY, PROBE_FULL, PROBE_DONE } probe; /* what the pong will be for */
-} MainChannel;
+#define MODE_QUEUE 256                  /* messages: who has more to read hears of the latest mouse modes when it has not */
 
 /* ---- saying ---- */
 
@@ -43,7 +27,7 @@ static void send_init(MainChannel *m)
     put_u32(b, display ? display->count() : 0);
     put_u32(b, server_mouse_modes());
     put_u32(b, server()->st.mouse_mode);
-    put_u32(b, 0); /* no agent */
+    put_u32(b, m->st.agent.is_told);
     put_u32(b, AGENT_TOKENS);
     put_u32(b, server_mm_time());
     put_u32(b, 0); /* ram hint */
@@ -67,6 +51,33 @@ static void send_name(MainChannel *m)
         spice_send(&m->c, SPICE_MSG_MAIN_UUID, g_steal_pointer(&b));
     }
     g_clear_pointer(&b, g_byte_array_unref);
+}
+
+void main_tell_mouse_mode(SpiceChannel *c)
+{
+    MainChannel *m = (MainChannel *)c;
+    GByteArray *b;
+
+    m->st.owes_mouse_mode = c->out.length >= MODE_QUEUE;
+    if (!m->st.owes_mouse_mode) {
+        b = g_byte_array_new();
+        put_u16(b, server_mouse_modes());
+        put_u16(b, server()->st.mouse_mode);
+        spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, b);
+    }
+}
+
+void main_tell_channel(SpiceChannel *c, uint8_t type, uint8_t id)
+{
+    GByteArray *b;
+
+    if (((MainChannel *)c)->st.has_attached && migrate_may_open(c->client)) { /* else it will be in the list, or is too late */
+        b = g_byte_array_new();
+        put_u32(b, 1);
+        put_u8(b, type);
+        put_u8(b, id);
+        spice_send(c, SPICE_MSG_MAIN_CHANNELS_LIST, b);
+    }
 }
 
 /* Who asks, and who is not on this machine. */
@@ -152,16 +163,14 @@ static Taken take_mouse_mode(SpiceChannel *c, const uint8_t *data, uint32_t size
     return TAKEN;
 }
 
-/* Nobody is there to take it: a client that sends all the same has used up its credit soon. */
-static Taken take_agent_data(SpiceChannel *c, const uint8_t *data, uint32_t size)
+static Taken take_agent_start(SpiceChannel *c, const uint8_t *data, uint32_t size)
 {
-    MainChannel *m = (MainChannel *)c;
+    return agent_take_start(c, load_le32(data));
+}
 
-    if (!m->st.agent_credit) {
-        return TAKE_BAD;
-    }
-    m->st.agent_credit--;
-    return TAKEN;
+static Taken take_agent_token(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    return agent_take_tokens(c, load_le32(data));
 }
 
 /* ---- handoff ---- */
@@ -203,9 +212,9 @@ static const MessageRow main_rows[] = {
     {"client-info", SPICE_MSGC_MAIN_CLIENT_INFO, 8, 8},
     {"attach-channels", SPICE_MSGC_MAIN_ATTACH_CHANNELS, 0, 0, take_attach},
     {"mouse-mode-request", SPICE_MSGC_MAIN_MOUSE_MODE_REQUEST, 2, 2, take_mouse_mode},
-    {"agent-start", SPICE_MSGC_MAIN_AGENT_START, 4, 4},
-    {"agent-data", SPICE_MSGC_MAIN_AGENT_DATA, 0, AGENT_DATA_MAX, take_agent_data},
-    {"agent-token", SPICE_MSGC_MAIN_AGENT_TOKEN, 4, 4},
+    {"agent-start", SPICE_MSGC_MAIN_AGENT_START, 4, 4, take_agent_start},
+    {"agent-data", SPICE_MSGC_MAIN_AGENT_DATA, 0, AGENT_PIECE_MAX, agent_take_data},
+    {"agent-token", SPICE_MSGC_MAIN_AGENT_TOKEN, 4, 4, take_agent_token},
     {"quality-indicator", SPICE_MSGC_MAIN_QUALITY_INDICATOR, 0, 1024},
     {"migrate-connected", SPICE_MSGC_MAIN_MIGRATE_CONNECTED, 0, 0, take_connected},
     {"migrate-connected-seamless", SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, 0, 0, take_connected_seamless},
@@ -226,7 +235,7 @@ static void main_open(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
-    m->st.agent_credit = AGENT_TOKENS;
+    agent_join(c);
     m->ping = loop_timer_new(ping, m);
 }
 
@@ -234,6 +243,7 @@ static void main_start(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
+    agent_begin(c);
     send_init(m);
     if (caps_has(&c->caps, SPICE_MAIN_CAP_NAME_AND_UUID)) {
         send_name(m);
@@ -241,16 +251,23 @@ static void main_start(SpiceChannel *c)
     ping(m);
 }
 
+static void main_room(SpiceChannel *c)
+{
+    if (((MainChannel *)c)->st.owes_mouse_mode) {
+        main_tell_mouse_mode(c);
+    }
+    agent_room(c);
+}
+
 /* The time also wakes a stock client, which sleeps on the connection that it has just taken over. */
 static void main_adopted(SpiceChannel *c)
 {
-    GByteArray *time = g_byte_array_new(), *mode = g_byte_array_new();
+    GByteArray *time = g_byte_array_new();
 
     put_u32(time, server_mm_time());
     spice_send(c, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, time);
-    put_u16(mode, server_mouse_modes());
-    put_u16(mode, server()->st.mouse_mode);
-    spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, mode);
+    main_tell_mouse_mode(c);
+    agent_room(c);
     ((MainChannel *)c)->probe = PROBE_DONE; /* how fast the link is was measured */
     ping((MainChannel *)c);
 }
@@ -259,7 +276,8 @@ static void main_reset(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
-    m->st = (MainState){.has_attached = true, .agent_credit = AGENT_TOKENS};
+    m->st = (MainState){.has_attached = true};
+    agent_begin_unknown(c);
     main_adopted(c);
 }
 
@@ -270,14 +288,13 @@ static void save_speed(SpiceChannel *c, StateWriter *w)
 
 static bool main_loaded(SpiceChannel *c, StateReader *r, GError **errp)
 {
-    MainChannel *m = (MainChannel *)c;
     uint8_t is_slow;
 
     if (!state_get_u8(r, &is_slow, errp)) {
         return false;
     }
     c->client->st.is_slow = is_slow;
-    return m->st.agent_credit <= AGENT_TOKENS || fail(errp, "%s: more credit than there is", r->what);
+    return agent_client_check(c, errp);
 }
 
 VMSTATE_DEFINE_SPAN(MainChannel, st)
@@ -286,8 +303,8 @@ const VMStateDescription main_channel_vmstate = {
     .name = "spice-main",
     .version = 1,
     VMSTATE_SPAN(MainChannel, st),
-    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(MainChannel, st.has_attached), VMSTATE_BOOL(MainChannel, st.agent_is_started),
-                             VMSTATE_U32(MainChannel, st.agent_credit)),
+    .fields = VMSTATE_FIELDS(VMSTATE_BOOL(MainChannel, st.has_attached), VMSTATE_BOOL(MainChannel, st.owes_mouse_mode),
+                             VMSTATE_STRUCT(MainChannel, st.agent, &agent_client_vmstate)),
 };
 
 static const ChannelPart main_parts[] = {{"main", &main_channel_vmstate, save_speed, main_loaded}, {}};
@@ -296,6 +313,7 @@ static void main_stop(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
+    agent_leave(c);
     g_clear_pointer(&m->ping, loop_timer_free);
 }
 
@@ -304,5 +322,6 @@ const ChannelKind main_channel_kind = {
     .caps = 1 << SPICE_MAIN_CAP_NAME_AND_UUID | 1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS |
             1 << SPICE_MAIN_CAP_SEMI_SEAMLESS_MIGRATE | 1 << SPICE_MAIN_CAP_SEAMLESS_MIGRATE,
     .needs_flush = true, .moves_queue = true, .parts = main_parts, .size = sizeof(MainChannel), .rows = main_rows,
-    .count = main_count, .open = main_open, .start = main_start, .adopted = main_adopted, .reset = main_reset, .stop = main_stop,
+    .count = main_count, .open = main_open, .start = main_start, .adopted = main_adopted, .reset = main_reset,
+    .room = main_room, .stop = main_stop,
 };

@@ -2,9 +2,12 @@
  * Page: docs/spice.md.  Test: tests/unit/ui/spice-server-test.c, tests/functional/spice-test.py
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server.h"
+#include "agent.h"
 #include "events.h"
 #include "kinds.h"
 #include "listener.h"
+#include "main-channel.h"
+#include "ports.h"
 #include "sasl.h"
 #include "tls.h"
 #include "ui/input.h"
@@ -26,6 +29,7 @@ SpiceServer *server(void)
 
 static const ChannelKind *const kinds[] = {
     &main_channel_kind, &display_channel_kind, &inputs_channel_kind, &cursor_channel_kind,
+    &port_channel_kind, &webdav_channel_kind,
 };
 
 const ChannelKind *server_kind(uint8_t type)
@@ -38,6 +42,11 @@ const ChannelKind *server_kind(uint8_t type)
     return NULL;
 }
 
+static bool kind_has(const ChannelKind *kind, uint8_t id)
+{
+    return id < kind->count() && (!kind->has || kind->has(id));
+}
+
 GByteArray *server_channels_list(void)
 {
     GByteArray *b = g_byte_array_new();
@@ -47,9 +56,12 @@ GByteArray *server_channels_list(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
         unsigned ids = kinds[i]->type == SPICE_CHANNEL_MAIN ? 0 : kinds[i]->count();
 
-        for (unsigned id = 0; id < ids; id++, n++) {
-            put_u8(b, kinds[i]->type);
-            put_u8(b, id);
+        for (unsigned id = 0; id < ids; id++) {
+            if (kind_has(kinds[i], id)) {
+                put_u8(b, kinds[i]->type);
+                put_u8(b, id);
+                n++;
+            }
         }
     }
     n = GUINT32_TO_LE(n);
@@ -249,7 +261,7 @@ static uint32_t link_admit(SpiceLink *l, void *opaque)
     if (!client) {
         return SPICE_LINK_ERR_BAD_CONNECTION_ID;
     }
-    return !kind || r->id >= kind->count() || client_channel(client, r->type, r->id) ||
+    return !kind || !kind_has(kind, r->id) || client_channel(client, r->type, r->id) ||
                    client->channels->len >= SPICE_CHANNELS_MAX || !migrate_may_open(client)
                ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
                : SPICE_LINK_ERR_OK;
@@ -319,21 +331,25 @@ uint32_t server_mm_time(void)
     return (uint32_t)((time_monotonic_ns() - the_server.st.mm_base_ns) / NS_PER_MS);
 }
 
-/* Positions are on one screen: with several, only the guest knows which one the pointer is on. */
+/* A tablet's positions are on one screen: with several, only the guest knows which one the pointer is on. */
+static bool has_tablet(void)
+{
+    return screens_count() == 1 && input_has_absolute(0);
+}
+
+bool server_points_by_agent(void)
+{
+    return the_server.st.mouse_mode == SPICE_MOUSE_MODE_CLIENT && !has_tablet() && agent_has_mouse();
+}
+
 unsigned server_mouse_modes(void)
 {
-    bool has_positions = screens_count() == 1 && input_has_absolute(0);
-
-    return SPICE_MOUSE_MODE_SERVER | (has_positions ? SPICE_MOUSE_MODE_CLIENT : 0);
+    return SPICE_MOUSE_MODE_SERVER | (has_tablet() || agent_has_mouse() ? SPICE_MOUSE_MODE_CLIENT : 0);
 }
 
 static void tell_mouse_mode(SpiceChannel *c, void *opaque)
 {
-    GByteArray *b = g_byte_array_new();
-
-    put_u16(b, server_mouse_modes());
-    put_u16(b, the_server.st.mouse_mode);
-    spice_send(c, SPICE_MSG_MAIN_MOUSE_MODE, b);
+    main_tell_mouse_mode(c);
 }
 
 void server_set_mouse_mode(uint32_t mode)
@@ -345,12 +361,17 @@ void server_set_mouse_mode(uint32_t mode)
     }
 }
 
-static void pointer_changed(InputUser *u)
+void server_pointer_changed(void)
 {
     if (!(server_mouse_modes() & the_server.st.mouse_mode)) {
         the_server.st.mouse_mode = SPICE_MOUSE_MODE_SERVER;
     }
     server_foreach(SPICE_CHANNEL_MAIN, tell_mouse_mode, NULL);
+}
+
+static void pointer_changed(InputUser *u)
+{
+    server_pointer_changed();
 }
 
 /* ---- life ---- */
@@ -366,6 +387,7 @@ void server_init(void)
         the_server.st.mouse_mode = SPICE_MOUSE_MODE_SERVER;
         the_server.st.mm_base_ns = time_monotonic_ns();
         the_server.ticket.expires_ns = TICKET_NEVER;
+        agent_init();
     }
 }
 
@@ -379,6 +401,7 @@ bool server_start(const SpiceConfig *take, GError **errp)
         return false;
     }
     input_join(&pointers);
+    ports_start();
     the_server.is_on = true;
     return true;
 }
@@ -391,6 +414,7 @@ void server_stop(void)
     listeners_stop();
     if (the_server.is_on) {
         input_leave(&pointers);
+        ports_stop();
     }
     while (the_server.links->len) {
         drop_oldest_link();

@@ -58,6 +58,8 @@ void server_channel_closed(SpiceChannel *c);
 void server_pong(SpiceChannel *main, uint32_t id, uint64_t timestamp);
 uint32_t server_mm_time(void);
 unsigned server_mouse_modes(void);                       /* supported ones */
+bool server_points_by_agent(void);                       /* positions go to the agent in the guest */
+void server_pointer_changed(void);                       /* server_mouse_modes() may be others */
 void server_set_mouse_mode(uint32_t mode);               /* for all clients; unsupported: nothing */
 void server_foreach(uint8_t type, void (*fn)(SpiceChannel *c, void *opaque), void *opaque); /* open ones */
 GByteArray *server_channels_list(void);

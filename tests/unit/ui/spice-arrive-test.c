@@ -1,6 +1,7 @@
 /* tests/unit/ui/spice-arrive-test.c - sessions that come with the guest: nothing is lost, whatever else is wrong.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "spice-moving.h"
+#include "ui/spice/agent.h"
 
 /* The source says MIGRATE on each channel, and awaits the last word of those that are for the guest. */
 static void assert_told_to_go(Session *s)
@@ -394,7 +395,8 @@ static void a_tail_of_nonsense_costs_its_session(void)
 static void no_member_is_forgotten(void)
 {
     const VMStateDescription *const tables[] = {&channel_state_vmstate, &main_channel_vmstate, &display_channel_vmstate,
-                                                &inputs_channel_vmstate, &cursor_channel_vmstate};
+                                                &inputs_channel_vmstate, &cursor_channel_vmstate, &port_channel_vmstate,
+                                                &agent_vmstate, &agent_client_vmstate};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
         g_autofree char *missing = vmstate_uncovered(tables[i]), *then = NULL, *now = vmstate_describe_text(tables[i]);

@@ -1,0 +1,689 @@
+/* tests/unit/ui/spice-agent-test.c - the agent and its clients: tokens, whole messages, rules, who waits for whom.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spice-guest.h"
+
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "ui/input.h"
+#include "ui/spice/agent.h"
+#include "ui/spice/main-channel.h"
+#include "ui/spice/ports.h"
+
+#include <spice/vd_agent.h>
+
+/* ---- messages ---- */
+
+static void put_chunk(GByteArray *to, uint32_t port, const uint8_t *message, uint32_t size) /* of any size, as agents make them */
+{
+    put_u32(to, port);
+    put_u32(to, size);
+    put_bytes(to, message, size);
+}
+
+static GByteArray *message(uint32_t type, const void *body, uint32_t size)
+{
+    GByteArray *b = g_byte_array_new();
+
+    put_u32(b, VD_AGENT_PROTOCOL);
+    put_u32(b, type);
+    put_u64(b, 0);
+    put_u32(b, size);
+    put_bytes(b, body, size);
+    return b;
+}
+
+static void client_says(FakeClient *f, const GByteArray *m, uint32_t from, uint32_t size)
+{
+    fake_say(f->w, SPICE_MSGC_MAIN_AGENT_DATA, m->data + from, size);
+    spice_pump(f->main);
+}
+
+static void client_starts(FakeClient *f)
+{
+    fake_say(f->w, SPICE_MSGC_MAIN_AGENT_START, "\xff\xff\xff\xff", 4);
+    spice_pump(f->main);
+}
+
+static void agent_says(Guest *g, uint32_t port, const GByteArray *m)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+
+    put_chunk(b, port, m->data, m->len);
+    guest_say(g, b->data, b->len);
+}
+
+/* The next chunk at the guest is this. */
+static void assert_chunk(Guest *g, uint32_t port, const uint8_t *data, uint32_t size)
+{
+    g_assert_cmpuint(g->got->len, >=, AGENT_CHUNK_HEADER);
+    g_assert_cmpuint(load_le32(g->got->data), ==, port);
+    g_assert_cmpuint(load_le32(g->got->data + 4), ==, size);
+    g_assert_cmpmem(g->got->data + AGENT_CHUNK_HEADER, MIN(size, g->got->len - AGENT_CHUNK_HEADER), data, size);
+    g_byte_array_remove_range(g->got, 0, AGENT_CHUNK_HEADER + size);
+}
+
+static void assert_gone(Guest *g)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIENT_DISCONNECTED, NULL, 0);
+
+    assert_chunk(g, VDP_SERVER_PORT, m->data, m->len);
+}
+
+static bool hears(FakeClient *f, uint16_t type, GByteArray *ret)
+{
+    spice_pump(f->main);
+    return fake_until(f->w, type, ret);
+}
+
+/* A guest with an agent, and n clients that have started it. */
+static void meet(Guest *g, FakeClient *f, unsigned n)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+
+    guest_plug(g, "spicevmc,id=agent,name=vdagent");
+    g_assert_cmpstr(g->events->str, ==, "o"); /* from the start */
+    g_assert_true(chardev_is_open(g->c));
+    for (unsigned i = 0; i < n; i++) {
+        f[i] = fake_client();
+        g_assert_true(hears(&f[i], SPICE_MSG_MAIN_INIT, b));
+        g_assert_cmpuint(load_le32(b->data + 16), ==, 0);
+    }
+    chardev_set_guest_open(g->c, true);
+    for (unsigned i = 0; i < n; i++) {
+        g_assert_true(hears(&f[i], SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
+        g_assert_cmpuint(load_le32(b->data), ==, AGENT_TOKENS);
+        client_starts(&f[i]);
+    }
+}
+
+static void part(Guest *g, FakeClient *f, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        fake_leave(&f[i]);
+    }
+    guest_unplug(g);
+}
+
+static uint8_t noise[100 * 1000];
+
+/* ---- to the guest ---- */
+
+static void long_messages_go_in_chunks_for_tokens(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 30000), b = g_byte_array_new(), all = g_byte_array_new();
+    uint32_t at = 0, credit = AGENT_TOKENS;
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    guest_allow(&g, 5000);
+    while (at < m->len) {
+        for (; credit && at < m->len; credit--) {
+            uint32_t size = MIN(AGENT_PIECE_MAX, m->len - at);
+
+            client_says(&f, m, at, size);
+            at += size;
+        }
+        g_assert_false(f.main->is_held); /* what waits is the agent's, the channel goes on */
+        g_assert_cmpuint(((MainChannel *)f.main)->st.agent.queue_size, <=, AGENT_QUEUE_MAX);
+        guest_allow(&g, 12000);
+        while (hears(&f, SPICE_MSG_MAIN_AGENT_TOKEN, b)) {
+            credit += load_le32(b->data);
+        }
+        g_assert_cmpuint(credit, >, 0);
+        g_assert_cmpuint(credit, <=, AGENT_TOKENS);
+    }
+    guest_allow(&g, SIZE_MAX);
+    while (g.got->len) {
+        uint32_t size = load_le32(g.got->data + 4);
+
+        g_assert_cmpuint(load_le32(g.got->data), ==, VDP_CLIENT_PORT);
+        put_bytes(all, g.got->data + AGENT_CHUNK_HEADER, size);
+        g_byte_array_remove_range(g.got, 0, AGENT_CHUNK_HEADER + size);
+    }
+    g_assert_cmpmem(all->data, all->len, m->data, m->len);
+    part(&g, &f, 1);
+}
+
+static void who_sends_without_tokens_is_dropped(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 30000);
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    guest_allow(&g, 0);
+    client_says(&f, m, 0, 100);
+    for (unsigned i = 1; i < AGENT_TOKENS; i++) {
+        client_says(&f, m, 100, 100);
+    }
+    g_assert_false(f.main->is_closed);
+    client_says(&f, m, 100, 100);
+    g_assert_true(f.main->is_closed);
+    fake_settle();
+    guest_unplug(&g);
+}
+
+static void malformed_pieces_end_the_channel(void)
+{
+    static const struct {
+        uint32_t size, piece; /* of the message; of what is said of it: first, then rest */
+        uint32_t rest;
+    } cases[] = {{10, 19, 0}, {10, 31, 0}, {10, 25, 6}, {0, 21, 0}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 80);
+        FakeClient f;
+        Guest g;
+
+        store_le32(m->data + 16, cases[i].size);
+        meet(&g, &f, 1);
+        client_says(&f, m, 0, cases[i].piece);
+        if (cases[i].rest) {
+            g_assert_false(f.main->is_closed);
+            client_says(&f, m, 0, cases[i].rest);
+        }
+        g_assert_true(f.main->is_closed);
+        fake_settle();
+        guest_unplug(&g);
+    }
+}
+
+static void messages_of_two_clients_do_not_mix(void)
+{
+    g_autoptr(GByteArray) long_one = message(VD_AGENT_CLIPBOARD, noise, 5000);
+    g_autoptr(GByteArray) short_one = message(VD_AGENT_CLIPBOARD_GRAB, "\1\0\0\0", 4);
+    FakeClient f[2];
+    Guest g;
+
+    meet(&g, f, 2);
+    client_says(&f[0], long_one, 0, 2000);
+    client_says(&f[1], short_one, 0, short_one->len);
+    client_says(&f[0], long_one, 2000, 2000);
+    client_says(&f[0], long_one, 4000, 1020);
+    client_says(&f[0], short_one, 0, short_one->len);
+    assert_chunk(&g, VDP_CLIENT_PORT, long_one->data, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, long_one->data + 2000, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, long_one->data + 4000, 1020);
+    assert_chunk(&g, VDP_CLIENT_PORT, short_one->data, short_one->len);
+    assert_chunk(&g, VDP_CLIENT_PORT, short_one->data, short_one->len);
+    g_assert_cmpuint(g.got->len, ==, 0);
+    part(&g, f, 2);
+}
+
+static void half_a_message_is_forgotten_with_its_client(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 5000), b = g_byte_array_new();
+    FakeClient f[2];
+    Guest g;
+
+    meet(&g, f, 2);
+    client_says(&f[0], m, 0, 2000);
+    fake_leave(&f[0]);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 2000);
+    assert_gone(&g);
+    g_assert_true(hears(&f[1], SPICE_MSG_MAIN_AGENT_DISCONNECTED, b)); /* and the other begins anew */
+    g_assert_true(hears(&f[1], SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
+    client_says(&f[1], m, 0, 500); /* said before it heard: nobody gets it */
+    client_starts(&f[1]);
+    client_says(&f[1], m, 0, 1000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 1000);
+    fake_leave(&f[1]);
+    assert_gone(&g);
+    g_assert_cmpuint(g.got->len, ==, 0);
+    guest_unplug(&g);
+}
+
+/* ---- from the guest ---- */
+
+static void all_clients_get_what_the_agent_says(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 50000), b = g_byte_array_new(), said = g_byte_array_new();
+    FakeClient f[2];
+    Guest g;
+
+    meet(&g, f, 2);
+    put_chunk(said, VDP_CLIENT_PORT, m->data, m->len); /* one chunk, as Linux agents do */
+    for (uint32_t at = 0; at < said->len; at += 777) {
+        guest_say(&g, said->data + at, MIN(777, said->len - at));
+    }
+    agent_says(&g, VDP_SERVER_PORT, m); /* an answer to the server: for no client */
+    for (unsigned i = 0; i < 2; i++) {
+        g_autoptr(GByteArray) all = g_byte_array_new();
+
+        while (hears(&f[i], SPICE_MSG_MAIN_AGENT_DATA, b)) {
+            g_assert_cmpuint(b->len, <=, AGENT_PIECE_MAX);
+            put_bytes(all, b->data, b->len);
+        }
+        g_assert_cmpmem(all->data, all->len, m->data, m->len);
+    }
+    g_assert_cmpuint(g.says->len, ==, 0);
+    part(&g, f, 2);
+}
+
+static void who_comes_late_hears_whole_messages(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 3000), b = g_byte_array_new(), said = g_byte_array_new();
+    FakeClient f[2];
+    Guest g;
+
+    meet(&g, f, 1);
+    put_chunk(said, VDP_CLIENT_PORT, m->data, m->len);
+    guest_say(&g, said->data, 2500);
+    f[1] = fake_client();
+    g_assert_true(hears(&f[1], SPICE_MSG_MAIN_INIT, b));
+    g_assert_cmpuint(load_le32(b->data + 16), ==, 1);
+    client_starts(&f[1]);
+    guest_say(&g, said->data + 2500, said->len - 2500);
+    g_assert_false(hears(&f[1], SPICE_MSG_MAIN_AGENT_DATA, b));
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_true(hears(&f[1], SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpmem(b->data, b->len, m->data, AGENT_PIECE_MAX);
+    part(&g, f, 2);
+}
+
+static void a_client_without_credit_holds_the_agent_back(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 1000), b = g_byte_array_new();
+    FakeClient f;
+    Guest g;
+
+    guest_plug(&g, "spicevmc,id=agent,name=vdagent");
+    chardev_set_guest_open(g.c, true);
+    f = fake_client();
+    fake_say(f.w, SPICE_MSGC_MAIN_AGENT_START, "\2\0\0\0", 4);
+    spice_pump(f.main);
+    for (unsigned i = 0; i < 3; i++) {
+        agent_says(&g, VDP_CLIENT_PORT, m);
+    }
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_false(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpuint(g.says->len, >, 0);
+    fake_say(f.w, SPICE_MSGC_MAIN_AGENT_TOKEN, "\1\0\0\0", 4);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b) || hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpuint(g.says->len, ==, 0);
+    part(&g, &f, 1);
+}
+
+static void an_agent_that_talks_nonsense_is_not_heard(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 10), b = g_byte_array_new();
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    agent_says(&g, 7, m);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DISCONNECTED, b));
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_false(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpuint(g.says->len, ==, 0); /* the guest does not hang */
+    chardev_set_guest_open(g.c, false);
+    chardev_set_guest_open(g.c, true);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
+    client_starts(&f);
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    part(&g, &f, 1);
+}
+
+/* ---- patience ---- */
+
+static void nobody_waits_for_one_client_for_ever(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 5000), b = g_byte_array_new();
+    FakeClient f[2];
+    Guest g;
+
+    meet(&g, f, 2);
+    client_says(&f[0], m, 0, 2000); /* and no more */
+    client_says(&f[1], m, 0, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 2000);
+    g_assert_cmpuint(g.got->len, ==, 0);
+    agent_lose_patience();
+    assert_gone(&g);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(hears(&f[i], SPICE_MSG_MAIN_AGENT_DISCONNECTED, b));
+        g_assert_true(hears(&f[i], SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
+    }
+    client_starts(&f[1]);
+    client_says(&f[1], m, 0, 1000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 1000);
+    part(&g, f, 2);
+}
+
+static void who_does_not_read_loses_the_agent_not_the_others(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 1500), b = g_byte_array_new();
+    unsigned n = 0, heard = 0;
+    FakeClient f[2];
+    Guest g;
+
+    meet(&g, f, 2);
+    f[0].w->room = 0;
+    for (; !g.says->len; n++) {
+        g_assert_cmpuint(n, <, 2 * AGENT_AHEAD_MAX);
+        agent_says(&g, VDP_CLIENT_PORT, m);
+        spice_pump(f[1].main);
+    }
+    agent_lose_patience();
+    g_assert_cmpuint(g.says->len, ==, 0);
+    while (hears(&f[1], SPICE_MSG_MAIN_AGENT_DATA, b)) {
+        heard++;
+    }
+    g_assert_cmpuint(heard, ==, n);
+    f[0].w->room = SIZE_MAX;
+    while (hears(&f[0], SPICE_MSG_MAIN_AGENT_DATA, b)) {
+        heard++;
+    }
+    g_assert_cmpuint(heard, <, 2 * n);
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_false(hears(&f[0], SPICE_MSG_MAIN_AGENT_DATA, b)); /* it has been told: those are passed over here */
+    client_starts(&f[0]);
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_true(hears(&f[0], SPICE_MSG_MAIN_AGENT_DATA, b));
+    part(&g, f, 2);
+}
+
+/* A guest whose agent comes and goes while a client does not read: one piece of news, not hundreds. */
+static void news_of_the_agent_cost_no_memory(void)
+{
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    f.w->room = 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        chardev_set_guest_open(g.c, i & 1);
+    }
+    g_assert_false(f.main->is_closed);
+    g_assert_cmpuint(f.main->out.length, <, 3 * AGENT_AHEAD_MAX);
+    part(&g, &f, 1);
+}
+
+/* ---- rules ---- */
+
+static void what_is_forbidden_does_not_pass(void)
+{
+    static const struct {
+        uint32_t type;
+        bool passes[3]; /* with no rules; without copy and paste; without files */
+    } cases[] = {
+        {VD_AGENT_CLIPBOARD, {1, 0, 1}},      {VD_AGENT_CLIPBOARD_GRAB, {1, 0, 1}},   {VD_AGENT_CLIPBOARD_REQUEST, {1, 0, 1}},
+        {VD_AGENT_CLIPBOARD_RELEASE, {1, 0, 1}}, {VD_AGENT_FILE_XFER_START, {1, 1, 0}}, {VD_AGENT_FILE_XFER_STATUS, {1, 1, 0}},
+        {VD_AGENT_FILE_XFER_DATA, {1, 1, 0}}, {VD_AGENT_REPLY, {1, 1, 1}},            {VD_AGENT_MONITORS_CONFIG, {1, 1, 1}},
+    };
+    g_autoptr(GByteArray) b = g_byte_array_new();
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    for (unsigned rule = 0; rule < 3; rule++) {
+        server()->config.disable_copy_paste = rule == 1;
+        server()->config.disable_agent_file_xfer = rule == 2;
+        for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+            g_autoptr(GByteArray) m = message(cases[i].type, noise, 3000);
+
+            client_says(&f, m, 0, 2000);
+            client_says(&f, m, 2000, 1020);
+            g_assert_cmpuint(g.got->len, ==, cases[i].passes[rule] ? m->len + 2 * AGENT_CHUNK_HEADER : 0);
+            g_byte_array_set_size(g.got, 0);
+            agent_says(&g, VDP_CLIENT_PORT, m);
+            for (unsigned n = 0; n < 2; n++) {
+                g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b) == cases[i].passes[rule]);
+            }
+        }
+    }
+    server()->config.disable_agent_file_xfer = false;
+    part(&g, &f, 1);
+}
+
+static void the_agent_does_not_promise_what_is_forbidden(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_ANNOUNCE_CAPABILITIES, "\1\0\0\0\xff\x1f\0\0", 8), b = g_byte_array_new();
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    server()->config.disable_copy_paste = server()->config.disable_agent_file_xfer = true;
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpuint(load_le32(b->data + AGENT_MESSAGE_HEADER + 4), ==, 0x3f97);
+    server()->config.disable_copy_paste = server()->config.disable_agent_file_xfer = false;
+    part(&g, &f, 1);
+}
+
+/* ---- handoff ---- */
+
+static void no_byte_of_the_state_is_forgotten(void)
+{
+    const VMStateDescription *const tables[] = {&agent_vmstate, &agent_client_vmstate};
+
+    for (unsigned i = 0; VMSTATE_HAS_PADDING_TEST && i < G_N_ELEMENTS(tables); i++) {
+        g_autofree char *hole = vmstate_uncovered(tables[i]);
+
+        g_assert_cmpstr(hole, ==, NULL);
+    }
+}
+
+static void load_into(const VMStateDescription *table, void *instance, const StateWriter *w)
+{
+    StateReader r;
+    size_t size;
+    const uint8_t *data = state_writer_data(w, &size);
+    GError *err = NULL;
+
+    state_reader_init(&r, data, size, "state");
+    g_assert_true(vmstate_load(table, instance, table->version, &r, &err));
+    g_assert_no_error(err);
+}
+
+/* The middle of messages both ways goes to another process, whose client is the same. */
+static void the_middle_of_messages_goes_along(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 5000), b = g_byte_array_new(), said = g_byte_array_new();
+    StateWriter *w[2] = {state_writer_new(), state_writer_new()};
+    AgentClientState *client;
+    GError *err = NULL;
+    FakeClient f;
+    uint32_t session;
+    Guest g;
+
+    meet(&g, &f, 1);
+    put_chunk(said, VDP_CLIENT_PORT, m->data, m->len);
+    guest_say(&g, said->data, 3000);
+    guest_allow(&g, 1000);
+    client_says(&f, m, 0, 2000);
+    client_says(&f, m, 2000, 2000);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    vmstate_save(&agent_vmstate, agent_state(), w[0]);
+    vmstate_save(&agent_client_vmstate, &((MainChannel *)f.main)->st.agent, w[1]);
+    session = f.client->st.session_id;
+    g_byte_array_set_size(said, 0);
+    put_bytes(said, g.got->data, g.got->len);
+    part(&g, &f, 1);
+
+    meet(&g, &f, 1);
+    f.client->st.session_id = session;
+    load_into(&agent_vmstate, agent_state(), w[0]);
+    client = &((MainChannel *)f.main)->st.agent;
+    load_into(&agent_client_vmstate, client, w[1]);
+    g_assert_true(agent_client_check(f.main, &err));
+    put_bytes(g.got, said->data, said->len);
+    client_says(&f, m, 4000, 1020);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data + 2000, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data + 4000, 1020);
+    g_byte_array_set_size(said, 0);
+    put_chunk(said, VDP_CLIENT_PORT, m->data, m->len);
+    guest_say(&g, said->data + 3000, said->len - 3000);
+    for (uint32_t at = AGENT_PIECE_MAX; at < m->len; at += b->len) {
+        g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+        g_assert_cmpmem(b->data, b->len, m->data + at, MIN(AGENT_PIECE_MAX, m->len - at));
+    }
+    client->credit = AGENT_TOKENS + 1;
+    g_assert_false(agent_client_check(f.main, &err));
+    g_clear_error(&err);
+    client->credit = 1;
+    client->queue_size = 3;
+    g_assert_false(agent_client_check(f.main, &err));
+    g_clear_error(&err);
+    client->queue_size = 0;
+    part(&g, &f, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        state_writer_free(w[i]);
+    }
+}
+
+/* ---- screens and pointers ---- */
+
+static ConsoleWish wished;
+
+static void note_wish(void *opaque, const ConsoleWish *wish)
+{
+    wished = *wish;
+}
+
+static void the_clients_size_is_the_screens(void)
+{
+    static const ConsoleDevice device = {.wish = note_wish};
+    g_autoptr(GByteArray) body = g_byte_array_new(), m = NULL;
+    Console *screen = console_add(object_container("/machine"), 0, &device, NULL, NULL);
+    FakeClient f;
+    Guest g;
+
+    for (unsigned i = 0; i < 2; i++) {
+        put_u32(body, i ? 890 : 1); /* one screen; flags; its height, width, depth, place */
+        put_u32(body, i ? 744 : 3);
+    }
+    put_u32(body, 32);
+    put_u32(body, 5);
+    put_u32(body, 6);
+    put_u16(body, 200);
+    put_u16(body, 300);
+    m = message(VD_AGENT_MONITORS_CONFIG, body->data, body->len);
+    meet(&g, &f, 1);
+    client_says(&f, m, 0, 30);
+    g_assert_cmpuint(wished.width, ==, 0);
+    client_says(&f, m, 30, m->len - 30);
+    g_assert_true(wished.is_on);
+    g_assert_cmpuint(wished.width, ==, 744);
+    g_assert_cmpuint(wished.height, ==, 890);
+    g_assert_cmpint(wished.x + wished.y, ==, 11);
+    g_assert_cmpuint(wished.width_mm, ==, 300);
+    g_assert_cmpuint(g.got->len, ==, 0);
+    console_remove(screen);
+    part(&g, &f, 1);
+}
+
+static void sizes_are_checked(void)
+{
+    static const struct {
+        uint32_t n, flags, size;
+        unsigned got;
+    } cases[] = {{0, 0, 28, 0}, {1, 0, 27, 0}, {1, 0, 28, 1}, {2, 0, 47, 0}, {2, 2, 48, 2}, {1, 2, 31, 1}, {UINT32_MAX, 0, 28, 0},
+                 {0x0ccccccd, 0, 28, 0}, {3, 3, 80, 2}, {1, 0, 0, 0}, {1, 0, 7, 0}};
+    uint8_t body[100];
+    ConsoleWish wishes[2];
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        memset(body, 1, sizeof(body));
+        store_le32(body, cases[i].n);
+        store_le32(body + 4, cases[i].flags);
+        g_assert_cmpuint(agent_monitors(body, cases[i].size, wishes, 2), ==, cases[i].got);
+    }
+}
+
+static void assert_mouse(Guest *g, uint32_t x, uint32_t y, uint32_t buttons, uint8_t display)
+{
+    g_autoptr(GByteArray) body = g_byte_array_new(), m = NULL;
+
+    put_u32(body, x);
+    put_u32(body, y);
+    put_u32(body, buttons);
+    put_u8(body, display);
+    m = message(VD_AGENT_MOUSE_STATE, body->data, body->len);
+    assert_chunk(g, VDP_SERVER_PORT, m->data, m->len);
+}
+
+static void the_pointer_goes_by_the_agent(void)
+{
+    g_autoptr(GByteArray) caps = message(VD_AGENT_ANNOUNCE_CAPABILITIES, "\1\0\0\0\1\0\0\0", 8), b = g_byte_array_new();
+    SpiceChannel *inputs;
+    FakeClient f;
+    FakeWire *w;
+    Guest g;
+
+    server()->config.agent_mouse = true;
+    meet(&g, &f, 1);
+    inputs = fake_open(&f, SPICE_CHANNEL_INPUTS, 0, &w);
+    agent_says(&g, VDP_CLIENT_PORT, caps);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
+    g_assert_cmpuint(load_le16(b->data), ==, SPICE_MOUSE_MODE_SERVER | SPICE_MOUSE_MODE_CLIENT);
+    fake_say(f.w, SPICE_MSGC_MAIN_MOUSE_MODE_REQUEST, "\2\0", 2);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
+    g_assert_cmpuint(load_le16(b->data + 2), ==, SPICE_MOUSE_MODE_CLIENT);
+    guest_allow(&g, 0);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_POSITION, "\1\0\0\0\2\0\0\0\0\0\3", 11);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_POSITION, "\5\0\0\0\6\0\0\0\0\0\3", 11);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_POSITION, "\7\0\0\0\6\0\0\0\0\0\3", 11);
+    for (unsigned i = 0; i < AGENT_MOUSE_MAX; i++) { /* each is heard; places in between need not be */
+        fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\1\1\0", 3);
+        fake_say(w, SPICE_MSGC_INPUTS_MOUSE_RELEASE, "\1\0\0", 3);
+    }
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\5\20\0", 3);
+    spice_pump(inputs);
+    g_assert_true(inputs->is_held);
+    for (unsigned i = 0; i < 10; i++) {
+        guest_allow(&g, SIZE_MAX);
+        fake_settle();
+        spice_pump(inputs);
+    }
+    assert_mouse(&g, 1, 2, 0, 3); /* on its way when the others came */
+    assert_mouse(&g, 7, 6, 0, 3);
+    for (unsigned i = 0; i < AGENT_MOUSE_MAX; i++) {
+        assert_mouse(&g, 7, 6, VD_AGENT_LBUTTON_MASK, 3);
+        assert_mouse(&g, 7, 6, 0, 3);
+    }
+    assert_mouse(&g, 7, 6, VD_AGENT_DBUTTON_MASK, 3);
+    chardev_set_guest_open(g.c, false);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
+    g_assert_cmpuint(load_le16(b->data + 2), ==, SPICE_MOUSE_MODE_SERVER);
+    server()->config.agent_mouse = false;
+    part(&g, &f, 1);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    runstate_init();
+    vm_lock();
+    input_init();
+    server_init();
+    ports_start();
+    for (unsigned i = 0; i < sizeof(noise); i++) {
+        noise[i] = i * 7 ^ i >> 8;
+    }
+#define T(name) g_test_add_func("/ui/spice/agent/" #name, name)
+    T(long_messages_go_in_chunks_for_tokens);
+    T(who_sends_without_tokens_is_dropped);
+    T(malformed_pieces_end_the_channel);
+    T(messages_of_two_clients_do_not_mix);
+    T(half_a_message_is_forgotten_with_its_client);
+    T(all_clients_get_what_the_agent_says);
+    T(who_comes_late_hears_whole_messages);
+    T(a_client_without_credit_holds_the_agent_back);
+    T(an_agent_that_talks_nonsense_is_not_heard);
+    T(nobody_waits_for_one_client_for_ever);
+    T(who_does_not_read_loses_the_agent_not_the_others);
+    T(news_of_the_agent_cost_no_memory);
+    T(what_is_forbidden_does_not_pass);
+    T(the_agent_does_not_promise_what_is_forbidden);
+    T(no_byte_of_the_state_is_forgotten);
+    T(the_middle_of_messages_goes_along);
+    T(the_clients_size_is_the_screens);
+    T(sizes_are_checked);
+    T(the_pointer_goes_by_the_agent);
+    return g_test_run();
+}

@@ -1,0 +1,234 @@
+/* tests/unit/ui/spice-port-test.c - ports of the guest reach one client, byte by byte, with room or without.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spice-guest.h"
+
+#include "system/runstate.h"
+#include "system/vm-lock.h"
+#include "ui/input.h"
+#include "ui/spice/kinds.h"
+#include "ui/spice/ports.h"
+
+static void assert_event(FakeWire *w, int event) /* -1: none */
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+
+    if (event < 0) {
+        g_assert_cmpuint(fake_hear(w, NULL), ==, 0);
+        return;
+    }
+    g_assert_cmpuint(fake_hear(w, b), ==, SPICE_MSG_PORT_EVENT);
+    g_assert_cmpmem(b->data, b->len, &(uint8_t){event}, 1);
+}
+
+static void assert_init(FakeWire *w, const char *name, bool is_open)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+
+    g_assert_cmpuint(fake_hear(w, b), ==, SPICE_MSG_PORT_INIT);
+    g_assert_cmpuint(b->len, ==, 9 + strlen(name) + 1);
+    g_assert_cmpuint(load_le32(b->data), ==, strlen(name) + 1);
+    g_assert_cmpuint(load_le32(b->data + 4), ==, 9);
+    g_assert_cmpuint(b->data[8], ==, is_open);
+    g_assert_cmpstr((const char *)b->data + 9, ==, name);
+}
+
+static void assert_data(FakeWire *w, const char *text)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+
+    g_assert_cmpuint(fake_hear(w, b), ==, SPICE_MSG_SPICEVMC_DATA);
+    g_assert_cmpmem(b->data, b->len, text, strlen(text));
+}
+
+static void a_port_is_named_opened_and_echoed(void)
+{
+    Guest g;
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    spice_pump(c);
+    assert_init(w, "org.baton.one", false);
+    g_assert_cmpstr(g.events->str, ==, "o"); /* the guest sees that a client is there */
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "nobody", 6);
+    chardev_set_guest_open(g.c, true);
+    spice_pump(c);
+    assert_event(w, 0);
+    g_assert_cmpuint(g.got->len, ==, 6); /* it was open when that was read */
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "hello", 5);
+    spice_pump(c);
+    g_assert_cmpmem(g.got->data, g.got->len, "nobodyhello", 11);
+    guest_say(&g, "there", 5);
+    spice_pump(c);
+    assert_data(w, "there");
+    fake_say(w, SPICE_MSGC_PORT_EVENT, "\2", 1);
+    spice_pump(c);
+    g_assert_cmpstr(g.events->str, ==, "ob");
+    chardev_set_guest_open(g.c, false);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "late", 4);
+    spice_pump(c);
+    assert_event(w, 1);
+    g_assert_cmpuint(g.got->len, ==, 11);
+    fake_leave(&f);
+    g_assert_cmpstr(g.events->str, ==, "obc");
+    guest_unplug(&g);
+}
+
+static void both_sides_wait_for_room(void)
+{
+    Guest g;
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+    g_autoptr(GByteArray) much = g_byte_array_new(), back = g_byte_array_new(), piece = g_byte_array_new();
+
+    for (unsigned i = 0; i < 3 * CHANNEL_ROOM_BYTES; i++) {
+        put_u8(much, i ^ i >> 8);
+    }
+    guest_plug(&g, "spiceport,id=p,name=org.spice-space.webdav.0");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_WEBDAV, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    spice_pump(c);
+    assert_init(w, "org.spice-space.webdav.0", false);
+    assert_event(w, 0);
+
+    guest_allow(&g, 10); /* to the guest */
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, much->data, 1000);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, much->data + 1000, 2000);
+    spice_pump(c);
+    g_assert_true(c->is_held);
+    g_assert_cmpuint(port_state(c)->taken, ==, 10);
+    for (unsigned i = 0; i < 4; i++) {
+        guest_allow(&g, 1000);
+        spice_pump(c);
+    }
+    g_assert_cmpmem(g.got->data, g.got->len, much->data, 3000);
+    g_assert_cmpuint(port_state(c)->taken, ==, 0);
+
+    w->room = 0; /* to the client */
+    guest_say(&g, much->data, much->len);
+    g_assert_cmpuint(c->out_bytes, <, CHANNEL_ROOM_BYTES + PORT_PIECE);
+    g_assert_cmpuint(g.says->len, >, CHANNEL_ROOM_BYTES);
+    w->room = SIZE_MAX;
+    for (unsigned i = 0; i < 10; i++) {
+        spice_pump(c);
+    }
+    while (fake_until(w, SPICE_MSG_SPICEVMC_DATA, piece)) {
+        put_bytes(back, piece->data, piece->len);
+    }
+    g_assert_cmpmem(back->data, back->len, much->data, much->len);
+    fake_leave(&f);
+    guest_unplug(&g);
+}
+
+static void what_the_guest_has_closed_does_not_wait(void)
+{
+    Guest g;
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    guest_allow(&g, 2);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "for the first", 13);
+    spice_pump(c);
+    g_assert_true(c->is_held);
+    chardev_set_guest_open(g.c, false);
+    g_assert_false(c->is_held);
+    chardev_set_guest_open(g.c, true);
+    guest_allow(&g, 100);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "next", 4);
+    spice_pump(c);
+    g_assert_cmpmem(g.got->data, g.got->len, "fonext", 6);
+    fake_leave(&f);
+    guest_unplug(&g);
+}
+
+static void one_client_after_the_other(void)
+{
+    Guest g;
+    FakeClient f[2];
+    FakeWire *w[2];
+    SpiceChannel *c[2];
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    for (unsigned i = 0; i < 2; i++) {
+        f[i] = fake_client();
+        c[i] = fake_open(&f[i], SPICE_CHANNEL_PORT, 0, &w[i]);
+        spice_pump(c[i]);
+        assert_init(w[i], "org.baton.one", false);
+    }
+    chardev_set_guest_open(g.c, true);
+    fake_say(w[1], SPICE_MSGC_SPICEVMC_DATA, "not mine", 8);
+    guest_say(&g, "first", 5);
+    for (unsigned i = 0; i < 2; i++) {
+        spice_pump(c[i]);
+    }
+    g_assert_cmpuint(g.got->len, ==, 0);
+    assert_event(w[0], 0);
+    assert_data(w[0], "first");
+    assert_event(w[1], -1);
+    fake_leave(&f[0]);
+    g_assert_cmpstr(g.events->str, ==, "oco");
+    guest_say(&g, "second", 6);
+    spice_pump(c[1]);
+    assert_event(w[1], 0);
+    assert_data(w[1], "second");
+    fake_leave(&f[1]);
+    guest_unplug(&g);
+}
+
+static void ports_may_come_later_and_go(void)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+    Guest g[2];
+    FakeClient f = fake_client();
+    FakeWire *w;
+    SpiceChannel *c;
+
+    fake_say(f.w, SPICE_MSGC_MAIN_ATTACH_CHANNELS, NULL, 0);
+    spice_pump(f.main);
+    g_assert_true(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    guest_plug(&g[0], "spiceport,id=p0,name=org.baton.one");
+    guest_plug(&g[1], "spiceport,id=p1,name=org.baton.two");
+    spice_pump(f.main);
+    g_assert_true(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    g_assert_cmpmem(b->data, b->len, "\1\0\0\0\12\0", 6);
+    g_assert_true(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    g_assert_cmpmem(b->data, b->len, "\1\0\0\0\12\1", 6);
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    guest_unplug(&g[0]);
+    g_assert_true(c->is_closed);
+    fake_settle();
+    g_assert_cmpuint(port_channel_kind.count(), ==, 2);
+    g_assert_false(port_channel_kind.has(0));
+    g_assert_true(port_channel_kind.has(1));
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w); /* it went while the client linked */
+    g_assert_true(c->is_closed);
+    guest_unplug(&g[1]);
+    fake_leave(&f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    loop_init();
+    runstate_init();
+    vm_lock();
+    input_init();
+    server_init();
+    ports_start();
+    g_test_add_func("/ui/spice/port/a_port_is_named_opened_and_echoed", a_port_is_named_opened_and_echoed);
+    g_test_add_func("/ui/spice/port/both_sides_wait_for_room", both_sides_wait_for_room);
+    g_test_add_func("/ui/spice/port/what_the_guest_has_closed_does_not_wait", what_the_guest_has_closed_does_not_wait);
+    g_test_add_func("/ui/spice/port/one_client_after_the_other", one_client_after_the_other);
+    g_test_add_func("/ui/spice/port/ports_may_come_later_and_go", ports_may_come_later_and_go);
+    return g_test_run();
+}
