@@ -2,11 +2,13 @@
 # tests/functional/spice-client-test.py - stock clients under Xvfb see the screen, type into it, play and resize it.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The screen is spice-screen's (tests/tools), a server without a guest, which says what a guest would get."""
+import os
 import subprocess
 import sys
 
 from harness import run_tests
-from stock_client import SPICY, Bench, free_port, keys, no_complaints, wait_for, want
+from mock_agent import AGENT, Agent
+from stock_client import SPICY, Bench, free_port, keys, need, no_complaints, wait_for, want
 
 TEXT = 'abcdefghijklmnopqrstuvwxyz' * 16
 KEYS = dict(zip('qwertyuiop', range(16, 26))) | dict(zip('asdfghjkl', range(30, 39))) | dict(zip('zxcvbnm', range(44, 51)))
@@ -63,9 +65,48 @@ def on_tls(folder):
         no_complaints(bench)
 
 
+def xclip(bench, *words, **how):
+    return subprocess.Popen(['timeout', '20', 'xclip', '-selection', 'clipboard', *words], stderr=subprocess.DEVNULL,
+                            env={**os.environ, 'DISPLAY': bench.display.name}, **how)
+
+
+def copy(bench, data):
+    with xclip(bench, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        process.communicate(data)
+
+
+def paste(bench, agent):
+    """What somebody on the X server gets, from the guest perhaps: the agent answers meanwhile."""
+    with xclip(bench, '-o', stdout=subprocess.PIPE) as process:
+        while process.poll() is None:
+            bench.screen.read(0.1)
+            agent.look()
+        return process.stdout.read()
+
+
+def clipboard(folder):
+    need('xclip')
+    port = free_port()
+    ours, theirs = TEXT.encode() * 60, TEXT[::-1].encode() * 50
+    options = f'addr=127.0.0.1,port={port},disable-ticketing=on'
+    with Bench(folder, options, (*SPICY, f'spice://127.0.0.1:{port}'), chardevs=[AGENT]) as bench:
+        bench.sees(640, 480, 0)
+        agent = Agent(bench.screen)
+        agent.open()
+        agent.until(lambda: agent.client_caps, 30, 'the client does not say what it can')
+        bench.focus()
+        copy(bench, theirs)                     # somebody copies in a window beside the client's
+        agent.until(lambda: agent.grabbed, 30, 'the client does not tell of its clipboard')
+        want(agent.paste(30) == theirs, 'the guest pastes something else')
+        agent.copy(ours)                        # and somebody in the guest
+        wait_for(lambda: paste(bench, agent) == ours, 60, 'what the guest copied')
+        no_complaints(bench)
+
+
 TESTS = [
     ('spicy_shows_the_screen_and_types_each_key_once', picture_and_keys),
     ('spicy_plays_a_video_and_shows_its_end_exactly', video),
+    ('spicy_shares_its_clipboard_both_ways', clipboard),
     ('spicy_shows_it_over_tls_without_compression', on_tls),
 ]
 

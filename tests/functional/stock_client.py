@@ -127,13 +127,13 @@ REMOTE_VIEWER = ('remote-viewer', '--debug', '--spice-debug', '--auto-resize=alw
 
 class Bench:
     """X server and client together, and a screen unless somebody else has it."""
-    def __init__(self, folder, options, client, screens=1, edges=40):
+    def __init__(self, folder, options, client, screens=1, edges=40, chardevs=()):
         need(client[0])
         self.edges = edges          # how far from the left the picture may be
         self.display = Display(folder)
         self.screen = None
         if options:
-            self.screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, screens])
+            self.screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, screens, *chardevs])
             self.screen.until(lambda lines: 'ready' in lines, 20, 'not ready')
         home = {'HOME': str(folder), 'DISPLAY': self.display.name, 'XDG_RUNTIME_DIR': str(folder), 'NO_AT_BRIDGE': '1',
                 'GIO_USE_VFS': 'local', 'GSETTINGS_BACKEND': 'memory', 'DBUS_SESSION_BUS_ADDRESS': 'disabled:'}

@@ -7,6 +7,7 @@
 #include "ui/input.h"
 #include "ui/spice/kinds.h"
 #include "ui/spice/ports.h"
+#include "ui/spice/session-state.h"
 
 static void assert_event(FakeWire *w, int event) /* -1: none */
 {
@@ -216,6 +217,75 @@ static void ports_may_come_later_and_go(void)
     fake_leave(&f);
 }
 
+/* ---- handoff ---- */
+
+static void save_and_leave(FakeClient *f, SpiceChannel *c, StateWriter *w)
+{
+    spice_freeze(c);
+    channel_state_save(c, w);
+    fake_leave(f);
+}
+
+static void load(SpiceChannel *c, const StateWriter *w)
+{
+    GError *err = NULL;
+    StateReader r;
+    size_t size;
+    const uint8_t *data = state_writer_data(w, &size);
+
+    state_reader_init(&r, data, size, "port");
+    g_assert_true(channel_state_load(c, &r, &err));
+    g_assert_no_error(err);
+}
+
+/* The guest has a part of a message when it moves: it gets the rest from the other process, and sees no other client. */
+static void a_port_goes_with_the_guest(void)
+{
+    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, all = {{UINT32_MAX}};
+    SpiceEnds ends = {{{0}}};
+    StateWriter *state = state_writer_new();
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+    Guest g;
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    guest_allow(&g, 4);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "0123456789", 10);
+    spice_pump(c);
+    g_assert_cmpuint(port_state(c)->taken, ==, 4);
+    save_and_leave(&f, c, state);
+    guest_unplug(&g);
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one"); /* the same guest */
+    chardev_set_guest_open(g.c, true);
+    f = fake_client();
+    w = fake_wire();
+    c = spice_channel_new(&port_channel_kind, 0, f.client, &w->wire, &ends, &mini, &all);
+    g_ptr_array_add(f.client->channels, c);
+    spice_channel_wait(c);
+    g_assert_cmpstr(g.events->str, ==, "");
+    load(c, state);
+    g_assert_cmpstr(g.events->str, ==, "o"); /* before the machine starts */
+    spice_adopt(c, false);
+    port_channel_kind.adopted(c);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "abc", 3);
+    for (unsigned i = 0; i < 3; i++) {
+        spice_pump(c);
+    }
+    g_assert_cmpmem(g.got->data, g.got->len, "456789abc", 9);
+    guest_say(&g, "back", 4);
+    spice_pump(c);
+    assert_data(w, "back"); /* and no INIT, no event */
+    fake_leave(&f);
+    g_assert_cmpstr(g.events->str, ==, "oc");
+    guest_unplug(&g);
+    state_writer_free(state);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -230,5 +300,6 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/port/what_the_guest_has_closed_does_not_wait", what_the_guest_has_closed_does_not_wait);
     g_test_add_func("/ui/spice/port/one_client_after_the_other", one_client_after_the_other);
     g_test_add_func("/ui/spice/port/ports_may_come_later_and_go", ports_may_come_later_and_go);
+    g_test_add_func("/ui/spice/port/a_port_goes_with_the_guest", a_port_goes_with_the_guest);
     return g_test_run();
 }
