@@ -98,6 +98,28 @@ static void the_target_is_said_as_clients_read_it(void)
     end_test();
 }
 
+static void gate(unsigned want_asked)
+{
+    wanted_asked = 0;
+    vm_unlock();
+    part()->warm_wait(part());
+    vm_lock();
+    g_assert_cmpuint(wanted_asked, ==, want_asked);
+}
+
+static void the_stop_waits_for_who_is_on_the_way(void)
+{
+    Session s = source_client();
+
+    gate(0);
+    name_target();
+    assert_hears(&s, MAIN, SPICE_MSG_MAIN_MIGRATE_BEGIN_SEAMLESS);
+    gate(3); /* it ends when the handoff does */
+    say(&s, MAIN, SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, NULL, 0);
+    gate(0);
+    end_test();
+}
+
 static void a_guest_that_stays_keeps_its_clients(void)
 {
     Session s = linked_client();
@@ -202,6 +224,7 @@ int main(int argc, char **argv)
                     answers_that_nobody_asked_for_end_the_session);
     g_test_add_func("/ui/spice/migrate/only_the_last_target_is_answered", only_the_last_target_is_answered);
     g_test_add_func("/ui/spice/migrate/the_target_is_said_as_clients_read_it", the_target_is_said_as_clients_read_it);
+    g_test_add_func("/ui/spice/migrate/the_stop_waits_for_who_is_on_the_way", the_stop_waits_for_who_is_on_the_way);
     g_test_add_func("/ui/spice/migrate/a_guest_that_stays_keeps_its_clients", a_guest_that_stays_keeps_its_clients);
     g_test_add_func("/ui/spice/migrate/a_client_with_a_new_channel_starts_anew", a_client_with_a_new_channel_starts_anew);
     g_test_add_func("/ui/spice/migrate/any_order_of_events_is_survived", any_order_of_events_is_survived);

@@ -78,6 +78,13 @@ static inline void engine_tail_done(HandoffPart *p)
     tails_done++;
 }
 
+static unsigned wanted_asked;   /* how often: then it is given up */
+
+static inline bool engine_is_wanted(void)
+{
+    return ++wanted_asked < 3;
+}
+
 static inline bool engine_capability(const char *name)
 {
     return false;
@@ -88,7 +95,7 @@ static inline uint64_t engine_parameter(const char *name)
     return g_str_equal(name, "display-handoff-timeout") ? 30000 : 10000;
 }
 
-static const HandoffEngine engine = {engine_send, engine_tail_done, engine_capability, engine_parameter, NULL};
+static const HandoffEngine engine = {engine_send, engine_tail_done, engine_capability, engine_parameter, engine_is_wanted};
 
 static inline HandoffPart *part(void)
 {
