@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 # tests/functional/display-test.py - Debian's kernel draws on virtio-gpu: its console, a program's picture, and that goes along.
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
 import re
 import sys
 
 from harness import Emulator, Failed, GuestFiles, deadline, left, machine_args, run_tests
+from spice_client import Session
+from spice_picture import AGENT_DATA, AGENT_START, Picture, monitors
 
 BOOT_SECONDS = 120
-GPU = ['-device', 'virtio-gpu-device,id=gpu0,xres=1024,yres=600']
+GPU = ['-device', 'virtio-gpu-device,id=gpu0,xres=1024,yres=600,max_outputs=2']
+HAS_SPICE = os.environ.get('BATON_SPICE', '1') == '1'   # is it in this build?
 
 
 def start(folder, name, *more):
@@ -16,7 +20,7 @@ def start(folder, name, *more):
 
 
 def boot(folder, name='vm1'):
-    machine = start(folder, name)
+    machine = start(folder, name, *(['-spice', f'unix=on,addr={folder}/spice,disable-ticketing=on'] if HAS_SPICE else []))
     machine.console.expect('BATON-GUEST-READY', BOOT_SECONDS)
     return machine
 
@@ -96,6 +100,53 @@ def expect_png(machine):
         raise Failed('screendump wrote no PNG')
 
 
+def expect_client_sees(machine):
+    """A client has the screen that screendump tells of; the other screen is listed, and dark."""
+    with Session(f'{machine.folder}/spice') as session:
+        if not {(2, 0), (2, 1)} <= set(session.channels):
+            raise Failed(f'channels {session.channels}')
+        picture = Picture(session)
+        while not picture.marked:
+            picture.hear()
+        until = deadline(30)
+        while True:
+            width, height, pixels = screen(machine)
+            if (picture.width, picture.height) == (width, height) and differing(picture.rgb(), pixels) <= CURSOR:
+                break
+            if not left(until):
+                raise Failed(f'{differing(picture.rgb(), pixels)} pixels of the client are wrong')
+            machine.console.run('echo once more > /dev/tty1')
+            picture.hear()
+        session_wishes(machine, session)
+
+
+CURSOR = 16 * 32                # pixels of the text cursor, which blinks
+
+
+def differing(a, b):
+    return sum(a[i:i + 3] != b[i:i + 3] for i in range(0, min(len(a), len(b)), 3)) + abs(len(a) - len(b))
+
+
+def modes(machine, output):
+    return machine.console.run(f'cat /sys/class/drm/card0-Virtual-{output}/modes')
+
+
+def session_wishes(machine, session):
+    """The windows of a client have other sizes: the guest's driver hears of both.  (Its console cannot become larger.)"""
+    session.main.say(AGENT_START, b'\xff\xff\xff\xff')
+    session.main.say(AGENT_DATA, monitors((936, 504), (648, 488)))
+    for output, size in ((1, '936x504'), (2, '648x488')):
+        until = deadline(30)
+        while not re.search(rf'^\s*{size}\s*$', modes(machine, output), re.M):
+            if not left(until):
+                raise Failed(f'output {output} has no mode {size}: {modes(machine, output)}')
+    session.main.say(AGENT_DATA, monitors((1024, 600)))
+    until = deadline(30)
+    while '648x488' in modes(machine, 2) or '1024x600' not in modes(machine, 1):
+        if not left(until):
+            raise Failed(f'the modes stay: {modes(machine, 1)} {modes(machine, 2)}')
+
+
 def handover(source, destination, uri):
     source.qmp.execute('migrate', {'uri': uri})
     destination.qmp.event('RESUME', 60)
@@ -107,6 +158,8 @@ def pictures_go_with_the_guest(folder):
     second = third = None
     try:
         expect_console_text(first, (1024, 600))
+        if HAS_SPICE:
+            expect_client_sees(first)
         expect_png(first)
         first.console.send('painter\n')
         match = first.console.expect(r'BATON-PAINTED 0 (\d+) (\d+)\s', 30)

@@ -61,7 +61,7 @@ def clipboard(folder):
 def comes_and_goes(folder):
     """Clients hear of an agent that goes and comes; what was meant for the last one does not reach the next."""
     with Setup(folder) as setup, Client(setup.address) as client:
-        want(not client.init[4], 'an agent before there is one')
+        want(client.init[4], 'nobody takes the size of a window')     # until then the server does
         setup.agent.open()
         client.until(CONNECTED)
         client.main.say(SAY_DATA, struct.pack('<IIQI', 1, agents.CLIPBOARD, 0, 5000) + bytes(1000))
@@ -71,7 +71,9 @@ def comes_and_goes(folder):
         setup.agent.parts[1] = b''
         client.until(DISCONNECTED)
         client.main.say(SAY_DATA, bytes(1000))      # the rest of it, for nobody
+        client.until(CONNECTED)                     # the server again
         setup.agent.open()
+        client.until(DISCONNECTED)
         client.until(CONNECTED)
         client.tell(agents.GRAB, bytes(8))
         setup.agent.until(lambda: setup.agent.heard, 30, 'nothing')
@@ -83,6 +85,7 @@ def comes_and_goes(folder):
 def rules(folder):
     with Setup(folder, ',disable-copy-paste=on') as setup, Client(setup.address) as client:
         setup.agent.open()
+        client.until(CONNECTED)
         client.tell(agents.CAPS, struct.pack('<II', 1, 0xff))
         setup.agent.until(lambda: setup.agent.client_caps, 30, 'the agent does not hear what the client can')
         body = client.next(agents.CAPS)
@@ -103,6 +106,7 @@ def rules(folder):
 def screens_and_pointer(folder):
     with Setup(folder) as setup, Client(setup.address) as client:
         setup.agent.open()
+        client.until(CONNECTED)
         client.tell(agents.MONITORS_CONFIG, struct.pack('<II', 1, 3) + struct.pack('<IIIii', 890, 744, 32, 0, 0) +
                     struct.pack('<HH', 200, 300))
         setup.screen.until(lambda lines: 'wish 0 1 744 890' in lines, 30, 'no wish')
@@ -117,6 +121,17 @@ def screens_and_pointer(folder):
         inputs.say(114, struct.pack('<BH', 1, 0))
         setup.agent.until(lambda: len(setup.agent.mouse) >= 3, 30, 'the pointer does not move')
         want(setup.agent.mouse[-3:] == [(100, 200, 0, 0), (100, 200, 2, 0), (100, 200, 0, 0)], f'{setup.agent.mouse}')
+
+
+def size_without_agent(folder):
+    """Where the device can be told, the server takes the size of a window, and nothing else that is for an agent."""
+    with Setup(folder) as setup, Client(setup.address) as client:
+        client.tell(agents.CAPS, struct.pack('<II', 1, 0xff))
+        caps = struct.unpack('<I', client.next(agents.CAPS)[4:])[0]
+        want(caps & 2 and not caps & 0x68, f'promised: {caps:#x}')
+        client.tell(agents.CLIPBOARD, bytes(30000))
+        client.tell(agents.MONITORS_CONFIG, struct.pack('<II', 1, 0) + struct.pack('<IIIii', 600, 800, 32, 0, 0))
+        setup.screen.until(lambda lines: 'wish 0 1 800 600' in lines, 30, 'no wish')
 
 
 def ports(folder):
@@ -155,6 +170,7 @@ TESTS = [
     ('an_agent_comes_and_goes', comes_and_goes),
     ('what_the_options_forbid_does_not_pass', rules),
     ('screens_and_pointers_go_by_the_agent', screens_and_pointer),
+    ('without_an_agent_the_server_takes_the_size', size_without_agent),
     ('ports_carry_bytes_both_ways_for_one_client_after_the_other', ports),
 ]
 

@@ -103,7 +103,7 @@ class Display:
 
 def find(rows, width, height, seed, edges=40):
     """Where the whole pattern is to be seen, without what the pointer covers; or None."""
-    spots = [(x, y) for x in range(0, width, 37) for y in range(0, height, 37)]
+    spots = [(x, y) for x in range(7, width, 37) for y in range(7, height, 37)]     # a browser rounds the corners
     for top in range(0, 160):
         for edge in range(0, edges):
             if edge + width <= len(rows[0]) and top + height <= len(rows) and \
@@ -115,9 +115,10 @@ def find(rows, width, height, seed, edges=40):
 POINTER = 32 * 32               # pixels that the X server's pointer may cover
 
 
-def is_same(rows, at, width, height, seed):
-    """Every pixel."""
-    wrong = sum(rows[at[1] + y][at[0] + x] & 0xffffff != pattern(x, y, seed) for y in range(height) for x in range(width))
+def is_same(rows, at, width, height, seed, rim=0):
+    """Every pixel, but for a rim that a client draws over."""
+    wrong = sum(rows[at[1] + y][at[0] + x] & 0xffffff != pattern(x, y, seed)
+                for y in range(rim, height - rim) for x in range(rim, width - rim))
     return wrong <= POINTER
 
 
@@ -127,9 +128,9 @@ REMOTE_VIEWER = ('remote-viewer', '--debug', '--spice-debug', '--auto-resize=alw
 
 class Bench:
     """X server and client together, and a screen unless somebody else has it."""
-    def __init__(self, folder, options, client, screens=1, edges=40, chardevs=()):
+    def __init__(self, folder, options, client, screens=1, edges=40, rim=0, chardevs=()):
         need(client[0])
-        self.edges = edges          # how far from the left the picture may be
+        self.edges, self.rim = edges, rim       # how far from the left the picture may be; see is_same()
         self.display = Display(folder)
         self.screen = None
         if options:
@@ -144,7 +145,7 @@ class Bench:
             want(self.client.process.poll() is None, f'the client ended: {self.client.err.read_text()[-800:]}')
             rows = self.display.picture()
             at = find(rows, width, height, seed, self.edges)
-            return at if at and is_same(rows, at, width, height, seed) else None
+            return at if at and is_same(rows, at, width, height, seed, self.rim) else None
         return wait_for(look, 60, f'a picture of {width}x{height}')
 
     def log(self):

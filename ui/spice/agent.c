@@ -7,6 +7,7 @@
  * goes on, and is told so.  Half a message is never followed by another's: the agent is told to forget it, and the clients to
  * begin anew.  The device may call from a hart's thread. */
 #include "agent.h"
+#include "agent-screens.h"
 #include "chardev/spice-port.h"
 #include "main-channel.h"
 #include "server.h"
@@ -83,6 +84,12 @@ bool agent_has_mouse(void)
     return server()->config.agent_mouse && agent_is_there() && a.st.caps >> VD_AGENT_CAP_MOUSE_STATE & 1;
 }
 
+/* In the guest, or the server in its place. */
+static bool is_any_there(void)
+{
+    return agent_is_there() || screens_can_follow();
+}
+
 static void pump(void);
 static void mind_patience(void);
 
@@ -105,7 +112,7 @@ static void send_number(SpiceChannel *c, uint16_t type, uint32_t number)
 static void tell(SpiceChannel *c)
 {
     AgentClientState *s = of(c);
-    bool is_there = agent_is_there();
+    bool is_there = is_any_there();
 
     if (!has_room(c)) {
         return; /* agent_room() comes */
@@ -305,35 +312,12 @@ static void give_up_message(void)
 
 /* ---- what clients say ---- */
 
-static void find_wishing(unsigned *ret_n, bool *ret_any)
-{
-    *ret_any = false;
-    for (*ret_n = 0; *ret_n < CONSOLES_MAX && console_at(*ret_n); ++*ret_n) {
-        *ret_any |= console_can_wish(console_at(*ret_n));
-    }
-}
-
 static AgentRules rules_now(void)
 {
     const SpiceConfig *config = &server()->config;
-    AgentRules r = {.no_copy_paste = config->disable_copy_paste, .no_file_xfer = config->disable_agent_file_xfer};
-    unsigned n;
 
-    find_wishing(&n, &r.takes_monitors);
-    return r;
-}
-
-/* Screens that the client does not name are off for it. */
-static void wish(const uint8_t *body, uint32_t size)
-{
-    ConsoleWish wishes[CONSOLES_MAX] = {{0}};
-    bool is_any;
-    unsigned n;
-
-    find_wishing(&n, &is_any);
-    for (unsigned i = agent_monitors(body, size, wishes, CONSOLES_MAX) ? 0 : n; i < n; i++) {
-        console_wish(console_at(i), &wishes[i]);
-    }
+    return (AgentRules){.no_copy_paste = config->disable_copy_paste, .no_file_xfer = config->disable_agent_file_xfer,
+                        .takes_monitors = screens_can_follow()};
 }
 
 static void take_monitors(AgentClientState *s, const uint8_t *piece, uint32_t size)
@@ -341,14 +325,26 @@ static void take_monitors(AgentClientState *s, const uint8_t *piece, uint32_t si
     memcpy(s->monitors + s->monitors_size, piece, size);
     s->monitors_size += size;
     if (!s->said.left) {
-        wish(s->monitors + AGENT_MESSAGE_HEADER, s->monitors_size - AGENT_MESSAGE_HEADER);
+        screens_wish(s->monitors + AGENT_MESSAGE_HEADER, s->monitors_size - AGENT_MESSAGE_HEADER);
         s->monitors_size = 0;
+    }
+}
+
+static void introduce(SpiceChannel *c, const uint8_t *piece, uint32_t size)
+{
+    AgentClientState *s = of(c);
+    GByteArray *b = s->wants ? screens_introduction(piece, size) : NULL;
+
+    if (b) {
+        s->wants -= s->wants != UINT32_MAX;
+        spice_send(c, SPICE_MSG_MAIN_AGENT_DATA, b);
     }
 }
 
 Taken agent_take_data(SpiceChannel *c, const uint8_t *piece, uint32_t size)
 {
     AgentClientState *s = of(c);
+    bool is_first = !s->said.left;
     AgentRules rules = rules_now();
     AgentVerdict verdict;
 
@@ -364,7 +360,7 @@ Taken agent_take_data(SpiceChannel *c, const uint8_t *piece, uint32_t size)
     if (!agent_filter(&s->said, &rules, true, piece, size, &verdict)) {
         return TAKE_BAD;
     }
-    if (verdict == AGENT_PASS && size) {
+    if (verdict == AGENT_PASS && size && agent_is_there()) {
         g_assert(s->queue_size + AGENT_CHUNK_HEADER + size <= AGENT_QUEUE_MAX); /* there are as many tokens */
         s->queue_size += agent_put_chunk(s->queue + s->queue_size, VDP_CLIENT_PORT, piece, size);
         if (a.st.talker == session(c)) {
@@ -376,6 +372,8 @@ Taken agent_take_data(SpiceChannel *c, const uint8_t *piece, uint32_t size)
     }
     if (verdict == AGENT_MONITORS) {
         take_monitors(s, piece, size);
+    } else if (is_first && !agent_is_there()) {
+        introduce(c, piece, size);
     }
     s->owed++;
     give_back(c);
@@ -389,7 +387,7 @@ Taken agent_take_start(SpiceChannel *c, uint32_t tokens)
     if (!s->starts_due) {
         return TAKEN; /* nobody asked */
     }
-    if (--s->starts_due || !s->is_told || !agent_is_there() || s->is_renewed) {
+    if (--s->starts_due || !s->is_told || !is_any_there() || s->is_renewed) {
         return TAKEN; /* for an agent that has gone */
     }
     s->is_started = true;
@@ -739,7 +737,7 @@ void agent_begin(SpiceChannel *c)
 {
     AgentClientState *s = of(c);
 
-    s->is_told = agent_is_there();
+    s->is_told = is_any_there();
     s->starts_due = s->is_told;
 }
 

@@ -75,6 +75,8 @@ static bool hears(FakeClient *f, uint16_t type, GByteArray *ret)
     return fake_until(f->w, type, ret);
 }
 
+static bool stands_in; /* a screen can be resized: before there is an agent the server is it */
+
 /* A guest with an agent, and n clients that have started it. */
 static void meet(Guest *g, FakeClient *f, unsigned n)
 {
@@ -86,7 +88,10 @@ static void meet(Guest *g, FakeClient *f, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         f[i] = fake_client();
         g_assert_true(hears(&f[i], SPICE_MSG_MAIN_INIT, b));
-        g_assert_cmpuint(load_le32(b->data + 16), ==, 0);
+        g_assert_cmpuint(load_le32(b->data + 16), ==, stands_in);
+        if (stands_in) {
+            client_starts(&f[i]);
+        }
     }
     chardev_set_guest_open(g->c, true);
     for (unsigned i = 0; i < n; i++) {
@@ -562,7 +567,9 @@ static void the_clients_size_is_the_screens(void)
     put_u16(body, 200);
     put_u16(body, 300);
     m = message(VD_AGENT_MONITORS_CONFIG, body->data, body->len);
+    stands_in = true;
     meet(&g, &f, 1);
+    stands_in = false;
     client_says(&f, m, 0, 30);
     g_assert_cmpuint(wished.width, ==, 0);
     client_says(&f, m, 30, m->len - 30);
@@ -572,6 +579,48 @@ static void the_clients_size_is_the_screens(void)
     g_assert_cmpint(wished.x + wished.y, ==, 11);
     g_assert_cmpuint(wished.width_mm, ==, 300);
     g_assert_cmpuint(g.got->len, ==, 0);
+    console_remove(screen);
+    part(&g, &f, 1);
+}
+
+/* What the client is told then, and that it is a token for a piece all the same. */
+static void without_an_agent_the_server_takes_the_size(void)
+{
+    static const ConsoleDevice device = {.wish = note_wish};
+    static const uint32_t one[] = {1, 0, 600, 800, 32, 0, 0}, asks[] = {1, UINT32_MAX};
+    g_autoptr(GByteArray) size = message(VD_AGENT_MONITORS_CONFIG, one, sizeof(one)), b = g_byte_array_new(),
+                          caps = message(VD_AGENT_ANNOUNCE_CAPABILITIES, asks, sizeof(asks)),
+                          copy = message(VD_AGENT_CLIPBOARD, noise, 8000);
+    Console *screen = console_add(object_container("/machine"), 0, &device, NULL, NULL);
+    FakeClient f = fake_client();
+    Guest g;
+
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_INIT, b));
+    g_assert_cmpuint(load_le32(b->data + 16), ==, 1);
+    client_starts(&f);
+    client_says(&f, caps, 0, caps->len);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpuint(b->len, ==, AGENT_MESSAGE_HEADER + 8);
+    g_assert_cmpuint(load_le32(b->data + 4), ==, VD_AGENT_ANNOUNCE_CAPABILITIES);
+    g_assert_true(load_le32(b->data + AGENT_MESSAGE_HEADER + 4) & 1 << VD_AGENT_CAP_MONITORS_CONFIG);
+    g_assert_false(load_le32(b->data + AGENT_MESSAGE_HEADER + 4) & 1 << VD_AGENT_CAP_CLIPBOARD_BY_DEMAND);
+    for (uint32_t at = 0; at < copy->len; at += 2000) { /* nobody asked for it */
+        client_says(&f, copy, at, MIN(2000, copy->len - at));
+    }
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_TOKEN, b));
+    wished.width = 0;
+    client_says(&f, size, 0, size->len);
+    g_assert_cmpuint(wished.width, ==, 800);
+    guest_plug(&g, "spicevmc,id=agent,name=vdagent");
+    chardev_set_guest_open(g.c, true);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DISCONNECTED, b));
+    while (hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b)) {
+        client_starts(&f);
+    }
+    client_says(&f, caps, 0, caps->len);
+    g_assert_cmpuint(g.got->len, ==, AGENT_CHUNK_HEADER + caps->len); /* to the real one, and only that */
+    chardev_set_guest_open(g.c, false);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b)); /* back again */
     console_remove(screen);
     part(&g, &f, 1);
 }
@@ -683,6 +732,7 @@ int main(int argc, char **argv)
     T(no_byte_of_the_state_is_forgotten);
     T(the_middle_of_messages_goes_along);
     T(the_clients_size_is_the_screens);
+    T(without_an_agent_the_server_takes_the_size);
     T(sizes_are_checked);
     T(the_pointer_goes_by_the_agent);
     return g_test_run();
