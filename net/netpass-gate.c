@@ -678,6 +678,7 @@ void netpass_gate_end(NetpassPort *np, const NetpassEnd *end)
     }
     np->last_seq = MAX(np->last_seq, end->captured);
     np->source_lost = end->lost;
+    np->refused_group = end->group;
     if (np->end_came) {
         return; /* it has given up more */
     }

@@ -149,7 +149,7 @@ void netpass_source_flush(void *opaque)
     if (np->end_waits) {
         net_defer(np->end);
     }
-    if (np->end_changed || (np->ended && np->sent_seq < np->cache.last_seq)) {
+    if (np->end_changed) {
         netpass_tail_say_end(np);
     }
 }
@@ -252,9 +252,10 @@ static NetVerdict source_arrives(NetHook *h, const NetFrame *f)
 }
 
 /* A number that never comes tells the destination of it. */
-static NetResult give_up(NetpassPort *np)
+static NetResult give_up(NetpassPort *np, const NetFrame *f)
 {
     np->refused++;
+    np->refused_group += f->data[0] & 1;
     np->last_frame_ns = time_monotonic_ns();
     np->cache.last_seq++;
     np->end_changed = np->ended;
@@ -269,7 +270,7 @@ static NetResult source_to_guest(NetHook *h, const NetFrame *f)
 
     np->is_full = !netpass_cache_push(&np->cache, f, 0, now);
     if (np->is_full) {
-        return np->gives_up ? give_up(np) : NET_NO_ROOM; /* at the bound: the kernel's queue takes what it can */
+        return np->gives_up ? give_up(np, f) : NET_NO_ROOM; /* at the bound: the kernel's queue takes what it can */
     }
     np->captured++;
     np->captured_bytes += f->size;

@@ -50,6 +50,7 @@ void netpass_tail_say_end(NetpassPort *np)
     state_put_be64(w, np->cache.last_seq);
     state_put_be64(w, np->forwarded);
     state_put_be64(w, np->source_lost);
+    state_put_be64(w, np->refused_group);
     netpass_send(np->pass, w);
     state_writer_free(w);
 }
@@ -60,6 +61,24 @@ static bool read_port(NetpassPort *np)
     NetPort *netdev = np->chain->netdev;
 
     return netdev->ops->drain(netdev) >= NET_DRAIN_MAX;
+}
+
+/* Frames that found no room yet, here or over there. */
+static bool waits_for_guest(const NetpassPort *np)
+{
+    return np->is_full || np->own.queue.frames || np->sent_seq < np->cache.last_seq;
+}
+
+/* Who waits no longer for the guest leaves at once. */
+static void give_up_unsent(NetpassPort *np)
+{
+    NetEntry *e;
+
+    while ((e = netpass_cache_head(&np->cache)) && np->state == NETPASS_FORWARD) {
+        np->refused++;
+        np->refused_group += e->frame.data[0] & 1;
+        netpass_cache_pop(&np->cache);
+    }
 }
 
 /* One last look at the netdev, then END: whatever the network sent us before it turned is in, and sent.  At the bound the
@@ -75,9 +94,12 @@ void netpass_tail_end(void *opaque)
     read_port(np);
     net_chain_flush_filters(np->chain);
     netpass_source_flush(np);
-    np->end_waits = !np->gives_up && (np->is_full || np->own.queue.frames || np->sent_seq < np->cache.last_seq);
+    np->end_waits = !np->gives_up && waits_for_guest(np);
     if (np->end_waits) {
         return;
+    }
+    if (np->gives_up) {
+        give_up_unsent(np);
     }
     if (np->is_mirror || np->has_turned) { /* else copies of what comes late may be behind it */
         netpass_source_marker(np, NETPASS_MARKER_PAST);
@@ -114,7 +136,7 @@ static bool is_getting_on(NetpassPort *np, int64_t now)
     if (np->gives_up || now - np->pass->linger_ns >= np->pass->patience_ns) {
         return false;
     }
-    if (np->end_waits || np->is_full) {
+    if (waits_for_guest(np)) {
         return np->acked_ns && now - np->acked_ns < linger_ns();
     }
     return np->is_sending || read_port(np);
@@ -128,7 +150,7 @@ static void end_by_deadline(NetpassPort *np)
     if (np->ended || is_getting_on(np, now)) {
         return;
     }
-    if (!np->gives_up && !np->end_waits && !np->is_full) {
+    if (!np->gives_up && !waits_for_guest(np)) {
         warn_report("netpass: netdev '%s': the network did not show that it had turned to the destination in time", np->id);
         np->gives_up = true;
     } else if (!give_up_rest(np, now)) {

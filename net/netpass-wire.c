@@ -116,7 +116,7 @@ static bool get_frame_count(StateReader *r, NetpassMessage *m, GError **errp)
 static bool get_end(StateReader *r, NetpassMessage *m, GError **errp)
 {
     return state_get_be64(r, &m->end.captured, errp) && state_get_be64(r, &m->end.forwarded, errp) &&
-           state_get_be64(r, &m->end.lost, errp);
+           state_get_be64(r, &m->end.lost, errp) && (!state_left(r) || state_get_be64(r, &m->end.group, errp));
 }
 
 bool netpass_get_message(StateReader *r, NetpassMessage *ret, GError **errp)

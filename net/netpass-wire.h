@@ -31,6 +31,7 @@ typedef struct NetpassFrame {
 
 typedef struct NetpassEnd {
     uint64_t captured, forwarded, lost; /* captured: the last number given out; lost: UINT64_MAX: not known */
+    uint64_t group; /* so many of those that were given up were to a group */
 } NetpassEnd;
 
 typedef struct NetpassMessage {

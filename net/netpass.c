@@ -298,6 +298,7 @@ static Json *port_report(const NetpassPort *np)
         {"duplicate", np->duplicate},
         {"flooded", np->flooded},
         {"refused", np->refused},
+        {"refused-group", np->refused_group},
         {"late", np->late},
     };
     Json *j = json_dict(), *lost = lost_in_kernel(np);

@@ -46,7 +46,7 @@ typedef struct NetpassPort {
     bool is_full;     /* source: the last frame found no room */
     bool end_waits;   /* source: END is due, and some frames found no room on the other side yet */
     bool gives_up;    /* source: the deadline is over; what finds no room is counted as lost */
-    bool end_changed; /* source: more was given up behind END, or came */
+    bool end_changed; /* source: more was given up behind END */
     bool has_turned;  /* source: the last marker came */
     bool is_sending;  /* source: what the guest sent had not all left when its state was saved, and may not have yet */
     bool here_waits;  /* source: the marker of the freeze found no room */
@@ -76,7 +76,7 @@ typedef struct NetpassPort {
     int64_t met_ns; /* destination: of the last shared frame whose own copy has come */
     uint64_t unacked;
 
-    uint64_t captured, captured_bytes, forwarded, injected, duplicate, flooded, refused, late;
+    uint64_t captured, captured_bytes, forwarded, injected, duplicate, flooded, refused, refused_group, late;
     int64_t drops_before; /* the netdev's kernel_drops() at the start; -1: not known */
     uint64_t source_lost; /* destination: from END; UINT64_MAX: not known */
     uint64_t last_seq;    /* destination: the highest number that came, or that END told of */

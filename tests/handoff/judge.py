@@ -213,9 +213,9 @@ def check_order(moves):
         raise TooLate('; '.join(wrong))
 
 
-def given_up(moves):
+def given_up(moves, what='refused'):
     """Frames for the guest that did not fit a bound, as the last word of the destinations says."""
-    return sum(netdev.get('refused', 0) for move in moves for netdev in move.netpass())
+    return sum(netdev.get(what, 0) for move in moves for netdev in move.netpass())
 
 
 def missing(report):
@@ -229,7 +229,7 @@ def check_account(reports, moves, at_bound=False):
     told = given_up(moves)
     if told and all(report['guest'] for report in reports):
         lost = sum(map(missing, reports))
-        is_exact = lost <= told <= lost + OWN_FRAMES * len(moves)
+        is_exact = lost <= told <= lost + given_up(moves, 'refused-group') + OWN_FRAMES * len(moves)
         raise (TooLate if is_exact and at_bound else Failed)(f'{lost} frames are missing, {told} were given up; '
                                                              + '; '.join(map(said, moves)))
 
