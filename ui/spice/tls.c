@@ -120,6 +120,7 @@ void tls_end(void)
 typedef struct TlsWire {
     SpiceWire wire;
     SSL *ssl;
+    void (*done)(const SSL *ssl);
     bool wants_out;     /* a read cannot go on before something was written */
     bool is_broken;     /* OpenSSL asks not to be called any more */
 } TlsWire;
@@ -196,19 +197,31 @@ static void tls_free(SpiceWire *wire)
         ERR_clear_error();
         SSL_shutdown(w->ssl);
     }
+    if (w->done) {
+        w->done(w->ssl);
+    }
     SSL_free(w->ssl);
     ERR_clear_error();
 }
 
 static const WireOps tls_ops = {.read = tls_read, .write = tls_write, .pending = tls_pending, .wants = tls_wants, .free = tls_free};
 
-SpiceWire *tls_wire(SpiceWire *lower)
+SpiceWire *tls_wire_of(SpiceWire *lower, SSL *take, void (*done)(const SSL *ssl))
 {
     TlsWire *w = (TlsWire *)wire_over(lower, &tls_ops, sizeof(*w));
 
     w->wire.is_tls = true;
-    w->ssl = SSL_new(context);
+    w->ssl = take;
+    w->done = done;
     g_assert(w->ssl && SSL_set_fd(w->ssl, lower->fd) == 1);
-    SSL_set_accept_state(w->ssl);
     return &w->wire;
+}
+
+SpiceWire *tls_wire(SpiceWire *lower)
+{
+    SSL *ssl = SSL_new(context);
+
+    g_assert(ssl);
+    SSL_set_accept_state(ssl);
+    return tls_wire_of(lower, ssl, NULL);
 }

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# tests/functional/view-test.py - baton-view shows the screen, types and says what happens; its command line.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The screen is spice-screen's (tests/tools), a server without a guest, which says what a guest would get."""
+import subprocess
+import sys
+
+from harness import BUILD, dying, run_tests
+from stock_client import Child, free_port, keys, pattern, want
+
+VIEW = BUILD / 'tools/baton-view'
+
+
+def read_ppm(path):
+    head, _, rest = path.read_bytes().partition(b'\n255\n')
+    width, height = map(int, head.split()[1:3])
+    return width, height, rest
+
+
+def is_pattern(path, width, height, seed):
+    w, h, data = read_ppm(path)
+    return (w, h) == (width, height) and data == b''.join(
+        pattern(x, y, seed).to_bytes(3, 'big') for y in range(height) for x in range(width))
+
+
+class View:
+    """A screen and a viewer of it."""
+    def __init__(self, folder, options, *args):
+        self.folder = folder
+        self.screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, 1])
+        self.screen.until(lambda lines: 'ready' in lines, 20, 'not ready')
+        self.view = Child(folder, 'view', [VIEW, *args])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for child in (self.view, self.screen):
+            child.end()
+
+    def until(self, line):
+        self.view.until(lambda lines: line in lines, 30, f'no "{line}"')
+
+    def ask(self, line):
+        self.view.lines.clear()
+        self.view.say(line)
+        word = line.split()[0]
+        self.view.until(lambda lines: any(x.startswith((f'done {word}', f'failed {word}')) for x in lines), 30, line)
+        return [x for x in self.view.lines if x.startswith(('done', 'failed'))][0]
+
+    def sees(self, width, height, seed):
+        for _ in range(200):
+            want(self.ask(f'ppm {self.folder}/screen.ppm') == 'done ppm', 'no picture')
+            if is_pattern(self.folder / 'screen.ppm', width, height, seed):
+                return
+            self.view.read(0.05)
+        want(False, f'not the picture of {width}x{height} {seed}')
+
+
+def picture_and_keys(folder):
+    port = free_port()
+    with View(folder, f'addr=127.0.0.1,port={port},disable-ticketing=on', f'127.0.0.1:{port}') as v:
+        v.until('mark 0')
+        v.sees(640, 480, 0)
+        v.screen.say('show 800 600 3')
+        v.until('surface 0:0 800x600')
+        v.until('mark 0')
+        v.sees(800, 600, 3)
+        want(v.ask(f'png {folder}/screen.png') == 'done png', 'no PNG')
+        want((folder / 'screen.png').read_bytes()[:8] == b'\x89PNG\r\n\x1a\n', 'the PNG is none')
+        want(v.ask('type Hi') == 'done type', 'not typed')
+        v.screen.until(lambda lines: len(keys(lines)) >= 6, 30, 'keys are missing')
+        want(keys(v.screen.lines) == [(42, 1), (35, 1), (35, 0), (42, 0), (23, 1), (23, 0)], f'typed {keys(v.screen.lines)}')
+        v.view.say('quit')
+        want(v.view.process.wait(30) == 0, 'it ends with a failure')
+
+
+def ticket_in_tls(folder):
+    port = free_port()
+    subject = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/O=There/CN=localhost']
+    files = ['-keyout', f'{folder}/server-key.pem', '-out', f'{folder}/server-cert.pem']
+    subprocess.run(['openssl', *subject, *files], check=True, capture_output=True)
+    options = f'addr=127.0.0.1,tls-port={port},x509-dir={folder},disable-ticketing=on,tls-channel=default'
+    trust = ['--tls', '--ca-file', f'{folder}/server-cert.pem']
+    for args, ok in (([*trust, f'localhost:{port}'], True),
+                     ([*trust, '--host-subject', 'O=There, CN=localhost', f'127.0.0.1:{port}'], True),
+                     ([*trust, '--host-subject', 'O=Here, CN=localhost', f'127.0.0.1:{port}'], False),
+                     ([*trust, f'127.0.0.1:{port}'], False),        # not a name of the certificate
+                     (['--tls', f'localhost:{port}'], False)):      # an authority that nobody knows
+        with View(folder, options, *args) as v:
+            v.view.until(lambda lines: any(x == 'mark 0' or x.startswith('end') for x in lines), 30, 'neither in nor out')
+            want(('mark 0' in v.view.lines) == ok, f'{args}: {v.view.lines}')
+            if ok:
+                v.sees(640, 480, 0)
+
+
+def refuses_its_command_line(folder):
+    for args, word in (((), 'one server'), (('here',), 'not HOST:PORT'), (('here:0',), 'not HOST:PORT'),
+                       (('--password-file', f'{folder}/none', 'here:1'), 'none')):
+        done = subprocess.run(dying([str(VIEW), *args]), capture_output=True, text=True, timeout=30)
+        want(done.returncode == 2 and word in done.stderr, f'{args}: {done}')
+
+
+TESTS = [
+    ('it_shows_the_screen_and_types_each_key_once', picture_and_keys),
+    ('it_believes_the_certificate_that_it_was_told', ticket_in_tls),
+    ('it_refuses_its_command_line_with_a_reason', refuses_its_command_line),
+]
+
+if __name__ == '__main__':
+    sys.exit(run_tests(TESTS))

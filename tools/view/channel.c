@@ -1,0 +1,247 @@
+/* tools/view/channel.c - a channel of the viewer's session: what it understands, what it still has to say.  Owner: main loop.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "channel.h"
+#include "session.h"
+#include "util/bytes.h"
+
+#include <spice/protocol.h>
+#include <string.h>
+
+static void out_free(void *p)
+{
+    ViewOut *m = p;
+
+    g_byte_array_unref(m->body);
+    g_free(m);
+}
+
+/* ---- saying ---- */
+
+void view_flush(ViewChannel *c)
+{
+    while (c->out.length && c->conn && conn_has_room(c->conn)) {
+        ViewOut *m = g_queue_pop_head(&c->out);
+
+        conn_send(c->conn, m->type, m->body->data, m->body->len);
+        out_free(m);
+    }
+}
+
+bool view_send(ViewChannel *c, uint16_t type, const void *data, uint32_t size)
+{
+    ViewOut *m;
+
+    if (c->out.length >= VIEW_OUT_MESSAGES_MAX) {
+        return false;
+    }
+    m = g_new0(ViewOut, 1);
+    m->type = type;
+    m->body = g_byte_array_sized_new(size);
+    put_bytes(m->body, data, size);
+    g_queue_push_tail(&c->out, m);
+    view_flush(c);
+    return true;
+}
+
+/* Of this connection and not of the session: ahead of what waits, and never kept. */
+static void answer(ViewChannel *c, uint16_t type, const void *data, uint32_t size)
+{
+    conn_send(c->conn, type, data, size);
+}
+
+/* ---- what every channel understands ---- */
+
+static bool take_set_ack(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    c->ack_window = load_le32(data + 4);
+    c->seen = 0;
+    answer(c, SPICE_MSGC_ACK_SYNC, data, 4);
+    return true;
+}
+
+static bool take_ping(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    answer(c, SPICE_MSGC_PONG, data, 12);
+    return true;
+}
+
+static bool take_notify(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    uint32_t length = load_le32(data + 20);
+
+    if (length > size - 24) {
+        return false;
+    }
+    view_say_text(c->session, "notify", data + 24, length);
+    return true;
+}
+
+static bool take_disconnecting(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    session_farewell(c);
+    return true;
+}
+
+static bool take_migrate(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    uint32_t flags = load_le32(data);
+
+    if (!c->ahead || !conn_is_linked(c->ahead) || c->awaits_data) {
+        return false;
+    }
+    if (flags & SPICE_MIGRATE_NEED_FLUSH) {
+        answer(c, SPICE_MSGC_MIGRATE_FLUSH_MARK, NULL, 0);
+    }
+    c->awaits_data = flags & SPICE_MIGRATE_NEED_DATA_TRANSFER;
+    if (!c->awaits_data) {
+        session_channel_moves(c, NULL, 0);
+    }
+    return true;
+}
+
+static bool take_migrate_data(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    if (!c->awaits_data) {
+        return false;
+    }
+    c->awaits_data = false;
+    session_channel_moves(c, data, size);
+    return true;
+}
+
+static const ViewRow common_rows[] = {
+    {"migrate", SPICE_MSG_MIGRATE, 4, 4, take_migrate},
+    {"migrate-data", SPICE_MSG_MIGRATE_DATA, 1, 4 * 1024 * 1024, take_migrate_data},
+    {"set-ack", SPICE_MSG_SET_ACK, 8, 8, take_set_ack},
+    {"ping", SPICE_MSG_PING, 12, 1024 * 1024, take_ping},
+    {"wait-for-channels", SPICE_MSG_WAIT_FOR_CHANNELS, 1, 1 + 255 * 10},
+    {"disconnecting", SPICE_MSG_DISCONNECTING, 12, 12, take_disconnecting},
+    {"notify", SPICE_MSG_NOTIFY, 24, 64 * 1024, take_notify},
+    {},
+};
+
+/* ---- hearing ---- */
+
+static const ViewRow *find_row(const ViewChannel *c, uint16_t type)
+{
+    const ViewRow *const tables[] = {common_rows, c->kind->rows};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
+        for (const ViewRow *row = tables[i]; row->name; row++) {
+            if (row->type == type) {
+                return row;
+            }
+        }
+    }
+    return NULL;
+}
+
+static uint32_t limit(ViewConn *conn, uint16_t type, void *opaque)
+{
+    const ViewChannel *c = opaque;
+    const ViewRow *row = find_row(c, type);
+
+    if (c->awaits_data && conn == c->conn && type != SPICE_MSG_MIGRATE_DATA) {
+        return CONN_NO_TYPE;
+    }
+    return row ? row->max : VIEW_UNKNOWN_MAX;
+}
+
+static void count(ViewChannel *c)
+{
+    c->heard++;
+    if (c->ack_window && ++c->seen >= c->ack_window) {
+        c->seen = 0;
+        answer(c, SPICE_MSGC_ACK, NULL, 0);
+    }
+}
+
+static bool message(ViewConn *conn, uint16_t type, const uint8_t *data, uint32_t size, void *opaque)
+{
+    ViewChannel *c = opaque;
+    const ViewRow *row = find_row(c, type);
+
+    if (conn != c->conn) {
+        return conn == c->ahead && session_ahead_says(c, type);
+    }
+    if (type != SPICE_MSG_SET_ACK) { /* by whose window it would count is about to change */
+        count(c);
+    }
+    if (!row) {
+        view_say(c->session, "unknown message %u on %s", type, channel_type_name(c->kind->type));
+        return true;
+    }
+    return size >= row->min && (!row->take || row->take(c, data, size));
+}
+
+static void linked(ViewConn *conn, void *opaque)
+{
+    session_linked(opaque, conn);
+}
+
+static void room(ViewConn *conn, void *opaque)
+{
+    ViewChannel *c = opaque;
+
+    if (conn == c->conn) {
+        view_flush(c);
+    }
+}
+
+static void ended(ViewConn *conn, const char *why, void *opaque)
+{
+    session_conn_ended(opaque, conn, why);
+}
+
+const ConnOps view_conn_ops = {.linked = linked, .limit = limit, .message = message, .room = room, .ended = ended};
+
+/* ---- life ---- */
+
+ViewChannel *view_channel_new(ViewSession *s, const ViewKind *kind, uint8_t id)
+{
+    ViewChannel *c = g_malloc0(kind->size);
+
+    c->kind = kind;
+    c->id = id;
+    c->session = s;
+    g_queue_init(&c->out);
+    if (kind->open) {
+        kind->open(c);
+    }
+    return c;
+}
+
+void view_channel_reset(ViewChannel *c)
+{
+    g_queue_clear_full(&c->out, out_free);
+    c->ack_window = c->seen = 0;
+    c->awaits_data = false;
+    if (c->kind->reset) {
+        c->kind->reset(c);
+    }
+}
+
+void view_channel_take_ahead(ViewChannel *c)
+{
+    c->left = c->conn;
+    c->conn = g_steal_pointer(&c->ahead);
+    if (c->left) {
+        conn_listen(c->left, false);
+    }
+    conn_listen(c->conn, true);
+}
+
+void view_channel_free(ViewChannel *c)
+{
+    if (!c) {
+        return;
+    }
+    conn_drop(c->conn);
+    conn_drop(c->ahead);
+    conn_drop(c->left);
+    if (c->kind->stop) {
+        c->kind->stop(c);
+    }
+    g_queue_clear_full(&c->out, out_free);
+    g_free(c);
+}

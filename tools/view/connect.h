@@ -1,0 +1,9 @@
+/* tools/view/connect.h - sockets of the viewer, in TLS where that is asked for.  Owner: main loop.  Page: docs/view.md.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "session.h"
+
+bool connect_load_ca(const char *file, GError **errp);  /* NULL: the system's; before the first connection in TLS */
+/* Does not wait for the connection.  A host that begins with '/' is a unix socket.  tls_port, where there is one, wins. */
+SpiceWire *connect_to_place(const ViewPlace *to, GError **errp);

@@ -1,0 +1,68 @@
+/* tools/view/session.h - the viewer's session: its channels, and where it is.  Owner: main loop.
+ * Page: docs/view.md.  Test: tests/unit/tools/view-test.c
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * It follows the guest as stock clients do: seamless, semi-seamless, or by starting anew at the new place. */
+#pragma once
+
+#include "channel.h"
+#include "surfaces.h"
+
+#define SESSION_CHANNELS_MAX 64
+#define SESSION_NAME_MAX 256            /* bytes of a host's name, or of a certificate's subject, from a server */
+
+typedef struct ViewPlace {
+    char *host, *subject;               /* subject NULL: the host's name has to be in the certificate */
+    uint16_t port, tls_port;            /* 0: none */
+} ViewPlace;
+
+void place_clear(ViewPlace *p);
+
+typedef struct SessionHost { /* what the session is in; the opaque comes first */
+    /* A new connection, which may be on its way still.  NULL: it cannot be had. */
+    SpiceWire *(*connect)(void *opaque, const ViewPlace *to, GError **errp);
+    void (*say)(void *opaque, const char *line);    /* something has happened */
+    void (*over)(void *opaque);                     /* the session is; it may be freed only later */
+} SessionHost;
+
+struct ViewSession {
+    const SessionHost *host;
+    void *opaque;
+    ViewPlace place, next;              /* next: where the guest goes; host NULL: nowhere */
+    char *password;
+    uint32_t id;                        /* 0: not known yet */
+    GPtrArray *channels;                /* of ViewChannel; the main channel is the first */
+    Surfaces *surfaces;
+    uint32_t mouse_mode;
+    uint32_t version;                   /* of the source, for the destination */
+    bool is_seamless, awaits_answer;    /* of a migration: asked for; the word of the destination is due */
+    bool was_told, was_seamless;        /* the source has our word, and which */
+    bool is_over;
+    unsigned moves;
+};
+
+ViewSession *session_new(const SessionHost *host, void *opaque, const ViewPlace *at, const char *password);
+void session_start(ViewSession *s);
+void session_free(ViewSession *s);      /* NULL allowed; not from within what it calls */
+ViewChannel *view_channel(const ViewSession *s, uint8_t type, uint8_t id); /* NULL: there is none */
+void view_say(ViewSession *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+void view_say_text(ViewSession *s, const char *what, const void *text, uint32_t size); /* a server's words: made harmless */
+
+/* ---- for people: false: there is no such channel, or too much waits ---- */
+bool view_type(ViewSession *s, const char *text);           /* of a US keyboard */
+bool view_scancodes(ViewSession *s, const uint8_t *codes, uint32_t size);
+bool view_move(ViewSession *s, uint32_t x, uint32_t y);
+bool view_button(ViewSession *s, unsigned button, bool is_down);
+
+/* ---- for channels ---- */
+void session_linked(ViewChannel *c, ViewConn *conn);
+void session_conn_ended(ViewChannel *c, ViewConn *conn, const char *why);
+void session_farewell(ViewChannel *c);                      /* the server wants no more of it */
+bool session_ahead_says(ViewChannel *c, uint16_t type);     /* a destination's answer */
+void session_channel_moves(ViewChannel *c, const void *data, uint32_t size); /* MIGRATE; data NULL: none to carry */
+void session_learn(ViewSession *s, uint32_t id);            /* MAIN_INIT */
+bool session_open_listed(ViewSession *s, const uint8_t *list, uint32_t n);
+void session_migrate(ViewSession *s, ViewPlace *take, uint32_t version, bool is_seamless);
+void session_migrate_cancel(ViewSession *s);
+bool session_migrate_end(ViewSession *s);
+void session_switch(ViewSession *s, ViewPlace *take);
