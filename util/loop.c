@@ -156,6 +156,18 @@ static LoopCall *calls_pop(void)
     return call;
 }
 
+static unsigned calls_count(void)
+{
+    unsigned n;
+
+    g_mutex_lock(&calls_mutex);
+    n = calls.length;
+    g_mutex_unlock(&calls_mutex);
+    return n;
+}
+
+/* Those that wait now: one that is made meanwhile, by one of them perhaps, has made the descriptor readable again.  So who goes
+ * on by calling itself lets others have the lock. */
 static void calls_ready(int fd, GIOCondition ready, void *opaque)
 {
     uint64_t count;
@@ -163,7 +175,7 @@ static void calls_ready(int fd, GIOCondition ready, void *opaque)
 
     while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {
     }
-    while ((call = calls_pop())) {
+    for (unsigned left = calls_count(); left && (call = calls_pop()); left--) {
         call->fn(call->opaque);
         if (call->done) {
             g_mutex_lock(&calls_mutex);

@@ -55,6 +55,34 @@ static void calls_run_in_order_in_the_main_thread(void)
     g_assert_cmpstr(order, ==, "123");
 }
 
+static unsigned rounds;
+static bool is_over;
+
+static void call_again(void *opaque)
+{
+    g_assert_cmpuint(++rounds, <, 100000);
+    if (!is_over) {
+        loop_call(call_again, NULL);
+    }
+}
+
+static void now_over(void *opaque)
+{
+    is_over = true;
+    loop_quit(0);
+}
+
+static void a_call_that_calls_itself_lets_others_have_their_turn(void)
+{
+    LoopTimer *t = loop_timer_new(now_over, NULL);
+
+    loop_timer_set(t, time_monotonic_ns());
+    loop_call(call_again, NULL);
+    loop_run();
+    g_assert_true(is_over);
+    loop_timer_free(t);
+}
+
 static unsigned reads;
 
 static void readable(int fd, GIOCondition ready, void *opaque)
@@ -109,6 +137,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     loop_init();
     g_test_add_func("/util/loop/timers_fire_in_order_of_deadline", timers_fire_in_order_of_deadline);
+    g_test_add_func("/util/loop/a_call_that_calls_itself_lets_others_have_their_turn",
+                    a_call_that_calls_itself_lets_others_have_their_turn);
     g_test_add_func("/util/loop/calls_run_in_order_in_the_main_thread", calls_run_in_order_in_the_main_thread);
     g_test_add_func("/util/loop/a_watch_reports_until_all_is_read", a_watch_reports_until_all_is_read_and_may_free_itself);
     g_test_add_func("/util/loop/a_parked_watch_is_silent", a_parked_watch_is_silent_even_after_hang_up);
