@@ -208,12 +208,13 @@ typedef struct SaslWire {
     size_t out_at;
 } SaslWire;
 
+/* Packets may be empty: after one look at the socket others have their turn. */
 static ssize_t layer_read(SpiceWire *wire, void *buf, size_t size)
 {
     SaslWire *w = (SaslWire *)wire;
     char coded[LAYER_BYTES];
 
-    while (!w->plain_size) {
+    if (!w->plain_size) {
         ssize_t n = wire_read(wire->lower, coded, sizeof(coded));
 
         if (n <= 0) {
@@ -222,6 +223,9 @@ static ssize_t layer_read(SpiceWire *wire, void *buf, size_t size)
         if (sasl_decode(w->conn, coded, n, &w->plain, &w->plain_size) != SASL_OK) {
             return -EPROTO;
         }
+    }
+    if (!w->plain_size) {
+        return -EAGAIN; /* the rest of the packet is on its way */
     }
     size = MIN(size, w->plain_size);
     memcpy(buf, w->plain, size);

@@ -97,6 +97,7 @@ bool tls_init(const SpiceConfig *c, GError **errp)
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* records without data may go on for ever: others have their turn */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     if (c->tls_ciphers && SSL_CTX_set_cipher_list(context, c->tls_ciphers) != 1) {
         failed(errp, "tls-ciphers", c->tls_ciphers);

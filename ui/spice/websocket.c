@@ -226,10 +226,12 @@ static bool take_control(WebSocket *w, int opcode)
     return !w->is_closed;
 }
 
+/* Frames without payload may go on for ever: after one look at the socket others have their turn. */
 static ssize_t websocket_read(SpiceWire *wire, void *buf, size_t size)
 {
     WebSocket *w = (WebSocket *)wire;
     ssize_t n = handshake(w);
+    bool has_looked = false;
 
     if (n <= 0 || w->is_closed) {
         return MIN(n, 0);
@@ -250,10 +252,11 @@ static ssize_t websocket_read(SpiceWire *wire, void *buf, size_t size)
             return made;
         }
         if (w->raw_at == w->raw_have) {
-            n = refill(w);
+            n = has_looked ? -EAGAIN : refill(w);
             if (n <= 0) {
                 return n;
             }
+            has_looked = true;
         }
     }
 }

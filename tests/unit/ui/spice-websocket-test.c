@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ui/spice/websocket.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ==" /* the example of the RFC, 1.3 */
@@ -124,6 +126,46 @@ static void what_no_client_sends_is_refused(void)
     }
 }
 
+/* ---- the layer ---- */
+
+static unsigned looks, written;
+
+/* Pings, as many as there is room for. */
+static ssize_t read_pings(SpiceWire *w, void *buf, size_t size)
+{
+    static const uint8_t ping[6] = {0x89, 0x80};
+
+    g_assert_cmpuint(++looks, <, 1000);
+    for (size_t at = 0; at < size; at++) {
+        ((uint8_t *)buf)[at] = ping[at % sizeof(ping)];
+    }
+    return size - size % sizeof(ping);
+}
+
+static ssize_t write_anything(SpiceWire *w, const struct iovec *iov, int n)
+{
+    written += iov->iov_len;
+    return iov->iov_len;
+}
+
+static void a_client_that_only_pings_stops_nobody(void)
+{
+    static const WireOps ops = {.read = read_pings, .write = write_anything};
+    const char *request = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: " KEY "\r\n\r\n";
+    SpiceWire *lower = wire_socket(open("/dev/null", O_RDWR | O_CLOEXEC), true), *w;
+    char buf[16];
+
+    lower->ops = &ops;
+    w = wire_websocket(lower, request, strlen(request));
+    for (unsigned i = 0; i < 3; i++) {
+        looks = written = 0;
+        g_assert_cmpint(wire_read(w, buf, sizeof(buf)), ==, -EAGAIN);
+        g_assert_cmpuint(looks, ==, 1);
+        g_assert_cmpuint(written, >, 0); /* they are answered */
+    }
+    wire_free(w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -131,5 +173,6 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/websocket/requests_are_judged", requests_are_judged);
     g_test_add_func("/ui/spice/websocket/payload_survives_any_pieces", payload_survives_any_pieces);
     g_test_add_func("/ui/spice/websocket/what_no_client_sends_is_refused", what_no_client_sends_is_refused);
+    g_test_add_func("/ui/spice/websocket/a_client_that_only_pings_stops_nobody", a_client_that_only_pings_stops_nobody);
     return g_test_run();
 }
