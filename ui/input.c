@@ -349,6 +349,60 @@ void input_release(const uint32_t *keys, uint32_t buttons)
     tell_later(TELL_ROOM);
 }
 
+
+/* ---- state: who was told that something is down, and what was moved last ---- */
+static struct Routes {
+    struct {                             /* places in the order of adding, from 1; 0: nobody */
+        uint8_t moved, buttons[INPUT_BUTTONS], keys[INPUT_KEYS];
+    } st;
+} routes;
+
+static uint8_t place_of(const InputSink *s)
+{
+    unsigned i;
+
+    return s && g_ptr_array_find(list(&sinks), s, &i) && sinks->len - i <= UINT8_MAX ? sinks->len - i : 0;
+}
+
+static InputSink *sink_in(uint8_t place, unsigned takes)
+{
+    InputSink *s = place && place <= list(&sinks)->len ? sinks->pdata[sinks->len - place] : NULL;
+
+    return s && s->takes & takes ? s : NULL; /* one that is not here: as if nothing were down */
+}
+
+static void routes_saving(void *opaque)
+{
+    routes.st.moved = place_of(last_pointer);
+    for (unsigned i = 0; i < INPUT_BUTTONS; i++) {
+        routes.st.buttons[i] = place_of(button_sinks[i]);
+    }
+    for (unsigned i = 0; i < INPUT_KEYS; i++) {
+        routes.st.keys[i] = place_of(key_sinks[i]);
+    }
+}
+
+static bool routes_loaded(void *opaque, uint32_t version, GError **errp)
+{
+    last_pointer = sink_in(routes.st.moved, POINTER);
+    for (unsigned i = 0; i < INPUT_BUTTONS; i++) {
+        button_sinks[i] = sink_in(routes.st.buttons[i], 1 << INPUT_BUTTON);
+    }
+    for (unsigned i = 0; i < INPUT_KEYS; i++) {
+        key_sinks[i] = sink_in(routes.st.keys[i], 1 << INPUT_KEY);
+    }
+    return true;
+}
+
+typedef struct Routes Routes;
+VMSTATE_DEFINE_SPAN(Routes, st)
+const VMStateDescription input_routes_state = {
+    .name = "input-routes", .version = 1, .phase = VMSTATE_SAVE_DEVICE, VMSTATE_SPAN(Routes, st), .saving = routes_saving,
+    .loaded = routes_loaded,
+    .fields = VMSTATE_FIELDS(VMSTATE_U8(Routes, st.moved), VMSTATE_U8_ARRAY(Routes, st.buttons),
+                             VMSTATE_U8_ARRAY(Routes, st.keys)),
+};
+
 /* ---- handoff: a queue that has been saved takes nothing more ---- */
 static void close_gate(HandoffPart *p)
 {
@@ -384,5 +438,6 @@ static HandoffPart input_part = {
 void input_init(void)
 {
     handoff_register(&input_part);
+    state_register(NULL, &input_routes_state, &routes);
     input_keys_init();
 }

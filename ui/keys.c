@@ -57,7 +57,8 @@ static bool waited(uint32_t ms)
 
 static void run(void *opaque)
 {
-    while (queue.st.count && input_is_open()) {
+    queue.user.is_waiting = !input_is_open(); /* then room() comes, should the guest go on here */
+    while (queue.st.count && !queue.user.is_waiting) {
         const KeyStep *step = &queue.st.steps[0];
         const InputEvent e = {INPUT_KEY, step->value, step->what == STEP_DOWN};
 
