@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- pixels ---- */
 /* A row as bytes red, green, blue. */
@@ -151,6 +152,9 @@ static bool write_file(const char *path, const GByteArray *data, GError **errp)
     }
     n = fd_write_all(fd, data->data, data->len);
     if (n != (ssize_t)data->len) {
+        if (g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+            unlink(path); /* half a picture is none */
+        }
         return fail_errno(errp, n < 0 ? -n : ENOSPC, "writing the picture to '%s' failed", path);
     }
     return true;
@@ -167,7 +171,7 @@ bool qmp_screendump(const ScreendumpArgs *args, GError **errp)
     }
     console_refresh(c);
     if (!console_surface(c)) {
-        return fail(errp, "the screen shows nothing yet");
+        return fail(errp, "screen %u of '%s' shows nothing yet", console_head(c), object_name(console_device(c)));
     }
     data = is_png ? screendump_png(console_surface(c), errp) : screendump_ppm(console_surface(c));
     return data && write_file(args->filename, data, errp);

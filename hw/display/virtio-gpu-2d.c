@@ -431,6 +431,7 @@ static Answer set_scanout(VirtioGpu *g, Command *c)
     g->st.outputs[output].resource_id = id;
     g->st.outputs[output].shown = id ? part : (GpuRect){0};
     show_picture(g, output);
+    *c->cost += id && g->heads[output].is_copy ? (uint64_t)part.width * part.height * GPU_BYTES_A_PIXEL : 0;
     return OK_NODATA;
 }
 

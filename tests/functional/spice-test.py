@@ -2,6 +2,7 @@
 # tests/functional/spice-test.py - the SPICE server from outside: link stage, tickets, sessions, limits.
 # SPDX-License-Identifier: GPL-2.0-or-later
 import os
+import resource
 import shutil
 import socket
 import struct
@@ -161,7 +162,7 @@ def session(folder):
             link.until(4)
             events(server.qmp, init[0])
         server.qmp.event('SPICE_DISCONNECTED', 10)
-        want('channels' not in server.qmp.execute('query-spice') or not server.qmp.execute('query-spice')['channels'], 'channels')
+        same('channels', server.qmp.execute('query-spice')['channels'], [])
 
 
 def events(qmp, session_id):
@@ -244,6 +245,19 @@ def silence(folder):
         links[2].ask()
         for link in links:
             want(link.is_closed(), 'stays')
+
+
+def no_descriptors(folder):
+    with Server(folder) as server:
+        pid = server.emulator.pid
+        used = {int(fd) for fd in os.listdir(f'/proc/{pid}/fd')}
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), before[1]))
+        with Link(server.address) as link:
+            server.qmp.execute('query-spice')                   # who knocks keeps nobody else waiting
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            link.ask()
+            same('afterwards', link.ticket(), spice.OK)
 
 
 # ---- TLS, WebSocket, SASL ----
@@ -388,6 +402,7 @@ TESTS = [
     ('agent_data_is_bounded_by_tokens', unread_agent_data),
     ('links_are_bounded_and_the_newest_wins', too_many_links),
     ('silence_ends_at_the_deadline', silence),
+    ('who_knocks_while_descriptors_are_used_up_is_let_in_later', no_descriptors),
     ('tls_is_where_it_must_be', on_tls),
     ('websocket_carries_a_session', in_websocket),
     ('sasl_lets_in_who_is_known', sasl),

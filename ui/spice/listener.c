@@ -15,6 +15,7 @@
 
 #define LISTENERS_MAX 2 /* clear and TLS */
 #define BACKLOG 32
+#define PAUSE_NS (200 * NS_PER_MS) /* without a descriptor for who knocks */
 
 typedef struct Listener {
     int fd;
@@ -26,6 +27,27 @@ typedef struct Listener {
 
 static Listener listeners[LISTENERS_MAX];
 static unsigned count;
+static LoopTimer *pause_timer;
+
+static void watch_all(GIOCondition want)
+{
+    for (unsigned i = 0; i < count; i++) {
+        loop_watch_set(listeners[i].watch, want);
+    }
+}
+
+static void pause_is_over(void *opaque)
+{
+    watch_all(G_IO_IN);
+}
+
+/* Who knocks goes on knocking: not to look for a while is all that helps. */
+static void pause_all(void)
+{
+    pause_timer = pause_timer ? pause_timer : loop_timer_new(pause_is_over, NULL);
+    loop_timer_set(pause_timer, time_monotonic_ns() + PAUSE_NS);
+    watch_all(0);
+}
 
 static void knock(int fd, GIOCondition condition, void *opaque)
 {
@@ -36,6 +58,7 @@ static void knock(int fd, GIOCondition condition, void *opaque)
         server_accept(peer, l->is_tls, l->is_unix);
     } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
         TRACE(spice_accept, "%s", g_strerror(errno));
+        pause_all();
     }
 }
 
@@ -154,6 +177,7 @@ bool listeners_address(SpiceEnd *ret)
 
 void listeners_stop(void)
 {
+    g_clear_pointer(&pause_timer, loop_timer_free);
     for (; count; count--) {
         Listener *l = &listeners[count - 1];
         struct stat st;
