@@ -349,7 +349,6 @@ void input_release(const uint32_t *keys, uint32_t buttons)
     tell_later(TELL_ROOM);
 }
 
-
 /* ---- state: who was told that something is down, and what was moved last ---- */
 static struct Routes {
     struct {                             /* places in the order of adding, from 1; 0: nobody */

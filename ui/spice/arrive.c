@@ -249,7 +249,13 @@ static void prepare_one(SpiceClient *client, const void *opaque)
 
     client->arr.is_known = s && s->goes;
     if (client->arr.is_known && client->arr.state == ARRIVE_SEAMLESS) {
-        client->arr.is_whole = load_channels(client, s, &err);
+        bool is_whole = load_channels(client, s, &err);
+
+        if (!g_ptr_array_find(server()->clients, client, NULL)) { /* more than a channel may have heard ends it */
+            warn_report("spice: session %08x has ended: %s", s->id, err->message);
+            return;
+        }
+        client->arr.is_whole = is_whole;
     }
     if (err) {
         warn_report("spice: session %08x starts from scratch: %s", client->st.session_id, err->message);

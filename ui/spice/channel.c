@@ -664,13 +664,14 @@ void spice_foreach_unsaid(const SpiceChannel *c, void (*fn)(const OutMessage *m,
     }
 }
 
-bool spice_held_message(const SpiceChannel *c, uint16_t *ret_type, const GByteArray **ret_body)
+void spice_foreach_unread(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque)
 {
     if (c->is_held) {
-        *ret_type = c->in.type;
-        *ret_body = c->body;
+        fn(&(OutMessage){c->in.type, c->body}, opaque);
     }
-    return c->is_held;
+    for (const GList *at = c->late.head; at; at = at->next) {
+        fn(at->data, opaque);
+    }
 }
 
 void spice_adopt(SpiceChannel *c, bool awaits_tail)

@@ -145,7 +145,8 @@ void spice_leave(SpiceChannel *c, bool is_over);
 void spice_flushed(SpiceChannel *c);  /* nothing more is expected: the connection ends when the client ends it, or soon */
 /* fn for each message that could go along: whole, not begun, and no matter of this connection alone. */
 void spice_foreach_unsaid(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque);
-bool spice_held_message(const SpiceChannel *c, uint16_t *ret_type, const GByteArray **ret_body);
+/* fn for each message that was heard, here or at the source before, and that the guest has not got, or not all of. */
+void spice_foreach_unread(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque);
 
 /* ---- handoff; the destination ---- */
 void spice_adopt(SpiceChannel *c, bool awaits_tail);            /* it is no longer quiet; the caller says what comes first */

@@ -5,6 +5,7 @@
  * What changes is collected as a region and drawn when the client has room, as it looks by then: a slow client gets fewer pictures,
  * never old ones, and costs a region.  A pass takes the whole region and is drawn to its end; what changes meanwhile is the next
  * pass, so that each part of the screen has its turn.  A screen may call from a hart's thread: that only notes what is new. */
+#include "damage.h"
 #include "image.h"
 #include "kinds.h"
 #include "server.h"
@@ -17,7 +18,6 @@
 
 #define PASS_NS (10 * NS_PER_MS)    /* between the beginnings of two passes */
 #define BOXES_ENOUGH 64             /* of a pass; more are made fewer */
-#define GRID 64                     /* pixels */
 #define JPEG_QUALITY 85             /* of photographs that are no video */
 
 typedef struct DisplayState {       /* S1: to the display channel of the same session and id */
@@ -178,28 +178,6 @@ static void draw_one(DisplayChannel *d, pixman_image_t *surface)
     pixman_region32_fini(&drawn);
 }
 
-/* Many small boxes cost more than the pixels between them: they grow to a grid, where neighbours become one. */
-static void coarsen(DisplayChannel *d)
-{
-    pixman_region32_t coarse;
-    const pixman_box32_t *box;
-    int n;
-
-    box = pixman_region32_rectangles(&d->pass, &n);
-    if (n <= BOXES_ENOUGH) {
-        return;
-    }
-    pixman_region32_init(&coarse);
-    for (int i = 0; i < n; i++) {
-        int x = box[i].x1 / GRID * GRID, y = box[i].y1 / GRID * GRID;
-        int x2 = (box[i].x2 + GRID - 1) / GRID * GRID, y2 = (box[i].y2 + GRID - 1) / GRID * GRID;
-
-        pixman_region32_union_rect(&coarse, &coarse, x, y, x2 - x, y2 - y);
-    }
-    pixman_region32_intersect_rect(&d->pass, &coarse, 0, 0, d->st.width, d->st.height);
-    pixman_region32_fini(&coarse);
-}
-
 /* False: not now. */
 static bool begin_pass(DisplayChannel *d)
 {
@@ -212,7 +190,8 @@ static bool begin_pass(DisplayChannel *d)
     pixman_region32_intersect_rect(&d->pass, &d->dirty, 0, 0, d->st.width, d->st.height);
     pixman_region32_clear(&d->dirty);
     streams_cut(&d->streams, &d->pass);
-    coarsen(d);
+    damage_coarsen(&d->pass, BOXES_ENOUGH); /* many small boxes cost more than the pixels between them */
+    pixman_region32_intersect_rect(&d->pass, &d->pass, 0, 0, d->st.width, d->st.height);
     return true;
 }
 
@@ -275,7 +254,7 @@ static void viewer_update(ConsoleViewer *v, const pixman_box32_t *box)
 {
     DisplayChannel *d = of_viewer(v);
 
-    pixman_region32_union_rect(&d->dirty, &d->dirty, box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1);
+    damage_add(&d->dirty, box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1);
     streams_changed(&d->streams, box);
     spice_poke(&d->c);
 }

@@ -19,6 +19,7 @@
 #include "util/loop.h"
 
 #include <limits.h>
+#include <spice/enums.h>
 #include <string.h>
 
 #define GATE_STEP_NS (5 * NS_PER_MS)        /* between two looks whether the handoff is still wanted */
@@ -285,11 +286,12 @@ static bool part_load(HandoffPart *p, StateReader *r, GError **errp)
 
 static void take_shared(const SessionRecords *s)
 {
-    int64_t passed_ms = (time_wall_ns() - (int64_t)s->wall_ns) / NS_PER_MS;
-    uint32_t mm = (uint32_t)s->mm_ms + (passed_ms > 0 && passed_ms < BRIDGE_MAX_MS ? (uint32_t)passed_ms : 0);
+    uint64_t passed_ms = ((uint64_t)time_wall_ns() - s->wall_ns) / NS_PER_MS;
+    uint32_t mm = (uint32_t)s->mm_ms + (passed_ms < BRIDGE_MAX_MS ? (uint32_t)passed_ms : 0);
 
     server()->st.mm_base_ns = time_monotonic_ns() - (int64_t)mm * NS_PER_MS;
-    if ((s->mouse_mode & server_mouse_modes()) == s->mouse_mode && s->mouse_mode) {
+    if ((s->mouse_mode == SPICE_MOUSE_MODE_SERVER || s->mouse_mode == SPICE_MOUSE_MODE_CLIENT) &&
+        server_mouse_modes() & s->mouse_mode) {
         server()->st.mouse_mode = s->mouse_mode;
     }
     input_release(s->keys, s->buttons);

@@ -51,17 +51,24 @@ static bool get_message(StateReader *r, uint16_t *ret_type, uint32_t *ret_size, 
     return true;
 }
 
+static void count_one(const OutMessage *m, void *opaque)
+{
+    ++*(uint32_t *)opaque;
+}
+
+static void put_unread(const OutMessage *m, void *opaque)
+{
+    put_message(opaque, m->type, m->body);
+}
+
 /* Heard, but the guest had no room for it, or for all of it. */
 static void save_unread(SpiceChannel *c, StateWriter *w)
 {
-    const GByteArray *body;
-    uint16_t type;
-    bool is_held = spice_held_message(c, &type, &body);
+    uint32_t n = 0;
 
-    state_put_be32(w, is_held);
-    if (is_held) {
-        put_message(w, type, body);
-    }
+    spice_foreach_unread(c, count_one, &n);
+    state_put_be32(w, n);
+    spice_foreach_unread(c, put_unread, w);
 }
 
 static bool load_unread(SpiceChannel *c, StateReader *r, GError **errp)
@@ -232,10 +239,11 @@ bool session_can_go(const SpiceClient *client)
     }
     for (unsigned i = 0; i < client->channels->len; i++) {
         const SpiceChannel *c = client->channels->pdata[i];
-        size_t size = 0;
+        size_t size = 0, unread = 0;
 
         spice_foreach_unsaid(c, add_size, &size);
-        if (c->kind->moves_queue && size > SESSION_QUEUE_MAX) {
+        spice_foreach_unread(c, add_size, &unread);
+        if ((c->kind->moves_queue && size > SESSION_QUEUE_MAX) || unread > SESSION_QUEUE_MAX) {
             return false;
         }
     }

@@ -8,8 +8,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* A client that is frozen costs nothing, so it may stay; one whose host has gone is noticed: idle after KEEP_IDLE_S and some
- * probes, with data under way after UNACKED_MS. */
+/* A client that is frozen costs nothing, so it may stay for a while; one whose host has gone is noticed: idle after KEEP_IDLE_S
+ * and some probes, with data under way after UNACKED_MS.  A frozen one has that too once its buffers are full. */
 #define KEEP_IDLE_S 30
 #define KEEP_PROBE_S 10
 #define KEEP_PROBES 3

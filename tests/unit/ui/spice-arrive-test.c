@@ -3,6 +3,8 @@
 #include "spice-moving.h"
 #include "ui/spice/agent.h"
 
+#include <string.h>
+
 /* The source says MIGRATE on each channel, and awaits the last word of those that are for the guest. */
 static void assert_told_to_go(Session *s)
 {
@@ -58,6 +60,49 @@ static void no_key_is_lost_or_doubled(void)
     deliver();
     spice_pump(b.c[INPUTS]);
     assert_typed("k32=1 k32=0 k18=1 k18=0 k33=1 k33=0 k34=1 k34=0 k35=1 k35=0 ");
+    end_test();
+}
+
+/* The guest goes on to a third process before it has taken what the first one heard. */
+static void keys_that_still_wait_go_on_with_the_guest(void)
+{
+    Session a = linked_client(), b;
+    g_autoptr(GByteArray) state = NULL, next = NULL;
+
+    guest_stops();
+    type_key(&a, 0x1e);
+    state = guest_is_saved();
+    guest_has_left();
+    assert_told_to_go(&a);
+    type_key(&a, 0x30);
+    flush(&a);
+    hang_up(&a);
+    end_side();
+
+    b = destination_client(MIGRATE_VERSION);
+    guest_arrives(state);
+    space = 0;
+    deliver();
+    spice_pump(b.c[INPUTS]);
+    hear_all(&b);
+    name_target();
+    assert_hears(&b, MAIN, SPICE_MSG_MAIN_MIGRATE_BEGIN_SEAMLESS);
+    say(&b, MAIN, SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, NULL, 0);
+    guest_stops();
+    next = guest_is_saved();
+    guest_has_left();
+    assert_told_to_go(&b);
+    type_key(&b, 0x2e);
+    flush(&b);
+    hang_up(&b);
+    end_side();
+
+    space = 1000;
+    b = destination_client(MIGRATE_VERSION);
+    guest_arrives(next);
+    deliver();
+    spice_pump(b.c[INPUTS]);
+    assert_typed("k30=1 k30=0 k48=1 k48=0 k46=1 k46=0 ");
     end_test();
 }
 
@@ -268,6 +313,43 @@ static void damaged_state_costs_the_picture_and_not_the_guest(void)
     }
 }
 
+enum { OF_MAIN = 30, UNREAD = OF_MAIN + 6, UNREAD_MOST = 20000 }; /* places in S1: the first channel, and its parts */
+
+static void put_be32(GByteArray *b, uint32_t v)
+{
+    v = GUINT32_TO_BE(v);
+    g_byte_array_append(b, (uint8_t *)&v, 4);
+}
+
+/* So many messages are said to be unread that the main channel ends by it, and with it the client. */
+static void too_much_that_is_unread_costs_the_session(void)
+{
+    static const uint8_t name[] = "\6unread", nothing[6] = {0, SPICE_MSGC_MAIN_QUALITY_INDICATOR};
+    g_autoptr(GByteArray) state = NULL, damaged = g_byte_array_new();
+    const uint8_t *part;
+
+    linked_client();
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    end_test();
+    destination_client(MIGRATE_VERSION);
+    g_assert_cmpuint(state->data[OF_MAIN], ==, SPICE_CHANNEL_MAIN);
+    part = memmem(state->data, state->len, name, 7);
+    put_bytes(damaged, state->data, OF_MAIN + 2);
+    put_be32(damaged, load_be32(state->data + OF_MAIN + 2) + 6 * UNREAD_MOST);
+    put_bytes(damaged, state->data + UNREAD, part + 7 - (state->data + UNREAD));
+    put_be32(damaged, 4 + 6 * UNREAD_MOST);
+    put_be32(damaged, UNREAD_MOST);
+    for (unsigned i = 0; i < UNREAD_MOST; i++) {
+        put_bytes(damaged, nothing, sizeof(nothing));
+    }
+    put_bytes(damaged, part + 15, state->data + state->len - (part + 15));
+    guest_arrives(damaged);
+    g_assert_cmpuint(server()->clients->len, ==, 0);
+    end_test();
+}
+
 static void who_starts_from_scratch_has_the_whole_picture(void)
 {
     static const uint16_t wanted[] = {SPICE_MSG_SET_ACK, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, SPICE_MSG_DISPLAY_INVAL_ALL_PIXMAPS,
@@ -418,6 +500,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     prepare();
     g_test_add_func("/ui/spice/arrive/no_key_is_lost_or_doubled", no_key_is_lost_or_doubled);
+    g_test_add_func("/ui/spice/arrive/keys_that_still_wait_go_on_with_the_guest", keys_that_still_wait_go_on_with_the_guest);
     g_test_add_func("/ui/spice/arrive/keys_that_are_held_are_known_over_there", keys_that_are_held_are_known_over_there);
     g_test_add_func("/ui/spice/arrive/keys_of_who_does_not_come_are_released", keys_of_who_does_not_come_are_released);
     g_test_add_func("/ui/spice/arrive/acknowledgements_begin_a_new_generation", acknowledgements_begin_a_new_generation);
@@ -427,6 +510,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/arrive/what_was_not_said_is_said_over_there", what_was_not_said_is_said_over_there);
     g_test_add_func("/ui/spice/arrive/damaged_state_costs_the_picture_and_not_the_guest",
                     damaged_state_costs_the_picture_and_not_the_guest);
+    g_test_add_func("/ui/spice/arrive/too_much_that_is_unread_costs_the_session", too_much_that_is_unread_costs_the_session);
     g_test_add_func("/ui/spice/arrive/who_starts_from_scratch_has_the_whole_picture",
                     who_starts_from_scratch_has_the_whole_picture);
     g_test_add_func("/ui/spice/arrive/who_was_not_announced_is_dropped", who_was_not_announced_is_dropped);

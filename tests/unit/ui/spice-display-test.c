@@ -1,6 +1,7 @@
 /* tests/unit/ui/spice-display-test.c - pictures and pointers: a client that draws what it is told has the guest's screen.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "spice-looker.h"
+#include "ui/spice/damage.h"
 #include "ui/spice/jpeg.h"
 
 /* ---- pictures ---- */
@@ -102,6 +103,29 @@ static void slow_clients_miss_pictures_and_none_that_matters(void)
     g_assert_cmpuint(me.draws - stopped, <, 300);
     close_client(&me);
     unplug_screen();
+}
+
+/* Whatever a guest changes while nobody takes it: nothing of it is forgotten, and there are never many boxes. */
+static void damage_has_few_boxes(void)
+{
+    static const int sizes[][2] = {{640, 480}, {1920, 1080}, {CONSOLE_SIZE_MAX, CONSOLE_SIZE_MAX}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        pixman_region32_t region;
+        int dots[5000][2];
+
+        pixman_region32_init(&region);
+        for (unsigned n = 0; n < G_N_ELEMENTS(dots); n++) {
+            dots[n][0] = g_test_rand_int_range(0, sizes[i][0]);
+            dots[n][1] = g_test_rand_int_range(0, sizes[i][1]);
+            damage_add(&region, dots[n][0], dots[n][1], 1, 1);
+            g_assert_cmpint(pixman_region32_n_rects(&region), <=, DAMAGE_BOXES_MAX);
+        }
+        for (unsigned n = 0; n < G_N_ELEMENTS(dots); n++) {
+            g_assert_true(pixman_region32_contains_point(&region, dots[n][0], dots[n][1], NULL));
+        }
+        pixman_region32_fini(&region);
+    }
 }
 
 /* ---- JPEG ---- */
@@ -264,6 +288,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/display/resized_and_dark_screens_are_followed", resized_and_dark_screens_are_followed);
     g_test_add_func("/ui/spice/display/slow_clients_miss_pictures_and_none_that_matters",
                     slow_clients_miss_pictures_and_none_that_matters);
+    g_test_add_func("/ui/spice/display/damage_has_few_boxes", damage_has_few_boxes);
     g_test_add_func("/ui/spice/display/photographs_are_jpeg_where_that_is_wanted", photographs_are_jpeg_where_that_is_wanted);
     g_test_add_func("/ui/spice/display/photographs_are_told_from_drawings", photographs_are_told_from_drawings);
     g_test_add_func("/ui/spice/display/each_screen_has_its_channel", each_screen_has_its_channel);
