@@ -244,6 +244,25 @@ static void dismiss(SpiceClient *client)
     }
 }
 
+/* It came when the others had been told already. */
+static void note_late(SpiceClient *client)
+{
+    client->mig.ends = client_main(client)->ends;
+    client->mig.why = "has connected after the others were told of the destination";
+}
+
+static void switch_late(SpiceClient *client)
+{
+    note_late(client);
+    switch_host(client);
+}
+
+static void dismiss_late(SpiceClient *client)
+{
+    note_late(client);
+    dismiss(client);
+}
+
 /* ---- conditions ---- */
 
 static bool knows_migration(const SpiceClient *client)
@@ -257,6 +276,16 @@ static bool can_seamless(const SpiceClient *client)
 
     return server()->config.seamless_migration && knows_migration(client) && caps_has(caps, SPICE_MAIN_CAP_SEAMLESS_MIGRATE) &&
            caps_has(caps, SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS);
+}
+
+static bool has_place_to_go(const SpiceClient *client)
+{
+    return migrate_has_target();
+}
+
+static bool knows_where(const SpiceClient *client)
+{
+    return migrate_has_target() && knows_migration(client);
 }
 
 static bool has_gone(const SpiceClient *client)
@@ -291,9 +320,13 @@ static const StepRow rows[] = {
     /* Never MIGRATE_END to a client that has agreed to be handed over: it hangs. */
     {ASKING | IN(LINKED) | IN(APART), MIGRATE_RELEASED, knows_migration, switch_host, MIGRATE_SWITCHING},
     {IN(APART), MIGRATE_RELEASED, NULL, dismiss, MIGRATE_GONE},
+    {IN(STAYS), MIGRATE_RELEASED, knows_where, switch_late, MIGRATE_SWITCHING},
+    {IN(STAYS), MIGRATE_RELEASED, has_place_to_go, dismiss_late, MIGRATE_GONE},
     {IN(LINKED_SEMI), MIGRATE_SAVED, NULL, end, MIGRATE_ENDING},
     {ASKING | IN(LINKED) | IN(APART), MIGRATE_SAVED, knows_migration, switch_host, MIGRATE_SWITCHING},
     {IN(APART), MIGRATE_SAVED, NULL, dismiss, MIGRATE_GONE},
+    {IN(STAYS), MIGRATE_SAVED, knows_where, switch_late, MIGRATE_SWITCHING},
+    {IN(STAYS), MIGRATE_SAVED, has_place_to_go, dismiss_late, MIGRATE_GONE},
     {ASKING | LINKED, MIGRATE_STAYED, NULL, cancel, MIGRATE_STAYS},
     {IN(APART), MIGRATE_STAYED, NULL, NULL, MIGRATE_STAYS},
     {TOLD, MIGRATE_TIMEOUT, NULL, lose, MIGRATE_GONE},

@@ -10,7 +10,7 @@
 #include "ui/input.h"
 
 #define SESSION_PART_MAX (1024 * 1024)      /* bytes of one part */
-#define SESSION_QUEUE_MAX (512 * 1024)      /* bytes that were not said, or not read yet, of one channel; more: the client starts anew */
+#define SESSION_QUEUE_MAX (512 * 1024)      /* bytes not said, or not read yet, of one channel; more: the client starts anew */
 
 typedef struct ChannelRecord {
     uint8_t type, id;

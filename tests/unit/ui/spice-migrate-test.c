@@ -53,6 +53,32 @@ static void each_client_goes_as_well_as_it_can(void)
     }
 }
 
+/* Nobody has told it of the destination; it is told when the guest has left. */
+static void who_connects_after_the_others_were_told_is_not_left_behind(void)
+{
+    static const uint32_t caps[] = {ALL_CAPS, NO_SEAMLESS, 0};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(caps); i++) {
+        Session s;
+        g_autoptr(GByteArray) state = NULL;
+
+        name_target();
+        s = link_client(SESSION, caps[i], false);
+        hear_all(&s);
+        guest_stops();
+        state = guest_is_saved();
+        guest_has_left();
+        g_assert_cmpuint(server()->clients->len, ==, caps[i] ? 1 : 0);
+        if (caps[i]) {
+            assert_hears(&s, MAIN, SPICE_MSG_NOTIFY);
+            assert_hears(&s, MAIN, SPICE_MSG_MAIN_MIGRATE_SWITCH_HOST);
+            hang_up(&s);
+        }
+        g_assert_false(migrate_has_target());
+        end_test();
+    }
+}
+
 static void answers_that_nobody_asked_for_end_the_session(void)
 {
     static const uint16_t answers[] = {SPICE_MSGC_MAIN_MIGRATE_CONNECTED, SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS,
@@ -220,6 +246,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     prepare();
     g_test_add_func("/ui/spice/migrate/each_client_goes_as_well_as_it_can", each_client_goes_as_well_as_it_can);
+    g_test_add_func("/ui/spice/migrate/who_connects_after_the_others_were_told_is_not_left_behind",
+                    who_connects_after_the_others_were_told_is_not_left_behind);
     g_test_add_func("/ui/spice/migrate/answers_that_nobody_asked_for_end_the_session",
                     answers_that_nobody_asked_for_end_the_session);
     g_test_add_func("/ui/spice/migrate/only_the_last_target_is_answered", only_the_last_target_is_answered);
