@@ -90,6 +90,15 @@ static bool queue_is_sane(const AgentClientState *s, uint32_t told_left, uint32_
     return at == s->queue_size;
 }
 
+/* As far as a message has come that says how large its screens are; nothing of it is kept of one that is for nobody. */
+static bool monitors_are_sane(const AgentClientState *s)
+{
+    bool is_under_way = s->is_started && s->said.left && s->said.verdict == AGENT_MONITORS;
+
+    return is_under_way ? s->monitors_size >= AGENT_MESSAGE_HEADER && s->said.left <= AGENT_MONITORS_MAX - s->monitors_size
+                        : !s->monitors_size;
+}
+
 bool agent_client_check(SpiceChannel *c, GError **errp)
 {
     const AgentState *agent = agent_state();
@@ -99,7 +108,7 @@ bool agent_client_check(SpiceChannel *c, GError **errp)
     if (s->credit > AGENT_TOKENS || s->owed > AGENT_TOKENS || s->said.verdict > AGENT_CAPS ||
         !queue_is_sane(s, agent->talker == session ? agent->told_left : 0, &queued) ||
         s->credit + s->owed + queued + (agent->out_owner == session) > AGENT_TOKENS ||
-        (s->monitors_size && (s->said.verdict != AGENT_MONITORS || s->said.left > AGENT_MONITORS_MAX - s->monitors_size))) {
+        !monitors_are_sane(s) || (s->is_started ? s->starts_due : s->queue_size || s->monitors_size)) {
         return fail(errp, "SPICE agent: what a client said to it contradicts itself");
     }
     return true;

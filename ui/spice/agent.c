@@ -744,6 +744,10 @@ void agent_begin(SpiceChannel *c)
 void agent_begin_unknown(SpiceChannel *c)
 {
     *of(c) = (AgentClientState){.credit = AGENT_TOKENS, .is_told = true, .is_renewed = true};
+    a.st.out_owner = a.st.out_owner == session(c) ? 0 : a.st.out_owner;
+    if (a.st.talker == session(c)) { /* how its message goes on nobody knows */
+        give_up_message();
+    }
 }
 
 void agent_leave(SpiceChannel *c)

@@ -322,6 +322,9 @@ static void inputs_stop(SpiceChannel *c)
 {
     InputsChannel *i = inputs_of(c);
 
+    if (i->st.buttons && c->mode == CHANNEL_LIVE && server_points_by_agent()) {
+        agent_press(0); /* who leaves lets go */
+    }
     input_leave(&i->user);
     g_clear_pointer(&i->tell_leds, loop_timer_free);
 }

@@ -540,6 +540,56 @@ static void the_middle_of_messages_goes_along(void)
     }
 }
 
+/* Else a client's next piece would be written behind the end of its buffers. */
+static void states_that_no_client_can_have_are_refused(void)
+{
+    static const struct {
+        AgentClientState st;
+        bool is_good;
+    } cases[] = {
+        {{.is_started = true, .said = {100, AGENT_MONITORS}, .monitors_size = AGENT_MESSAGE_HEADER}, true},
+        {{.is_started = true, .said = {AGENT_MONITORS_MAX - 20, AGENT_MONITORS}, .monitors_size = 20}, true},
+        {{.is_started = true, .said = {AGENT_MONITORS_MAX - 19, AGENT_MONITORS}, .monitors_size = 20}, false},
+        {{.is_started = true, .said = {100000, AGENT_MONITORS}}, false},
+        {{.is_started = true, .said = {10, AGENT_MONITORS}, .monitors_size = 5}, false},
+        {{.is_started = true, .said = {10, AGENT_PASS}, .monitors_size = 30}, false},
+        {{.is_started = true, .starts_due = 1}, false},
+        {{.starts_due = 1}, true},
+        {{.said = {100000, AGENT_MONITORS}}, true}, /* it will start anew */
+        {{.said = {10, AGENT_MONITORS}, .monitors_size = 30}, false},
+    };
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        AgentClientState *client = &((MainChannel *)f.main)->st.agent, was = *client;
+        g_autoptr(GError) err = NULL;
+
+        *client = cases[i].st;
+        g_assert_true(agent_client_check(f.main, &err) == cases[i].is_good);
+        *client = was;
+    }
+    part(&g, &f, 1);
+}
+
+/* It came with the guest in the middle of a message, and what was said of it could not be used. */
+static void half_a_message_of_nobody_knows_whom_is_forgotten(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 5000);
+    FakeClient f;
+    Guest g;
+
+    meet(&g, &f, 1);
+    client_says(&f, m, 0, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 2000);
+    g_assert_cmpuint(agent_state()->talker, ==, f.client->st.session_id);
+    agent_begin_unknown(f.main);
+    g_assert_cmpuint(agent_state()->talker, ==, 0);
+    g_assert_true(agent_state()->tells_gone);
+    part(&g, &f, 1);
+}
+
 /* ---- screens and pointers ---- */
 
 static ConsoleWish wished;
@@ -695,6 +745,8 @@ static void the_pointer_goes_by_the_agent(void)
         assert_mouse(&g, 7, 6, 0, 3);
     }
     assert_mouse(&g, 7, 6, VD_AGENT_DBUTTON_MASK, 3);
+    spice_close(inputs); /* who leaves lets go */
+    assert_mouse(&g, 7, 6, 0, 3);
     chardev_set_guest_open(g.c, false);
     g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
     g_assert_cmpuint(load_le16(b->data + 2), ==, SPICE_MOUSE_MODE_SERVER);
@@ -731,6 +783,8 @@ int main(int argc, char **argv)
     T(the_agent_does_not_promise_what_is_forbidden);
     T(no_byte_of_the_state_is_forgotten);
     T(the_middle_of_messages_goes_along);
+    T(states_that_no_client_can_have_are_refused);
+    T(half_a_message_of_nobody_knows_whom_is_forgotten);
     T(the_clients_size_is_the_screens);
     T(without_an_agent_the_server_takes_the_size);
     T(sizes_are_checked);
