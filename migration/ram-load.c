@@ -41,14 +41,27 @@ static bool bad(RamLoad *l, GError **errp, const char *what)
     return fail(errp, "%s: guest memory: %s", channel_name(l->in->channel), what);
 }
 
+/* Batches name a block by its place in this list: ours may be in another order. */
+static bool note_block(RamLoad *l, RamBlock *b, GError **errp)
+{
+    for (unsigned i = 0; i < l->block_count; i++) {
+        if (l->blocks[i] == b) {
+            return bad(l, errp, "a block comes twice");
+        }
+    }
+    l->blocks[l->block_count++] = b;
+    return true;
+}
+
 static bool load_sizes(RamLoad *l, uint64_t total, GError **errp)
 {
     uint64_t sum = 0;
 
+    l->block_count = 0;
     while (sum < total) {
         char id[256];
         uint64_t size;
-        const RamBlock *b;
+        RamBlock *b;
 
         if (!stream_get_str8(l->in, id, errp) || !stream_get_be64(l->in, &size, errp)) {
             return false;
@@ -57,6 +70,9 @@ static bool load_sizes(RamLoad *l, uint64_t total, GError **errp)
         if (!b || b->size != size) {
             return fail(errp, "guest memory '%s' has %lu KiB at the source and %lu KiB here", id,
                         (unsigned long)(size >> 10), (unsigned long)(b ? b->size >> 10 : 0));
+        }
+        if (!note_block(l, b, errp)) {
+            return false;
         }
         sum += size;
     }
@@ -96,7 +112,7 @@ static bool load_batch(RamLoad *l, GError **errp)
     if (!stream_get(l->in, head, sizeof(head), errp)) {
         return false;
     }
-    b = ram_block(load_be16(head));
+    b = load_be16(head) < l->block_count ? l->blocks[load_be16(head)] : NULL;
     data = load_be16(head + 2);
     zero = load_be16(head + 4);
     if (!b || data > RAM_RUNS_MAX || zero > RAM_RUNS_MAX) {

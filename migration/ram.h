@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include "system/ram.h"
 #include "migration/stream.h"
 
 /* ---- sending; owner: migration thread ---- */
@@ -32,6 +33,8 @@ bool ram_page_is_zero(const void *page);
 typedef struct RamLoad {
     StreamIn *in;
     bool has_blocks;
+    RamBlock *blocks[RAM_BLOCKS_MAX]; /* in the order of the source's list */
+    unsigned block_count;
     void *last; /* RamBlock of the last plain record */
     uint64_t normal, zero;
     void *runs;

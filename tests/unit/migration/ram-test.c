@@ -212,6 +212,36 @@ static void test_wild_records_are_refused(void)
     ram_free_all();
 }
 
+/* Where two cards are given in another order, their memory is the same. */
+static void test_blocks_are_told_by_their_names(void)
+{
+    StateWriter *w = state_writer_new();
+
+    make_memory();
+    memset(ram_find("test.rom")->host, 1, PAGE_BYTES);
+    memset(ram_find("test.ram")->host, 1, PAGE_BYTES);
+    state_put_be64(w, ram_total() | RAM_MEM_SIZE);
+    for (unsigned i = ram_count(); i-- > 0;) {
+        state_put_str8(w, ram_block(i)->id);
+        state_put_be64(w, ram_block(i)->size);
+    }
+    put_batch(w, 0, 0, 1, 0, 1);
+    put_batch(w, 9, 0, 1, 0, 1);
+    expect_refusal(w, "a batch is out of bounds");
+    g_assert_true(ram_page_is_zero(ram_find("test.rom")->host));
+    g_assert_false(ram_page_is_zero(ram_find("test.ram")->host));
+    state_writer_free(w);
+    w = state_writer_new();
+    state_put_be64(w, ram_total() | RAM_MEM_SIZE);
+    for (unsigned i = 0; i < 2; i++) {
+        state_put_str8(w, "test.rom");
+        state_put_be64(w, ROM_BYTES);
+    }
+    expect_refusal(w, "a block comes twice");
+    state_writer_free(w);
+    ram_free_all();
+}
+
 /* 100 bytes must not make us read the whole memory again and again. */
 static void test_a_batch_costs_no_more_than_its_bound(void)
 {
@@ -294,6 +324,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/ram/batches_bring_it_back", test_batches);
     g_test_add_func("/migration/ram/plain_records_bring_it_back", test_plain_records);
     g_test_add_func("/migration/ram/wild_records_are_refused", test_wild_records_are_refused);
+    g_test_add_func("/migration/ram/blocks_are_told_by_their_names", test_blocks_are_told_by_their_names);
     g_test_add_func("/migration/ram/a_batch_costs_no_more_than_its_bound", test_a_batch_costs_no_more_than_its_bound);
     g_test_add_func("/migration/ram/wild_plain_records_are_refused", test_wild_plain_records_are_refused);
     g_test_add_func("/migration/ram/pages_before_blocks_are_refused", test_pages_before_blocks_are_refused);
