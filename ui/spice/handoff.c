@@ -31,6 +31,7 @@ enum { SAY_SETUP = 1, SAY_TAIL, SAY_TAIL_END, SAY_OVER, SAY_HURRY };
 /* ---- the source's side, and the destination's ---- */
 
 static struct {
+    bool is_source;             /* the guest is to leave, or has left */
     bool is_frozen;             /* from freeze until it is known whose guest it is */
     bool is_lost;               /* nobody will know */
     bool is_released;           /* clients are being told */
@@ -174,6 +175,7 @@ static bool part_prepare(HandoffPart *p, GError **errp)
         say(SAY_HURRY);
     }
     source.is_frozen = source.is_lost = source.is_released = source.has_tail = false;
+    source.is_source = true;
     return true;
 }
 
@@ -244,7 +246,7 @@ static void part_thaw(HandoffPart *p, bool was_after_run)
 
 static void part_stayed(HandoffPart *p)
 {
-    source.is_frozen = source.is_lost = false;
+    source.is_source = source.is_frozen = source.is_lost = false;
     migrate_all(MIGRATE_STAYED);
     if (migrate_has_target()) {
         complete(false);
@@ -466,6 +468,12 @@ static bool (*const takers[])(StateReader *r, GError **errp) = {
     [SAY_HURRY] = take_hurry,
 };
 
+/* A destination has nothing to say to the guest that is still ours. */
+static bool is_for_us(uint8_t kind)
+{
+    return kind == SAY_SETUP ? !source.is_source : kind == SAY_HURRY || destination.awaits_tail;
+}
+
 static void part_message(HandoffPart *p, StateReader *r)
 {
     g_autoptr(GError) err = NULL;
@@ -473,6 +481,8 @@ static void part_message(HandoffPart *p, StateReader *r)
 
     if (!state_get_u8(r, &kind, &err) || kind >= G_N_ELEMENTS(takers) || !takers[kind]) {
         warn_report("spice: a message of the other side that is not understood (%u)", kind);
+    } else if (!is_for_us(kind)) {
+        TRACE(spice_message_late, "kind %u", kind);
     } else if (!takers[kind](r, &err)) {
         warn_report("spice: a message of the other side: %s", err->message);
     }

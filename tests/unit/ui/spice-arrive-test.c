@@ -455,6 +455,21 @@ static void a_source_that_is_gone_holds_nobody_up(void)
     end_test();
 }
 
+/* The guest is ours: whoever may get it one day says nothing to it. */
+static void nobody_types_into_a_guest_that_is_not_theirs(void)
+{
+    static const uint8_t tail[] = {2, 0x12, 0x34, 0xab, 0xcd, SPICE_CHANNEL_INPUTS, 0, 0, SPICE_MSGC_INPUTS_KEY_SCANCODE, 0x1e};
+    Session a = source_client();
+    StateReader r;
+
+    state_reader_init(&r, tail, sizeof(tail), "test");
+    part()->message(part(), &r);
+    fake_settle();
+    spice_pump(a.c[INPUTS]);
+    assert_typed("");
+    end_test();
+}
+
 static void a_tail_of_nonsense_costs_its_session(void)
 {
     Session a = linked_client();
@@ -518,6 +533,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/arrive/quiet_channels_hear_nothing_else", quiet_channels_hear_nothing_else);
     g_test_add_func("/ui/spice/arrive/sources_of_another_kind_are_refused", sources_of_another_kind_are_refused);
     g_test_add_func("/ui/spice/arrive/a_source_that_is_gone_holds_nobody_up", a_source_that_is_gone_holds_nobody_up);
+    g_test_add_func("/ui/spice/arrive/nobody_types_into_a_guest_that_is_not_theirs", nobody_types_into_a_guest_that_is_not_theirs);
     g_test_add_func("/ui/spice/arrive/a_tail_of_nonsense_costs_its_session", a_tail_of_nonsense_costs_its_session);
     g_test_add_func("/ui/spice/arrive/no_member_is_forgotten", no_member_is_forgotten);
     return g_test_run();
