@@ -55,7 +55,7 @@ static bool take_chain(SerialPort *p, const VirtioChain *c, uint64_t most)
     return !has_listener(p) || p->st.out_done >= c->out_bytes;
 }
 
-/* One turn: false when the chardev has no room, or when enough was done for now. */
+/* One turn, of SERIAL_TURN_BYTES at most: what is behind them has a turn of its own.  false: the chardev has no room. */
 static bool take_turn(SerialPort *p, VirtQueue *q)
 {
     VirtioChain *c;

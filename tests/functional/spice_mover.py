@@ -31,7 +31,7 @@ class Mover(threading.Thread):
         self.server = 0                         # how many times it has moved or begun to
         self.moves, self.restarts, self.cancels = 0, 0, 0
         self.error = None
-        self.left, self.ahead, self.asleep, self.ends = {}, {}, False, False
+        self.left, self.ahead, self.is_frozen, self.ends = {}, {}, False, False
         self.refuses = None                     # an answer instead of connecting
         self.start_session((host, port))
         self.start()
@@ -74,7 +74,7 @@ class Mover(threading.Thread):
 
     def turn(self):
         with self.lock:
-            socks = {} if self.asleep else {link.sock: (key, link) for key, link in self.links.items()}
+            socks = {} if self.is_frozen else {link.sock: (key, link) for key, link in self.links.items()}
         if not socks:
             with self.changed:
                 self.changed.wait(0.02)
@@ -82,7 +82,7 @@ class Mover(threading.Thread):
         for sock in select.select(list(socks), [], [], 0.05)[0]:
             key, link = socks[sock]
             with self.changed:
-                if not self.asleep and self.links.get(key) is link:
+                if not self.is_frozen and self.links.get(key) is link:
                     kind, body = link.hear()
                     self.take(key, link, kind, body)
                     self.changed.notify_all()
@@ -188,10 +188,10 @@ class Mover(threading.Thread):
             for code in codes:
                 self.links[INPUTS, 0].say(KEY_SCANCODE, bytes([code, code | 0x80]))
 
-    def sleep(self, on):
+    def freeze(self, on=True):
         """A client that is stopped: it says nothing and hears nothing."""
         with self.changed:
-            self.asleep = on
+            self.is_frozen = on
             self.changed.notify_all()
 
     def wait(self, condition, what, seconds=30):

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -40,14 +41,31 @@ static int write_all(int fd, const uint8_t *data, size_t size)
     return 0;
 }
 
+/* A port says when its other end comes, but only as a change: poll() would call "nobody is there" an event again and again. */
+static int watch(int fd)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
+    int changes = epoll_create1(EPOLL_CLOEXEC);
+
+    return changes < 0 || epoll_ctl(changes, EPOLL_CTL_ADD, fd, &event) ? -1 : changes;
+}
+
+static void await_change(int changes)
+{
+    struct epoll_event event;
+
+    epoll_wait(changes, &event, 1, -1);
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t piece[16384];
     unsigned long long left = argc > 2 ? strtoull(argv[2], NULL, 0) : 0, all = left;
     int fd = argc > 2 ? open(argv[1], O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+    int changes = fd < 0 ? -1 : watch(fd);
     struct termios t;
 
-    if (fd < 0) {
+    if (changes < 0) {
         return fail("open", argc > 1 ? argv[1] : "nothing");
     }
     if (!tcgetattr(fd, &t)) {
@@ -68,8 +86,8 @@ int main(int argc, char **argv)
             if (write_all(fd, piece, n)) {
                 return fail("write", argv[1]);
             }
-        } else {
-            usleep(1000); /* nobody is connected */
+        } else if (!n) {
+            await_change(changes); /* nobody is connected */
         }
     }
     if (isatty(fd)) {

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 from pair import Failed, GuestFiles, Pair, bare_args, base
 from harness import deadline, left, run_tests
@@ -17,7 +18,7 @@ from spice_mover import BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, MIGRATE, MUL
 
 KEYS, MOVES = (4000, 100) if base.FULL else (400, 2)
 AHEAD = 8               # keys that the guest has not read yet: evdev keeps 64 events and drops what comes then
-SLEEP = 15 if base.FULL else 0
+FROZEN_SECONDS = 15 if base.FULL else 0
 CHANNELS = ('main', 'display', 'inputs', 'cursor')
 LAST = {'main': MULTI_MEDIA_TIME, 'display': SET_ACK, 'cursor': SET_ACK}   # what a destination says first
 
@@ -169,23 +170,31 @@ def typed_across(folder):
               f'{sorted(gaps)[len(gaps) // 2] / 1000:.1f} ms to change servers', flush=True)
 
 
+def guest_runs_on(emulator, seconds):
+    """Whoever is frozen, for as long as that is: the guest runs, and its process answers."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not emulator.qmp.execute('query-status')['running']:
+            raise Failed('the guest stands still')
+
+
 def several_at_once_and_one_asleep(folder):
     """Nobody waits for a client that sleeps: not the guest, and not the others.  When it wakes up it is there, too."""
     with Scene(folder, bare_args()) as scene:
         movers = [scene.client() for _ in range(3)]
 
         def wake():
-            awake = [mover for mover in movers if not mover.asleep]
+            awake = [mover for mover in movers if not mover.is_frozen]
             for mover in awake:
                 mover.wait(lambda m: m.moves == 1, 'to be handed over')
-            threading.Event().wait(SLEEP)   # that this long a sleep does no harm is what is tested
-            movers[0].sleep(False)
+            guest_runs_on(target, FROZEN_SECONDS)
+            movers[0].freeze(False)
         target, uri = scene.pair.listen()
         since = scene.pair.now.qmp.mark()
         scene.tell()
         for mover in movers:
             mover.wait(lambda m: m.ahead, 'to be connected')
-        movers[0].sleep(True)
+        movers[0].freeze()
         scene.pair.begin(uri)
         move = scene.pair.finish(target, since)
         wake()
@@ -335,7 +344,7 @@ def spicy_sleeps(folder):
         try:
             pair.begin(uri)
             move = pair.finish(target, since)
-            threading.Event().wait(SLEEP)
+            guest_runs_on(target, FROZEN_SECONDS)
         finally:
             os.kill(client.process.pid, signal.SIGCONT)
         pair.now.qmp.event('SPICE_MIGRATE_COMPLETED', 60, since=since)
@@ -344,7 +353,7 @@ def spicy_sleeps(folder):
         display.do('type', '--delay', '20', ''.join(names))
         expect_typed(watch, names)
         check_stock_log(client, 1)
-        print(f'# pause {move.pause_ms:.1f} ms; the client slept {SLEEP} s', flush=True)
+        print(f'# pause {move.pause_ms:.1f} ms; the client slept {FROZEN_SECONDS} s', flush=True)
     with_spicy(folder, do)
 
 
@@ -364,11 +373,11 @@ def on_to_the_next(folder):
             if not number:
                 scene.tell()
                 mover.wait(lambda m: m.ahead, 'to be connected')
-                mover.sleep(True)
+                mover.freeze()
             pair.begin(uri)
             pair.finish(target, since, 15)
             pair.now, pair.side = target, 1 - pair.side
-        mover.sleep(False)
+        mover.freeze(False)
         mover.wait(lambda m: m.moves == 1, 'to be handed over')
         mover.check()
 
@@ -403,7 +412,7 @@ def quit_twice(folder):
         since = pair.now.qmp.mark()
         scene.tell()
         mover.wait(lambda m: m.ahead, 'to be connected')
-        mover.sleep(True)
+        mover.freeze()
         pair.begin(uri)
         pair.finish(target, since)
         pair.now.qmp.execute('quit')
