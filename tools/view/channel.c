@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "channel.h"
 #include "session.h"
+#include "ui/spice/replay.h"
 #include "util/bytes.h"
 
 #include <spice/protocol.h>
@@ -25,14 +26,30 @@ void view_flush(ViewChannel *c)
         conn_send(c->conn, m->type, m->body->data, m->body->len);
         out_free(m);
     }
+    while (c->conn && conn_has_room(c->conn)) {
+        const OutboxMessage *m = outbox_next(&c->box);
+
+        if (!m) {
+            return;
+        }
+        conn_send(c->conn, m->type, m->body->data, m->body->len);
+        if (!c->replays) { /* nobody will ask for it */
+            outbox_commit(&c->box, c->box.unsent - 1);
+        }
+    }
 }
 
 bool view_send(ViewChannel *c, uint16_t type, const void *data, uint32_t size)
 {
     ViewOut *m;
 
-    if (c->out.length >= VIEW_OUT_MESSAGES_MAX) {
+    if (c->out.length + c->box.kept.length >= VIEW_OUT_MESSAGES_MAX) {
         return false;
+    }
+    if (replay_counts(c->kind->type, type)) {
+        outbox_add(&c->box, type, data, size);
+        view_flush(c);
+        return true;
     }
     m = g_new0(ViewOut, 1);
     m->type = type;
@@ -109,7 +126,42 @@ static bool take_migrate_data(ViewChannel *c, const uint8_t *data, uint32_t size
     return true;
 }
 
+static bool take_commit(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    if (!c->replays || !outbox_commit(&c->box, load_le64(data))) {
+        return false;
+    }
+    view_flush(c);
+    return true;
+}
+
+static bool take_window(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    outbox_window(&c->box, load_le32(data), load_le32(data + 4));
+    return c->replays;
+}
+
+static bool take_adopt(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    uint64_t lost, next = load_le64(data);
+
+    if (!c->replays || !outbox_adopt(&c->box, next, &lost)) {
+        return false;
+    }
+    if (lost) {
+        view_say(c->session, "unsure %s %u %" G_GUINT64_FORMAT, channel_type_name(c->kind->type), c->id, lost);
+    } else if (c->box.said > c->box.first) {
+        view_say(c->session, "again %s %u %" G_GUINT64_FORMAT, channel_type_name(c->kind->type), c->id,
+                 c->box.said - c->box.first);
+    }
+    view_flush(c);
+    return true;
+}
+
 static const ViewRow common_rows[] = {
+    {"commit", REPLAY_COMMIT, 8, 8, take_commit},
+    {"window", REPLAY_WINDOW, 8, 8, take_window},
+    {"adopt", REPLAY_ADOPT, 12, 12, take_adopt},
     {"migrate", SPICE_MSG_MIGRATE, 4, 4, take_migrate},
     {"migrate-data", SPICE_MSG_MIGRATE_DATA, 1, 4 * 1024 * 1024, take_migrate_data},
     {"set-ack", SPICE_MSG_SET_ACK, 8, 8, take_set_ack},
@@ -205,6 +257,7 @@ ViewChannel *view_channel_new(ViewSession *s, const ViewKind *kind, uint8_t id)
     c->id = id;
     c->session = s;
     g_queue_init(&c->out);
+    outbox_init(&c->box);
     if (kind->open) {
         kind->open(c);
     }
@@ -214,11 +267,29 @@ ViewChannel *view_channel_new(ViewSession *s, const ViewKind *kind, uint8_t id)
 void view_channel_reset(ViewChannel *c)
 {
     g_queue_clear_full(&c->out, out_free);
+    outbox_clear(&c->box);
     c->ack_window = c->seen = 0;
     c->awaits_data = false;
     if (c->kind->reset) {
         c->kind->reset(c);
     }
+}
+
+/* What is numbered waits until the server has said from where on; who does not, gets what nobody was told yet. */
+void view_channel_has_conn(ViewChannel *c)
+{
+    const SpiceCaps *common = conn_common(c->conn);
+    uint64_t lost;
+
+    c->replays = caps_has(common, REPLAY_CAP);
+    c->resumes = caps_has(common, RESUME_CAP);
+    c->awaits_data = false;
+    if (c->replays) {
+        outbox_hold(&c->box);
+    } else {
+        outbox_adopt(&c->box, c->box.said, &lost);
+    }
+    conn_listen(c->conn, true);
 }
 
 void view_channel_take_ahead(ViewChannel *c)
@@ -228,7 +299,7 @@ void view_channel_take_ahead(ViewChannel *c)
     if (c->left) {
         conn_listen(c->left, false);
     }
-    conn_listen(c->conn, true);
+    view_channel_has_conn(c);
 }
 
 void view_channel_free(ViewChannel *c)
@@ -243,5 +314,6 @@ void view_channel_free(ViewChannel *c)
         c->kind->stop(c);
     }
     g_queue_clear_full(&c->out, out_free);
+    outbox_clear(&c->box);
     g_free(c);
 }

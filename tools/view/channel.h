@@ -7,6 +7,7 @@
 #pragma once
 
 #include "conn.h"
+#include "outbox.h"
 
 #define VIEW_UNKNOWN_MAX (1024 * 1024)      /* bytes of a message that we do not know: it is skipped */
 #define VIEW_OUT_MESSAGES_MAX 65536         /* that wait on one channel */
@@ -28,6 +29,7 @@ typedef struct ViewKind {
     const ViewRow *rows;
     void (*open)(ViewChannel *c);       /* made; NULL */
     void (*start)(ViewChannel *c);      /* linked, anew: say what comes first; NULL */
+    void (*resumed)(ViewChannel *c);    /* the same channel on another connection, after the first was lost; NULL */
     void (*reset)(ViewChannel *c);      /* it begins anew with another server; NULL */
     void (*stop)(ViewChannel *c);       /* NULL */
 } ViewKind;
@@ -44,7 +46,10 @@ struct ViewChannel {
     ViewConn *conn;         /* NULL: none now */
     ViewConn *ahead;        /* to the destination, quiet; NULL */
     ViewConn *left;         /* to the source, until all have moved; NULL */
-    GQueue out;             /* of ViewOut */
+    GQueue out;             /* of ViewOut: what has no numbers */
+    Outbox box;             /* what has, until the guest has it */
+    bool replays, resumes;  /* agreed on with the present server, or the last one */
+    bool was_linked, is_up; /* ever; now */
     uint32_t ack_window, seen;          /* of the server's SET_ACK; messages since our last ACK */
     uint64_t heard;         /* messages, in all */
     bool awaits_data;       /* MIGRATE_DATA comes next */
@@ -58,5 +63,6 @@ void view_channel_free(ViewChannel *c);     /* NULL allowed */
 bool view_send(ViewChannel *c, uint16_t type, const void *data, uint32_t size);
 void view_flush(ViewChannel *c);            /* gives the connection what it has room for */
 void view_channel_reset(ViewChannel *c);    /* what waits and what was counted is forgotten */
+void view_channel_has_conn(ViewChannel *c); /* a linked one, which is new to it */
 void view_channel_take_ahead(ViewChannel *c);   /* the connection to the destination is ours; the old one is `left` */
 extern const ConnOps view_conn_ops;         /* opaque: ViewChannel */

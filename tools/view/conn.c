@@ -27,7 +27,7 @@ struct ViewConn {
     uint16_t type;
     SpiceCaps common, caps;
     char *password;
-    bool listens, is_dead, is_finishing;
+    bool listens, is_dead, is_finishing, was_refused;
 };
 
 static void update_watch(ViewConn *c);
@@ -147,6 +147,7 @@ static void take_reply(ViewConn *c)
     if (error) {
         g_autofree char *why = g_strdup_printf("refused with error %u", error);
 
+        c->was_refused = true;
         end(c, why);
         return;
     }
@@ -171,6 +172,7 @@ static void take_result(ViewConn *c)
     if (error) {
         g_autofree char *why = g_strdup_printf("refused with result %u", error);
 
+        c->was_refused = true;
         end(c, why);
         return;
     }
@@ -365,6 +367,19 @@ void conn_send(ViewConn *c, uint16_t type, const void *data, uint32_t size)
         put_bytes(c->out, data, size);
         loop_timer_set(c->again, time_monotonic_ns());
     }
+}
+
+void conn_say_last(ViewConn *c, uint16_t type, const void *data, uint32_t size)
+{
+    conn_send(c, type, data, size);
+    if (!c->is_dead) {
+        write_some(c);
+    }
+}
+
+bool conn_was_refused(const ViewConn *c)
+{
+    return c->was_refused;
 }
 
 bool conn_is_linked(const ViewConn *c)

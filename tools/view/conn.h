@@ -39,6 +39,8 @@ void conn_finish(ViewConn *c);              /* drops it once everything is writt
 void conn_listen(ViewConn *c, bool on);     /* a linked one is not read until then */
 void conn_send(ViewConn *c, uint16_t type, const void *data, uint32_t size);
 bool conn_has_room(const ViewConn *c);      /* linked, and not much to be written */
+void conn_say_last(ViewConn *c, uint16_t type, const void *data, uint32_t size); /* written now, as far as that goes */
+bool conn_was_refused(const ViewConn *c);   /* by the server's own word, in the link stage */
 bool conn_is_linked(const ViewConn *c);
 const SpiceCaps *conn_common(const ViewConn *c);    /* the server's */
 const SpiceCaps *conn_caps(const ViewConn *c);

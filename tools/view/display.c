@@ -435,8 +435,17 @@ static void display_start(ViewChannel *c)
     view_send(c, SPICE_MSGC_DISPLAY_INIT, init, sizeof(init));
 }
 
+/* The server says all of it again. */
+static void display_resumed(ViewChannel *c)
+{
+    end_streams(c);
+    surfaces_remove_all(c->session->surfaces, c->id);
+    display_start(c);
+}
+
 const ViewKind view_display_kind = {
-    .type = SPICE_CHANNEL_DISPLAY, .size = sizeof(DisplayChannel), .rows = display_rows, .start = display_start,
+    .type = SPICE_CHANNEL_DISPLAY, .size = sizeof(DisplayChannel), .rows = display_rows,
+    .start = display_start, .resumed = display_resumed,
     .reset = end_streams, .stop = end_streams,
     .caps = 1 << SPICE_DISPLAY_CAP_SIZED_STREAM | 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_MULTI_CODEC |
             CONFIG_LZ4 << SPICE_DISPLAY_CAP_LZ4_COMPRESSION | CONFIG_JPEG << SPICE_DISPLAY_CAP_CODEC_MJPEG,

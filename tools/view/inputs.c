@@ -156,6 +156,18 @@ static void inputs_reset(ViewChannel *c)
     i->has_next = false;
 }
 
+/* Acknowledgements may be lost: at worst one more is ahead than should. */
+static void inputs_resumed(ViewChannel *c)
+{
+    InputsChannel *i = (InputsChannel *)c;
+
+    i->motions = 0;
+    if (i->has_next) {
+        i->has_next = false;
+        send_position(i, i->next_x, i->next_y);
+    }
+}
+
 static const ViewRow inputs_rows[] = {
     {"init", SPICE_MSG_INPUTS_INIT, 2, 2, take_leds},
     {"key-modifiers", SPICE_MSG_INPUTS_KEY_MODIFIERS, 2, 2, take_leds},
@@ -164,7 +176,7 @@ static const ViewRow inputs_rows[] = {
 };
 
 const ViewKind view_inputs_kind = {.type = SPICE_CHANNEL_INPUTS, .size = sizeof(InputsChannel), .rows = inputs_rows,
-                                   .reset = inputs_reset};
+                                   .resumed = inputs_resumed, .reset = inputs_reset};
 
 /* ---- the guest's pointer: where it is is told, its shape is not drawn ---- */
 

@@ -1,6 +1,7 @@
 /* tools/view/session.c - the viewer's session: its channels, and where it is.  Owner: main loop.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session.h"
+#include "ui/spice/replay.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -80,6 +81,8 @@ static ViewConn *connect_to(ViewChannel *c, const ViewPlace *to, GError **errp)
 
     caps_set(&r.common, SPICE_COMMON_CAP_PROTOCOL_AUTH_SELECTION);
     caps_set(&r.common, SPICE_COMMON_CAP_MINI_HEADER);
+    caps_set(&r.common, REPLAY_CAP);
+    caps_set(&r.common, RESUME_CAP);
     return wire ? conn_new(wire, &r, &view_conn_ops, c) : NULL;
 }
 
@@ -91,6 +94,7 @@ static void over(ViewSession *s, const char *why)
         return;
     }
     s->is_over = true;
+    loop_timer_cancel(s->retry);
     for (unsigned i = 0; i < s->channels->len; i++) {
         ViewChannel *c = s->channels->pdata[i];
 
@@ -289,7 +293,7 @@ void session_migrate_cancel(ViewSession *s)
         if (c->left) {
             conn_drop(c->conn);
             c->conn = g_steal_pointer(&c->left);
-            conn_listen(c->conn, true);
+            view_channel_has_conn(c);
         }
         c->awaits_data = false;
     }
@@ -342,6 +346,18 @@ void session_switch(ViewSession *s, ViewPlace *take)
 
 /* ---- connections ---- */
 
+static bool is_any_missing(const ViewSession *s)
+{
+    for (unsigned i = 0; i < s->channels->len; i++) {
+        const ViewChannel *c = s->channels->pdata[i];
+
+        if (c->was_linked && !c->is_up) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void session_linked(ViewChannel *c, ViewConn *conn)
 {
     ViewSession *s = c->session;
@@ -353,17 +369,61 @@ void session_linked(ViewChannel *c, ViewConn *conn)
         maybe_tell(s);
         return;
     }
-    view_say(s, "linked %s %u", name_of(c), c->id);
-    conn_listen(conn, true);
-    if (c->kind->start) {
-        c->kind->start(c);
+    view_say(s, "%s %s %u", c->was_linked ? "resumed" : "linked", name_of(c), c->id);
+    view_channel_has_conn(c);
+    if (c->was_linked ? c->kind->resumed : c->kind->start) {
+        (c->was_linked ? c->kind->resumed : c->kind->start)(c);
     }
+    c->was_linked = c->is_up = true;
+    s->lost_ns = is_any_missing(s) ? s->lost_ns : 0;
     view_flush(c);
+}
+
+/* ---- connections that are lost ---- */
+
+static bool is_missing(const ViewChannel *c)
+{
+    return !c->conn && c->resumes;
+}
+
+static void retry(void *opaque)
+{
+    ViewSession *s = opaque;
+
+    for (unsigned i = 0; i < s->channels->len && !s->is_over; i++) {
+        ViewChannel *c = s->channels->pdata[i];
+        g_autoptr(GError) err = NULL;
+
+        if (is_missing(c)) {
+            c->conn = connect_to(c, c->left ? &s->next : &s->place, &err);
+        }
+        if (is_missing(c)) {
+            loop_timer_set(s->retry, time_monotonic_ns() + SESSION_RETRY_NS);
+        }
+    }
+}
+
+/* A session that was told its id, by a server that keeps what it has lost. */
+static void come_back(ViewChannel *c, bool was_up, const char *why)
+{
+    ViewSession *s = c->session;
+    int64_t now = time_monotonic_ns();
+
+    if (c->ahead) { /* the source does not hand over what it has lost */
+        drop_ahead(s);
+    }
+    s->lost_ns = s->lost_ns ? s->lost_ns : now;
+    if (now - s->lost_ns > SESSION_RESUME_NS) {
+        over(s, why);
+    } else if (!loop_timer_pending(s->retry)) {
+        loop_timer_set(s->retry, now + (was_up ? 0 : SESSION_RETRY_NS));
+    }
 }
 
 void session_conn_ended(ViewChannel *c, ViewConn *conn, const char *why)
 {
     ViewSession *s = c->session;
+    bool was_up = c->is_up;
 
     if (conn == c->left) {
         c->left = NULL;
@@ -375,8 +435,11 @@ void session_conn_ended(ViewChannel *c, ViewConn *conn, const char *why)
         return;
     }
     c->conn = NULL;
+    c->is_up = false;
     view_say(s, "lost %s %u %s", name_of(c), c->id, why);
-    if (c == main_of(s)) {
+    if (s->id && c->resumes && !conn_was_refused(conn)) {
+        come_back(c, was_up, why);
+    } else if (c == main_of(s)) {
         over(s, why);
     }
 }
@@ -393,6 +456,7 @@ ViewSession *session_new(const SessionHost *host, void *opaque, const ViewPlace 
     s->password = g_strdup(password);
     s->channels = g_ptr_array_new_with_free_func((GDestroyNotify)view_channel_free);
     s->surfaces = surfaces_new();
+    s->retry = loop_timer_new(retry, s);
     return s;
 }
 
@@ -401,11 +465,24 @@ void session_start(ViewSession *s)
     open_channel(s, &view_main_kind, 0);
 }
 
+/* Else the server waits for us to come back. */
+static void say_goodbye(ViewSession *s)
+{
+    static const uint8_t body[12];
+    ViewConn *main = s->channels->len ? main_of(s)->conn : NULL;
+
+    if (main && conn_is_linked(main)) {
+        conn_say_last(main, SPICE_MSGC_DISCONNECTING, body, sizeof(body));
+    }
+}
+
 void session_free(ViewSession *s)
 {
     if (!s) {
         return;
     }
+    say_goodbye(s);
+    loop_timer_free(s->retry);
     g_ptr_array_unref(s->channels);
     surfaces_free(s->surfaces);
     place_clear(&s->place);

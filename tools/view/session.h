@@ -9,6 +9,8 @@
 #include "surfaces.h"
 
 #define SESSION_CHANNELS_MAX 64
+#define SESSION_RESUME_NS (60 * NS_PER_SEC) /* to come back after connections were lost */
+#define SESSION_RETRY_NS (100 * NS_PER_MS)
 #define SESSION_NAME_MAX 256            /* bytes of a host's name, or of a certificate's subject, from a server */
 
 typedef struct ViewPlace {
@@ -38,6 +40,8 @@ struct ViewSession {
     bool is_seamless, awaits_answer;    /* of a migration: asked for; the word of the destination is due */
     bool was_told, was_seamless;        /* the source has our word, and which */
     bool is_over;
+    LoopTimer *retry;                   /* connections are lost */
+    int64_t lost_ns;                    /* since then */
     unsigned moves;
 };
 

@@ -85,6 +85,25 @@ void surfaces_remove(Surfaces *s, uint8_t display, uint32_t id)
     take_out(s, s->surfaces, key_of(display, id));
 }
 
+typedef struct OfDisplay {
+    Surfaces *s;
+    uint8_t display;
+} OfDisplay;
+
+static gboolean is_of_display(void *key, void *image, void *opaque)
+{
+    const OfDisplay *of = opaque;
+    bool is_it = *(uint64_t *)key >> 32 == of->display;
+
+    of->s->bytes -= is_it ? bytes_of(image) : 0;
+    return is_it;
+}
+
+void surfaces_remove_all(Surfaces *s, uint8_t display)
+{
+    g_hash_table_foreach_remove(s->surfaces, is_of_display, &(OfDisplay){s, display});
+}
+
 pixman_image_t *surfaces_find(const Surfaces *s, uint8_t display, uint32_t id)
 {
     uint64_t key = key_of(display, id);

@@ -21,6 +21,7 @@ void surfaces_free(Surfaces *s);                /* NULL allowed */
 
 /* Ids are of a display: displays have surfaces of the same ids.  false: too large, too many, or there is one already. */
 bool surfaces_add(Surfaces *s, uint8_t display, uint32_t id, uint32_t width, uint32_t height, bool has_alpha);
+void surfaces_remove_all(Surfaces *s, uint8_t display);
 void surfaces_remove(Surfaces *s, uint8_t display, uint32_t id);
 pixman_image_t *surfaces_find(const Surfaces *s, uint8_t display, uint32_t id); /* NULL: none.  Not owned. */
 

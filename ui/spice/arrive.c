@@ -58,7 +58,8 @@ static void take_over(SpiceChannel *c, bool is_whole)
     if (c->is_closed) {
         return;
     }
-    spice_adopt(c, kind->needs_flush);
+    spice_adopt(c, kind->needs_flush && !c->replay.is_on);
+    replay_begin(c, is_whole);
     if (!is_whole) {
         c->st.ack_generation = GENERATION_AFTER_RESET;
     }

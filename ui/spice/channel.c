@@ -18,6 +18,7 @@
 #define NO_PART 100                     /* types below are of a connection, not of what is said by it */
 
 static void update_watch(SpiceChannel *c);
+static void lose(SpiceChannel *c);
 static void come_again(SpiceChannel *c);
 
 static void out_message_free(void *p)
@@ -165,6 +166,7 @@ static void take_message(SpiceChannel *c)
         complain(c, "malformed");
     } else if (taken == TAKEN) {
         c->st.received++;
+        replay_taken(c, c->in.type, c->body->len);
         c->row = NULL;
         c->in_have = 0;
     }
@@ -182,7 +184,7 @@ static bool read_piece(SpiceChannel *c, size_t *budget)
     }
     if (n <= 0) {
         TRACE(spice_channel_end, "%s %u:%u: %s", c->ends.client.host, c->st.type, c->st.id, n ? g_strerror(-n) : "closed");
-        spice_close(c);
+        lose(c);
         return false;
     }
     *budget -= MIN(*budget, (size_t)n);
@@ -218,7 +220,7 @@ static bool has_late(const SpiceChannel *c)
 /* Is the socket to be read?  A quiet channel's client says nothing but on main. */
 static bool listens(const SpiceChannel *c)
 {
-    return !c->is_closed && !c->is_held && !c->awaits_tail && c->mode != CHANNEL_FROZEN &&
+    return !c->is_closed && !c->is_lost && !c->is_held && !c->awaits_tail && c->mode != CHANNEL_FROZEN &&
            (c->mode != CHANNEL_QUIET || c->kind->type == SPICE_CHANNEL_MAIN);
 }
 
@@ -254,7 +256,7 @@ static void read_some(SpiceChannel *c)
 {
     size_t budget = READ_TURN_BYTES;
 
-    while (!c->is_closed && !c->is_held && budget && c->mode != CHANNEL_LEFT) {
+    while (!c->is_closed && !c->is_lost && !c->is_held && budget && c->mode != CHANNEL_LEFT) {
         if (has_late(c)) {
             take_late(c);
         } else if (!listens(c)) {
@@ -292,7 +294,7 @@ static void queue_message(SpiceChannel *c, uint16_t type, GByteArray *take)
 void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body)
 {
     body = body ? body : g_byte_array_new();
-    if (c->is_closed || (c->mode != CHANNEL_LIVE && c->mode != CHANNEL_FROZEN)) {
+    if (c->is_closed || c->is_lost || (c->mode != CHANNEL_LIVE && c->mode != CHANNEL_FROZEN)) {
         g_byte_array_unref(body);
         return;
     }
@@ -308,7 +310,7 @@ void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body)
 void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body)
 {
     take_body = take_body ? take_body : g_byte_array_new();
-    if (c->is_closed) {
+    if (c->is_closed || c->is_lost) {
         g_byte_array_unref(take_body);
         return;
     }
@@ -318,7 +320,7 @@ void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body)
 
 bool spice_has_room(const SpiceChannel *c)
 {
-    return !c->is_closed && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
+    return !c->is_closed && !c->is_lost && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
 }
 
 static void begin_message(SpiceChannel *c, const OutMessage *m)
@@ -372,7 +374,7 @@ static void write_some(SpiceChannel *c)
         }
         result = write_message(c, m);
         if (result < 0) {
-            spice_close(c);
+            lose(c);
             return;
         }
         if (!result) {
@@ -382,8 +384,8 @@ static void write_some(SpiceChannel *c)
         c->out_bytes -= m->body->len;
         out_message_free(g_queue_pop_head(&c->out));
     }
-    if (!c->is_closed && wire_flush(c->wire) < 0 && wire_flush(c->wire) != -EAGAIN) {
-        spice_close(c);
+    if (!c->is_closed && !c->is_lost && wire_flush(c->wire) < 0 && wire_flush(c->wire) != -EAGAIN) {
+        lose(c);
     }
 }
 
@@ -394,7 +396,7 @@ static void update_watch(SpiceChannel *c)
     bool is_curious = c->awaits_tail && !loop_timer_pending(c->patience); /* has the client come? */
     GIOCondition want = listens(c) || (is_curious && !c->is_held) ? G_IO_IN : 0;
 
-    if (c->is_closed) {
+    if (c->is_closed || c->is_lost) {
         return;
     }
     want |= wire_wants(c->wire) | (may_write(c) || wire_flush(c->wire) == -EAGAIN ? G_IO_OUT : 0);
@@ -422,14 +424,14 @@ void spice_pump(SpiceChannel *c)
 {
     bool has_more;
 
-    if (!c->is_closed) {
+    if (!c->is_closed && !c->is_lost) {
         write_some(c);
     }
-    if (!c->is_closed) {
+    if (!c->is_closed && !c->is_lost) {
         read_some(c);
     }
     has_more = use_room(c);
-    if (!c->is_closed) {
+    if (!c->is_closed && !c->is_lost) {
         write_some(c);
     }
     if (has_more && spice_has_room(c)) { /* the socket took all of it: nothing else would come back here */
@@ -443,7 +445,7 @@ static void ready(int fd, GIOCondition condition, void *opaque)
     SpiceChannel *c = opaque;
 
     if (c->is_held && condition & (G_IO_HUP | G_IO_ERR)) { /* what is held has nobody any more */
-        spice_close(c);
+        lose(c);
         return;
     }
     if (c->awaits_tail && condition & G_IO_IN && !loop_timer_pending(c->patience)) {
@@ -541,6 +543,7 @@ SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient
     c->again = loop_timer_new(again, c);
     c->patience = loop_timer_new(out_of_patience, c);
     c->watch = loop_watch(take->fd, 0, ready, c);
+    replay_open(c);
     if (kind->open) {
         kind->open(c);
     }
@@ -561,6 +564,7 @@ void spice_channel_start(SpiceChannel *c)
     if (c->kind->has_window) {
         spice_set_ack(c);
     }
+    replay_begin(c, true);
     c->kind->start(c);
     if (!c->is_closed && wire_pending(c->wire)) {
         come_again(c);
@@ -574,6 +578,7 @@ void spice_close(SpiceChannel *c)
         return;
     }
     c->is_closed = true;
+    replay_stop(c);
     loop_watch_set(c->watch, 0);
     loop_timer_cancel(c->again);
     loop_timer_cancel(c->patience);
@@ -595,6 +600,70 @@ void spice_disconnect(SpiceChannel *c, uint32_t reason)
         write_some(c);
     }
     spice_close(c);
+}
+
+/* ---- connections that are lost, and others instead ---- */
+
+static void forget_heard(SpiceChannel *c)
+{
+    c->is_held = false;
+    c->row = NULL;
+    c->in_have = 0;
+}
+
+/* Its client may come back, and say again what the guest does not have. */
+static void lose(SpiceChannel *c)
+{
+    if (!server_may_return(c)) {
+        spice_close(c);
+        return;
+    }
+    c->is_lost = true;
+    replay_stop(c);
+    loop_watch_set(c->watch, 0);
+    loop_timer_cancel(c->again);
+    wire_hang_up(c->wire);
+    forget_heard(c);
+    c->is_writing = false;
+    g_queue_clear_full(&c->out, out_message_free);
+    c->out_bytes = 0;
+    loop_timer_set(c->patience, time_monotonic_ns() + REPLAY_PARK_NS);
+    server_channel_lost(c);
+}
+
+bool spice_may_reattach(const SpiceChannel *c, const SpiceCaps *common)
+{
+    return !c->is_closed && server_may_return(c) && caps_has(common, RESUME_CAP) &&
+           caps_has(common, REPLAY_CAP) == caps_has(&c->common, REPLAY_CAP);
+}
+
+void spice_reattach(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, const SpiceCaps *common, const SpiceCaps *caps)
+{
+    void (*begin)(SpiceChannel *) = !c->replay.is_on && c->kind->reset ? c->kind->reset : c->kind->adopted;
+
+    if (!c->is_lost) { /* the client knows before us */
+        lose(c);
+    }
+    TRACE(spice_resume, "%s %u:%u", ends->client.host, c->st.type, c->st.id);
+    loop_timer_cancel(c->patience);
+    loop_watch_free(c->watch);
+    wire_free(c->wire);
+    c->wire = take;
+    c->ends = *ends;
+    c->common = *common;
+    c->caps = *caps;
+    c->is_mini = caps_has(common, SPICE_COMMON_CAP_MINI_HEADER);
+    c->is_lost = false;
+    c->watch = loop_watch(take->fd, 0, ready, c);
+    replay_begin(c, true);
+    if (c->kind->has_window) {
+        spice_set_ack(c);
+    }
+    if (begin) {
+        begin(c);
+    }
+    come_again(c);
+    update_watch(c);
 }
 
 /* ---- handoff ---- */
@@ -633,10 +702,8 @@ void spice_leave(SpiceChannel *c, bool is_over)
     }
     forget_unsaid(c);
     c->mode = is_over ? CHANNEL_LEFT : CHANNEL_LEAVING;
-    if (c->is_held) { /* it went with the guest */
-        c->is_held = false;
-        c->row = NULL;
-        c->in_have = 0;
+    if (c->is_held) { /* it went with the guest, or its client says it there again */
+        forget_heard(c);
     }
     come_again(c);
     update_watch(c);
@@ -724,6 +791,7 @@ void spice_channel_free(SpiceChannel *c)
     loop_watch_free(c->watch);
     loop_timer_free(c->again);
     loop_timer_free(c->patience);
+    replay_free(c);
     wire_free(c->wire);
     g_byte_array_unref(c->body);
     g_queue_clear_full(&c->out, out_message_free);

@@ -8,6 +8,7 @@
 
 #include "ends.h"
 #include "format.h"
+#include "replay.h"
 #include "util/loop.h"
 #include "vmstate/vmstate.h"
 #include "wire.h"
@@ -64,6 +65,7 @@ typedef struct ChannelKind {
     const MessageRow *rows;
     unsigned (*count)(void);            /* ids are 0 to count - 1, */
     bool (*has)(uint8_t id);            /* of those; NULL: all */
+    uint32_t (*partial)(const SpiceChannel *c); /* bytes that the guest has of a message that is not taken yet; NULL: none */
     void (*open)(SpiceChannel *c);      /* made; nothing can be said yet; NULL */
     void (*start)(SpiceChannel *c);     /* say what comes first */
     void (*adopted)(SpiceChannel *c);   /* the client came with the guest, parts are loaded: say what comes first here; NULL */
@@ -80,6 +82,11 @@ typedef struct ChannelState {
     bool ack_is_synced;                 /* the client has answered the latest SET_ACK */
 } ChannelState;
 
+typedef struct ReplayState {            /* S1, too: for clients that replay */
+    uint64_t taken;                     /* messages that the guest has, of those that count */
+    bool replays;                       /* agreed on when it linked */
+} ReplayState;
+
 typedef struct OutMessage {
     uint16_t type;
     GByteArray *body;
@@ -93,6 +100,7 @@ struct SpiceChannel {
     SpiceCaps common, caps;             /* the client's */
     bool is_mini, is_closed;
     ChannelMode mode;
+    bool is_lost;                       /* without a connection: its client may come back with another; nothing is said or heard */
     bool was_flushed;                   /* CHANNEL_LEFT: the client has said its last word for the guest */
     /* the rest belongs to channel.c */
     SpiceWire *wire;
@@ -111,6 +119,14 @@ struct SpiceChannel {
     size_t late_bytes;
     bool awaits_tail;                   /* more of that may come: the socket is not read */
     bool had_tail;                      /* nothing more of that will come */
+    struct {
+        ReplayState st;
+        LoopTimer *commit;
+        uint64_t told;                  /* the last commit */
+        uint32_t bytes;                 /* since */
+        bool is_on;                     /* st.replays, as long as nothing is loaded */
+        bool resumes;                   /* its client would come back */
+    } replay;
     LoopTimer *patience;                /* for it, or for the client's end of a connection that it has left */
 };
 
@@ -133,6 +149,9 @@ GByteArray *spice_notify_body(uint32_t severity, const char *text);
 /* Says DISCONNECTING as far as that goes without waiting, and closes.  Tells server_channel_closed(). */
 void spice_disconnect(SpiceChannel *c, uint32_t reason);
 void spice_close(SpiceChannel *c);
+/* Another connection for a channel that may be resumed; it is live and says what its client has to know. */
+bool spice_may_reattach(const SpiceChannel *c, const SpiceCaps *common);
+void spice_reattach(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, const SpiceCaps *common, const SpiceCaps *caps);
 void spice_pump(SpiceChannel *c);     /* reads and writes what goes now */
 void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body); /* on a channel that is not live; body NULL: empty */
 void spice_poke(SpiceChannel *c);     /* there is something to say: room() soon; any thread */

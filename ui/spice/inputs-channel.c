@@ -300,6 +300,11 @@ static void warn_of_listeners(InputsChannel *i)
     }
 }
 
+static uint32_t inputs_partial(const SpiceChannel *c)
+{
+    return ((const InputsChannel *)c)->st.taken;
+}
+
 static void inputs_open(SpiceChannel *c)
 {
     InputsChannel *i = inputs_of(c);
@@ -401,5 +406,5 @@ const ChannelKind inputs_channel_kind = {
     .type = SPICE_CHANNEL_INPUTS, .caps = 1 << SPICE_INPUTS_CAP_KEY_SCANCODE, .size = sizeof(InputsChannel), .rows = inputs_rows,
     .needs_flush = true, .moves_queue = true, .parts = inputs_parts, .open = inputs_open, .adopted = inputs_adopted,
     .reset = inputs_reset,
-    .count = inputs_count, .start = inputs_start, .stop = inputs_stop,
+    .partial = inputs_partial, .count = inputs_count, .start = inputs_start, .stop = inputs_stop,
 };

@@ -3,6 +3,7 @@
  *
  * A table of steps: each names what it does with the bytes that link_expect() asked for. */
 #include "link.h"
+#include "replay.h"
 #include "sasl.h"
 #include "util/bytes.h"
 #include "util/error.h"
@@ -66,9 +67,9 @@ static void take_header(SpiceLink *l)
     link_expect(l, LINK_REQUEST, size);
 }
 
-static SpiceCaps our_common_caps(LinkAuth auth)
+static SpiceCaps our_common_caps(LinkAuth auth, const SpiceCaps *client)
 {
-    SpiceCaps caps = {{0}};
+    SpiceCaps caps = replay_offer(client); /* who does not ask for it does not hear of it */
 
     caps_set(&caps, SPICE_COMMON_CAP_PROTOCOL_AUTH_SELECTION);
     caps_set(&caps, SPICE_COMMON_CAP_MINI_HEADER);
@@ -87,7 +88,7 @@ static void take_request(SpiceLink *l)
     LinkAuth auth = l->host->auth(l->opaque);
     g_autoptr(GError) err = NULL;
     g_autoptr(GByteArray) reply = NULL;
-    SpiceCaps common = our_common_caps(auth), channel;
+    SpiceCaps common, channel;
 
     if (!error) {
         error = l->host->security(l, l->opaque);
@@ -102,6 +103,7 @@ static void take_request(SpiceLink *l)
         refuse(l, SPICE_LINK_ERR_ERROR, err->message);
         return;
     }
+    common = our_common_caps(auth, &l->request.common);
     channel = l->host->caps(l, l->opaque);
     reply = link_reply(SPICE_LINK_ERR_OK, ticket_key_public(l->key), &common, &channel);
     put_bytes(l->out, reply->data, reply->len);

@@ -168,11 +168,12 @@ static void hand_over(SpiceClient *client)
     client->mig.unflushed = 0;
     for (unsigned i = 0; i < client->channels->len; i++) {
         SpiceChannel *c = client->channels->pdata[i];
+        bool has_tail = c->kind->needs_flush && !c->replay.is_on; /* else it says it again over there */
         GByteArray *flags = g_byte_array_new();
 
-        client->mig.unflushed += c->kind->needs_flush;
-        put_u32(flags, c->kind->needs_flush ? NEED_FLUSH : 0);
-        spice_leave(c, false);
+        client->mig.unflushed += has_tail;
+        put_u32(flags, has_tail ? NEED_FLUSH : 0);
+        spice_leave(c, c->replay.is_on);
         spice_say_now(c, SPICE_MSG_MIGRATE, flags);
     }
 }

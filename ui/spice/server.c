@@ -193,7 +193,9 @@ void server_channel_closed(SpiceChannel *c)
     bool was_main = c->st.type == SPICE_CHANNEL_MAIN;
 
     migrate_channel_closed(c);
-    spice_event_disconnected(&c->ends);
+    if (!c->is_lost) {
+        spice_event_disconnected(&c->ends);
+    }
     if (!the_server.dead->len) {
         loop_call(reap, NULL);
     }
@@ -210,6 +212,34 @@ void server_channel_closed(SpiceChannel *c)
         client_free(client);
     } else if (!client->channels->len && !client->is_closing) { /* one that left channel by channel */
         client_free(client);
+    }
+}
+
+/* Whoever is between two servers does not: there, its connections are what it is known by.  Nor does a channel that would lose
+ * what was meant for the guest. */
+bool server_may_return(const SpiceChannel *c)
+{
+    const SpiceClient *client = c->client;
+
+    return c->replay.resumes && (c->replay.is_on || !c->kind->needs_flush) && c->mode == CHANNEL_LIVE && !c->awaits_tail &&
+           client && !client->is_closing && client->arr.state == ARRIVE_HERE;
+}
+
+void server_channel_lost(SpiceChannel *c)
+{
+    spice_event_disconnected(&c->ends);
+}
+
+/* Who is here goes before who may come back. */
+static void make_room(void)
+{
+    for (unsigned i = 0; the_server.clients->len >= SPICE_CLIENTS_MAX && i < the_server.clients->len; i++) {
+        SpiceClient *client = the_server.clients->pdata[i];
+
+        if (client_main(client)->is_lost) {
+            client_disconnect(client, "another one needs its place");
+            return;
+        }
     }
 }
 
@@ -244,14 +274,28 @@ static SpiceCaps link_caps(SpiceLink *l, void *opaque)
     return (SpiceCaps){{kind ? kind->caps : 0}};
 }
 
+/* NULL: none that this link would go on with. */
+static SpiceChannel *returns_to(const SpiceLink *l)
+{
+    const LinkRequest *r = &l->request;
+    const SpiceClient *client = r->connection_id ? find_client(r->connection_id) : NULL;
+    SpiceChannel *c = client ? client_channel(client, r->type, r->id) : NULL;
+
+    return c && spice_may_reattach(c, &r->common) ? c : NULL;
+}
+
 static uint32_t link_admit(SpiceLink *l, void *opaque)
 {
     const LinkRequest *r = &l->request;
     const ChannelKind *kind = server_kind(r->type);
     SpiceClient *client;
 
+    if (returns_to(l)) {
+        return SPICE_LINK_ERR_OK;
+    }
     client = find_client(r->connection_id);
     if (r->type == SPICE_CHANNEL_MAIN) {
+        make_room();
         /* A main link with an id is a client that moves to us with the guest that we wait for. */
         return r->connection_id && (client || !arrive_expects(r->connection_id)) ? SPICE_LINK_ERR_BAD_CONNECTION_ID
                : r->id                                         ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
@@ -275,6 +319,12 @@ static void link_adopt(SpiceLink *l, void *opaque)
     SpiceChannel *c;
 
     if (link_admit(l, NULL) != SPICE_LINK_ERR_OK) { /* the session has ended while the result was on its way */
+        return;
+    }
+    c = returns_to(l);
+    if (c) {
+        spice_event_initialized(&l->ends, r->connection_id, r->type, r->id);
+        spice_reattach(c, link_take_wire(l), &l->ends, &r->common, &r->channel);
         return;
     }
     client = is_main ? client_new(r->connection_id) : find_client(r->connection_id);

@@ -55,6 +55,8 @@ void server_accept(int fd, bool is_tls, bool is_unix);   /* takes fd */
 /* ---- for channels ---- */
 const ChannelKind *server_kind(uint8_t type);            /* NULL: not offered */
 void server_channel_closed(SpiceChannel *c);
+bool server_may_return(const SpiceChannel *c);           /* its connection may be replaced */
+void server_channel_lost(SpiceChannel *c);
 void server_pong(SpiceChannel *main, uint32_t id, uint64_t timestamp);
 uint32_t server_mm_time(void);
 unsigned server_mouse_modes(void);                       /* supported ones */

@@ -24,6 +24,24 @@ const VMStateDescription channel_state_vmstate = {
                              VMSTATE_BOOL(SpiceChannel, st.ack_is_synced)),
 };
 
+typedef SpiceChannel ReplayingChannel;  /* a second table of the same struct */
+VMSTATE_DEFINE_SPAN(ReplayingChannel, replay.st)
+
+const VMStateDescription channel_replay_vmstate = {
+    .name = "spice-replay",
+    .version = 1,
+    VMSTATE_SPAN(ReplayingChannel, replay.st),
+    .fields = VMSTATE_FIELDS(VMSTATE_U64(SpiceChannel, replay.st.taken), VMSTATE_BOOL(SpiceChannel, replay.st.replays)),
+};
+
+static bool replay_loaded(SpiceChannel *c, StateReader *r, GError **errp)
+{
+    bool did_there = c->replay.st.replays;
+
+    c->replay.st.replays = c->replay.is_on;
+    return did_there == c->replay.is_on || fail(errp, "%s: the client keeps what it says at one end only", r->what);
+}
+
 /* The MIGRATE that the source says last is a message, too. */
 static bool serials_loaded(SpiceChannel *c, StateReader *r, GError **errp)
 {
@@ -66,6 +84,10 @@ static void save_unread(SpiceChannel *c, StateWriter *w)
 {
     uint32_t n = 0;
 
+    if (c->replay.is_on) { /* its client sends them again */
+        state_put_be32(w, 0);
+        return;
+    }
     spice_foreach_unread(c, count_one, &n);
     state_put_be32(w, n);
     spice_foreach_unread(c, put_unread, w);
@@ -134,6 +156,7 @@ static bool load_unsaid(SpiceChannel *c, StateReader *r, GError **errp)
 
 static const ChannelPart common_parts[] = {
     {"serials", &channel_state_vmstate, NULL, serials_loaded},
+    {"replay", &channel_replay_vmstate, NULL, replay_loaded},
     {"unread", NULL, save_unread, load_unread},
     {"unsaid", NULL, save_unsaid, load_unsaid},
     {},

@@ -40,4 +40,4 @@ const ChannelRecord *session_channel(const SessionRecord *s, uint8_t type, uint8
 /* ---- of one channel ---- */
 void channel_state_save(SpiceChannel *c, StateWriter *w);
 bool channel_state_load(SpiceChannel *c, StateReader *r, GError **errp); /* a quiet one */
-extern const VMStateDescription channel_state_vmstate;
+extern const VMStateDescription channel_state_vmstate, channel_replay_vmstate;

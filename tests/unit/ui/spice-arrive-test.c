@@ -493,7 +493,7 @@ static void no_member_is_forgotten(void)
 {
     const VMStateDescription *const tables[] = {&channel_state_vmstate, &main_channel_vmstate, &display_channel_vmstate,
                                                 &inputs_channel_vmstate, &cursor_channel_vmstate, &port_channel_vmstate,
-                                                &agent_vmstate, &agent_client_vmstate};
+                                                &agent_vmstate, &agent_client_vmstate, &channel_replay_vmstate};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
         g_autofree char *missing = vmstate_uncovered(tables[i]), *then = NULL, *now = vmstate_describe_text(tables[i]);
