@@ -87,7 +87,7 @@ class Client:
     def stop(self):
         if self.process.poll() is None:
             self._say('stop')
-        report = self._wait('report', 15)
+        report = self._wait('report', 180)      # a slow guest is waited for
         self.process.wait()
         return report
 

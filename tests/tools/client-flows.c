@@ -367,6 +367,11 @@ bool flows_are_drained(void)
     return echo.answers.received >= echo.sent && (!request.waiting || !request.open);
 }
 
+uint64_t flows_arrived(void)
+{
+    return echo.answers.received + stream.numbers.received + request.done;
+}
+
 void flows_ask_counters(void)
 {
     counters[0] = 0;

@@ -65,6 +65,7 @@ void flows_tick(uint64_t now);
 bool flows_set_rate(const char *flow, uint32_t rate);       /* false: no such flow; from now on, without catching up */
 void flows_stop_sending(void);
 bool flows_are_drained(void);
+uint64_t flows_arrived(void);                               /* answers and the guest's own: grows while it is behind */
 void flows_ask_counters(void);
 const char *flows_counters(void);                           /* the guest's last answer, NULL when none since asked */
 void flows_report(FILE *to, uint64_t began);
