@@ -30,6 +30,7 @@ typedef struct Tap {
     uint64_t sndbuf;
 
     int fd;
+    int devices_fd; /* the kernel's figures of its interfaces; -1: not to be had */
     bool has_vnet_hdr, is_down_pending, wants_out, is_blocked;
     char name[IFNAMSIZ];
     LoopWatch *watch;
@@ -201,15 +202,18 @@ static int64_t tap_parse_drops(const char *text, const char *start)
     return -1;
 }
 
+/* In the pause: to open the file would take longer than to read it. */
 static int64_t tap_read_drops(const Tap *t)
 {
-    g_autofree char *text = NULL, *start = g_strdup_printf("%s:", t->name);
+    g_autofree char *start = g_strdup_printf("%s:", t->name);
+    g_autoptr(GString) text = g_string_new(NULL);
+    char piece[4096];
+    ssize_t got;
 
-    /* Not /sys/class/net: that shows the network namespace of whoever mounted it. */
-    if (!t->name[0] || !g_file_get_contents("/proc/thread-self/net/dev", &text, NULL, NULL)) {
-        return -1;
+    for (off_t at = 0; t->devices_fd >= 0 && (got = pread(t->devices_fd, piece, sizeof(piece), at)) > 0; at += got) {
+        g_string_append_len(text, piece, got);
     }
-    return tap_parse_drops(text, start);
+    return tap_parse_drops(text->str, start);
 }
 
 static int64_t tap_kernel_drops(NetPort *p)
@@ -349,13 +353,15 @@ static bool tap_realize(Object *o, GError **errp)
 {
     Tap *t = (Tap *)o;
 
-    t->fd = -1;
+    t->fd = t->devices_fd = -1;
     if (!(t->fd_text ? tap_adopt_fd(t, errp) : tap_open(t, errp)) || !tap_configure(t, errp) ||
         !run_script(t, t->script, errp)) {
         return false;
     }
     tap_wait_for_link(t);
     t->is_down_pending = true;
+    /* Not /sys/class/net: that shows the network namespace of whoever mounted it. */
+    t->devices_fd = t->name[0] ? open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC) : -1;
     t->drops_at_start = tap_read_drops(t);
     t->update = net_defer_new(tap_update, t);
     netdev_start(&t->nd, &tap_ops);
@@ -376,10 +382,9 @@ static void tap_unrealize(Object *o)
         error_report_free(NULL, err);
     }
     t->is_down_pending = false;
-    if (t->fd >= 0) {
-        close(t->fd);
-    }
-    t->fd = -1;
+    autofd_close_(&t->fd);
+    autofd_close_(&t->devices_fd);
+    t->fd = t->devices_fd = -1;
 }
 
 static const Property tap_props[] = {
