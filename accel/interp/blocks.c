@@ -7,6 +7,8 @@
 #include "accel/interp/slab.h"
 
 #include "util/log.h"
+#include "util/loop.h"
+#include "util/memory.h"
 #include "util/tsan.h"
 
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 
 #define BUCKETS 64u
 #define ARENA_OPS 240u
+#define TOUCH_BYTES (256u << 10)
 #define PAGES_MAX 32768u /* with decoded code at a time */
 #define CHUNK_BITS 6u    /* a page's code map: a bit per 64 bytes */
 #define SEEN_NEVER 0u    /* decoded ahead, and not run since */
@@ -220,6 +223,28 @@ void code_warm_up(void)
     slab_warm_up(&arenas);
     slab_warm_up(&pages);
     g_mutex_unlock(&code_mutex);
+}
+
+void code_touch_maps(int64_t until_ns)
+{
+    for (unsigned i = 0; i < RAM_BLOCKS_MAX; i++) {
+        const RamBlock *b = ram_block(i);
+        size_t size = b ? (b->size >> PAGE_BITS) * sizeof(CodePage *) : 0;
+        uint8_t *map;
+
+        if (!b) {
+            continue;
+        }
+        g_mutex_lock(&code_mutex);
+        if (map_index(b) < 0) {
+            add_map(b);
+        }
+        g_mutex_unlock(&code_mutex);
+        map = (uint8_t *)page_slot(b, 0);
+        for (size_t at = 0; at < size && time_monotonic_ns() < until_ns; at += TOUCH_BYTES) {
+            memory_touch(map + at, MIN(TOUCH_BYTES, size - at));
+        }
+    }
 }
 
 void code_free_all(void)

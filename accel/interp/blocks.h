@@ -38,6 +38,7 @@ void code_warm_up(void);            /* memory for the first few thousand blocks 
 typedef void CodeListFn(void *opaque, gpa_t page, const uint16_t *blocks, unsigned count, bool is_recent);
 void code_list_used(CodeListFn *fn, void *opaque);   /* any thread, while the guest runs */
 void code_new_period(void);                          /* from now on what is used is recent; any thread */
+void code_touch_maps(int64_t until_ns);              /* the tables by page are there before a hart needs them; any thread */
 bool code_decode_ahead(gpa_t gpa, unsigned mode);    /* any thread; false: not done, and nothing is wrong */
 
 void code_ahead_stop(void);           /* ends what is under way, waits */

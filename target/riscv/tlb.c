@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "target/riscv/tlb-private.h"
 
+#include "util/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -384,6 +386,7 @@ void tlb_trackers_update(void)
             free(writer_maps[i]);
             writer_blocks[i] = b;
             writer_maps[i] = b ? calloc(b->size >> PAGE_BITS, sizeof(uint16_t)) : NULL;
+            memory_touch((void *)writer_maps[i], b ? (b->size >> PAGE_BITS) * sizeof(uint16_t) : 0);
         }
     }
 }
@@ -413,6 +416,8 @@ void tlb_init(Hart *h)
 {
     h->tables = g_malloc0(sizeof(Tlb) * TLB_TABLES);
     h->jumps = g_new0(JumpEntry, JUMP_CACHE_SIZE);
+    memory_touch(h->tables, sizeof(Tlb) * TLB_TABLES);
+    memory_touch(h->jumps, sizeof(JumpEntry) * JUMP_CACHE_SIZE);
     for (unsigned i = 0; i < TLB_TABLES; i++) {
         table_clear(h, &h->tables[i]);
     }
