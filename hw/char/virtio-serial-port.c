@@ -1,5 +1,5 @@
 /* hw/char/virtio-serial-port.c - consoles and ports on a virtio-serial-device: bytes between a ring and a chardev.
- * Guarded by: vm_lock.  Page: docs/devices/virtio-serial.md.  Test: tests/qtest/hw/char/virtio-serial-test.c
+ * Guarded by: vm_lock.  Page: docs/devices/virtio-serial.md.  Tests: tests/qtest/hw/char/, tests/unit/hw/virtio-serial-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * No byte waits here.  The chardev is asked for no more than the next buffer of the guest holds, and for nothing while
@@ -48,7 +48,7 @@ static bool take_chain(SerialPort *p, const VirtioChain *c, uint64_t most)
         size_t taken = chardev_write(p->chardev, piece, size);
 
         p->st.out_done += taken;
-        if (taken < size) {
+        if (taken < size && has_listener(p)) {
             return false;
         }
     }
@@ -86,11 +86,13 @@ void port_take_output(SerialPort *p)
 {
     VirtQueue *q;
 
-    if (!is_live(p) || !(q = serial_out_queue(p))->used) {
+    if (p->is_taking || !is_live(p) || !(q = serial_out_queue(p))->used) {
         return;
     }
+    p->is_taking = true; /* a client that is dropped by what it is told closes the chardev: out_done is of the chain at hand */
     virtqueue_want_notify(q, false);
     take_turn(p, q);
+    p->is_taking = false;
     virtqueue_flush(q);
     virtqueue_interrupt(q);
 }

@@ -28,6 +28,7 @@ typedef struct SerialPort { /* rows virtconsole and virtserialport */
     LoopTimer *more;        /* output is left when a turn is over */
     char address[56];
     bool is_console;
+    bool is_taking;         /* output; what the chardev says meanwhile is heard after that */
     struct {
         bool is_console, guest_open, host_open; /* as the guest was told, or is about to be */
         uint8_t tell;
