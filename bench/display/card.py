@@ -6,6 +6,7 @@ import base64
 import socket
 import struct
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,9 +38,9 @@ class Card:
                 binary=binary, folder=folder, name=name, console=False)
             listener.settimeout(20)
             self.sock = listener.accept()[0]
+            self.sock.settimeout(20)
         self.rest = b''
         self.width, self.height, self.size = width, height, width * height * 4
-        self.seen = 0
         self.start()
         self.command(CREATE_2D, '<4I', 1, BGRX, width, height)
         self.command(ATTACH, '<2IQ2I', 1, 1, PIXELS, 2 * self.size, 0)
@@ -106,8 +107,10 @@ class Card:
         return answer
 
     def wait(self):
+        until = time.monotonic() + 20
         while int(self.ask(f'readw {RAM + 0x2002:#x}'), 0) != self.index & 0xffff:
-            pass
+            if time.monotonic() > until:
+                raise TimeoutError('the card has not answered a command')
 
     def command(self, kind, form, *values):
         answer = self.add(kind, form, *values)

@@ -21,7 +21,7 @@ from harness import EMULATOR        # noqa: E402
 QEMU = 'qemu-system-riscv64'
 WIDTH, HEIGHT, BOX = 1024, 768, 64
 CAPS = 0x3b                         # of the display channel: sized streams, monitors, composite, A8 surfaces, LZ4; no video
-MARK, COPY_BITS, FIRST_DRAW, LAST_DRAW, STREAM_CREATE = 102, 104, 302, 313, 122
+MARK, COPY_BITS, FIRST_DRAW, LAST_DRAW = 102, 104, 302, 313
 
 
 class Link(spice_client.Link):
