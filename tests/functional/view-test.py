@@ -96,7 +96,7 @@ def ticket_in_tls(folder):
 
 def refuses_its_command_line(folder):
     for args, word in (((), 'one server'), (('here',), 'not HOST:PORT'), (('here:0',), 'not HOST:PORT'),
-                       (('--password-file', f'{folder}/none', 'here:1'), 'none')):
+                       (('--password-file', f'{folder}/none', 'here:1'), 'none'), (('--tls', f'{folder}/socket'), 'no TLS')):
         done = subprocess.run(dying([str(VIEW), *args]), capture_output=True, text=True, timeout=30)
         want(done.returncode == 2 and word in done.stderr, f'{args}: {done}')
 

@@ -3,54 +3,21 @@
  *
  * Input: byte 0: the channel, with 0x80: from the link stage on; byte 1: most bytes of one read (0: all); the rest is what the
  * server sends.  A destination that it names is one that lets everybody in. */
+#include "../unit/tools/view-server.h"
 #include "../unit/ui/spice-fake.h"
 #include "system/vm-lock.h"
 #include "tools/view/session.h"
-#include "ui/spice/ticket.h"
+#include "ui/spice/replay.h"
 #include "util/error.h"
 
 #include "replay.h"
 
-#include <spice/protocol.h>
-
 #define CONNECTIONS_MAX 200
 
 static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR};
-static TicketKey *key;
 static const uint8_t *input;
 static size_t input_size;
 static unsigned connections;
-
-static void put_link(GByteArray *b)
-{
-    SpiceCaps common = {{1 << SPICE_COMMON_CAP_PROTOCOL_AUTH_SELECTION | 1 << SPICE_COMMON_CAP_AUTH_SPICE |
-                         1 << SPICE_COMMON_CAP_MINI_HEADER, 0, 0, UINT32_MAX}}, caps = {{UINT32_MAX}};
-    g_autoptr(GByteArray) reply = link_reply(SPICE_LINK_ERR_OK, ticket_key_public(key), &common, &caps);
-
-    put_bytes(b, reply->data, reply->len);
-    put_u32(b, SPICE_LINK_ERR_OK);
-}
-
-static void put_header(GByteArray *b, uint16_t type, uint32_t size)
-{
-    put_u16(b, type);
-    put_u32(b, size);
-}
-
-/* MAIN_INIT, and the channel that is tried. */
-static void put_beginning(GByteArray *b, uint8_t type)
-{
-    put_header(b, SPICE_MSG_MAIN_INIT, 32);
-    for (unsigned i = 0; i < 8; i++) {
-        put_u32(b, 3);
-    }
-    if (type != SPICE_CHANNEL_MAIN) {
-        put_header(b, SPICE_MSG_MAIN_CHANNELS_LIST, 6);
-        put_u32(b, 1);
-        put_u8(b, type);
-        put_u8(b, 0);
-    }
-}
 
 static SpiceWire *give_wire(void *opaque, const ViewPlace *to, GError **errp)
 {
@@ -65,7 +32,7 @@ static SpiceWire *give_wire(void *opaque, const ViewPlace *to, GError **errp)
     }
     w->room = SIZE_MAX;
     if (!is_it || !(input[0] & 0x80)) {
-        put_link(w->in);
+        put_link(w->in, UINT32_MAX);
     }
     if (connections == 1 && !(is_it && input[0] & 0x80)) {
         put_beginning(w->in, type);
@@ -91,10 +58,14 @@ static const SessionHost host = {.connect = give_wire, .say = say, .over = over}
 
 static void prepare(void)
 {
-    fuzz_hush();
-    loop_init();
-    vm_lock();
-    key = ticket_key(NULL);
+    static bool is_done;
+
+    if (!is_done) {
+        is_done = true;
+        fuzz_hush();
+        loop_init();
+        vm_lock();
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -102,9 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ViewPlace at = {.host = (char *)"here", .port = 1};
     ViewSession *s;
 
-    if (!key) {
-        prepare();
-    }
+    prepare();
     if (size < 2) {
         return 0;
     }
@@ -139,14 +108,6 @@ static void put_surface(GByteArray *b)
     put_u32(b, 8);
     put_u32(b, SPICE_SURFACE_FMT_32_xRGB);
     put_u32(b, 1);
-}
-
-static void put_rect(GByteArray *b, uint32_t top, uint32_t left, uint32_t bottom, uint32_t right)
-{
-    put_u32(b, top);
-    put_u32(b, left);
-    put_u32(b, bottom);
-    put_u32(b, right);
 }
 
 static void put_copy(GByteArray *b)
@@ -197,14 +158,7 @@ static void put_display(GByteArray *b)
 static void put_main(GByteArray *b)
 {
     put_header(b, SPICE_MSG_MAIN_MIGRATE_BEGIN_SEAMLESS, 30);
-    put_u16(b, 5900);
-    put_u16(b, 0xffff);
-    put_u32(b, 6);
-    put_u32(b, 24);
-    put_u32(b, 0);
-    put_u32(b, 0);
-    put_u32(b, 1);
-    put_bytes(b, "there", 6);
+    put_place(b, "there", true);
     put_header(b, SPICE_MSG_SET_ACK, 8);
     put_u32(b, 1);
     put_u32(b, 2);
@@ -212,25 +166,30 @@ static void put_main(GByteArray *b)
     put_zeroes(b, 12);
     put_header(b, SPICE_MSG_MAIN_MIGRATE_CANCEL, 0);
     put_header(b, SPICE_MSG_MAIN_MIGRATE_SWITCH_HOST, 26);
-    put_u16(b, 5900);
-    put_u16(b, 0);
-    put_u32(b, 6);
-    put_u32(b, 20);
-    put_zeroes(b, 8);
-    put_bytes(b, "there", 6);
+    put_place(b, "there", false);
+}
+
+/* Keys are said meanwhile. */
+static void put_numbers(GByteArray *b)
+{
+    put_header(b, REPLAY_WINDOW, 8);
+    put_u32(b, 100);
+    put_u32(b, 3);
+    put_header(b, REPLAY_ADOPT, 12);
+    put_u64(b, 1);
+    put_u32(b, 0);
+    put_header(b, REPLAY_COMMIT, 8);
+    put_u64(b, 0);
 }
 
 static GByteArray *make_seed(unsigned i)
 {
     GByteArray *b = g_byte_array_new();
 
-    if (!key) {
-        prepare();
-    }
     put_u8(b, i % 4 | (i & 4 ? 0x80 : 0));
     put_u8(b, i == 1 ? 3 : 0);
     if (i & 4) {
-        put_link(b);
+        put_link(b, UINT32_MAX);
     }
     if (i % 4 == 0) {
         put_beginning(b, SPICE_CHANNEL_DISPLAY);
@@ -238,6 +197,9 @@ static GByteArray *make_seed(unsigned i)
     } else if (i % 4 == 1) {
         put_display(b);
     } else {
+        if (i % 4 == 2) {
+            put_numbers(b);
+        }
         put_header(b, i % 4 == 2 ? SPICE_MSG_INPUTS_KEY_MODIFIERS : SPICE_MSG_CURSOR_SET, i % 4 == 2 ? 2 : 24);
         put_zeroes(b, i % 4 == 2 ? 2 : 24);
         put_header(b, SPICE_MSG_INPUTS_MOUSE_MOTION_ACK, 0);

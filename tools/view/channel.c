@@ -8,23 +8,15 @@
 #include <spice/protocol.h>
 #include <string.h>
 
-static void out_free(void *p)
-{
-    ViewOut *m = p;
-
-    g_byte_array_unref(m->body);
-    g_free(m);
-}
-
 /* ---- saying ---- */
 
 void view_flush(ViewChannel *c)
 {
     while (c->out.length && c->conn && conn_has_room(c->conn)) {
-        ViewOut *m = g_queue_pop_head(&c->out);
+        OutboxMessage *m = g_queue_pop_head(&c->out);
 
         conn_send(c->conn, m->type, m->body->data, m->body->len);
-        out_free(m);
+        outbox_message_free(m);
     }
     while (c->conn && conn_has_room(c->conn)) {
         const OutboxMessage *m = outbox_next(&c->box);
@@ -41,21 +33,14 @@ void view_flush(ViewChannel *c)
 
 bool view_send(ViewChannel *c, uint16_t type, const void *data, uint32_t size)
 {
-    ViewOut *m;
-
-    if (c->out.length + c->box.kept.length >= VIEW_OUT_MESSAGES_MAX) {
+    if ((!c->conn && !c->resumes) || c->out.length + c->box.kept.length >= VIEW_OUT_MESSAGES_MAX) {
         return false;
     }
     if (replay_counts(c->kind->type, type)) {
         outbox_add(&c->box, type, data, size);
-        view_flush(c);
-        return true;
+    } else {
+        g_queue_push_tail(&c->out, outbox_message_new(type, data, size));
     }
-    m = g_new0(ViewOut, 1);
-    m->type = type;
-    m->body = g_byte_array_sized_new(size);
-    put_bytes(m->body, data, size);
-    g_queue_push_tail(&c->out, m);
     view_flush(c);
     return true;
 }
@@ -99,11 +84,17 @@ static bool take_disconnecting(ViewChannel *c, const uint8_t *data, uint32_t siz
     return true;
 }
 
+/* Asked again when the data have come: what was ahead may have gone meanwhile. */
+static bool may_move(const ViewChannel *c)
+{
+    return session_is_promised(c->session) && c->ahead && conn_is_linked(c->ahead);
+}
+
 static bool take_migrate(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
     uint32_t flags = load_le32(data);
 
-    if (!c->ahead || !conn_is_linked(c->ahead) || c->awaits_data) {
+    if (!may_move(c)) {
         return false;
     }
     if (flags & SPICE_MIGRATE_NEED_FLUSH) {
@@ -118,7 +109,7 @@ static bool take_migrate(ViewChannel *c, const uint8_t *data, uint32_t size)
 
 static bool take_migrate_data(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
-    if (!c->awaits_data) {
+    if (!c->awaits_data || !may_move(c)) {
         return false;
     }
     c->awaits_data = false;
@@ -137,7 +128,9 @@ static bool take_commit(ViewChannel *c, const uint8_t *data, uint32_t size)
 
 static bool take_window(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
-    outbox_window(&c->box, load_le32(data), load_le32(data + 4));
+    if (c->replays) {
+        outbox_window(&c->box, load_le32(data), load_le32(data + 4));
+    }
     return c->replays;
 }
 
@@ -201,7 +194,6 @@ static uint32_t limit(ViewConn *conn, uint16_t type, void *opaque)
 
 static void count(ViewChannel *c)
 {
-    c->heard++;
     if (c->ack_window && ++c->seen >= c->ack_window) {
         c->seen = 0;
         answer(c, SPICE_MSGC_ACK, NULL, 0);
@@ -258,21 +250,24 @@ ViewChannel *view_channel_new(ViewSession *s, const ViewKind *kind, uint8_t id)
     c->session = s;
     g_queue_init(&c->out);
     outbox_init(&c->box);
-    if (kind->open) {
-        kind->open(c);
-    }
     return c;
 }
 
 void view_channel_reset(ViewChannel *c)
 {
-    g_queue_clear_full(&c->out, out_free);
+    g_queue_clear_full(&c->out, outbox_message_free);
     outbox_clear(&c->box);
     c->ack_window = c->seen = 0;
     c->awaits_data = false;
     if (c->kind->reset) {
         c->kind->reset(c);
     }
+}
+
+/* What has no number was of that connection. */
+void view_channel_lost(ViewChannel *c)
+{
+    g_queue_clear_full(&c->out, outbox_message_free);
 }
 
 /* What is numbered waits until the server has said from where on; who does not, gets what nobody was told yet. */
@@ -284,12 +279,26 @@ void view_channel_has_conn(ViewChannel *c)
     c->replays = caps_has(common, REPLAY_CAP);
     c->resumes = caps_has(common, RESUME_CAP);
     c->awaits_data = false;
+    c->was_linked = c->is_up = true;
     if (c->replays) {
         outbox_hold(&c->box);
     } else {
         outbox_adopt(&c->box, c->box.said, &lost);
     }
     conn_listen(c->conn, true);
+}
+
+void view_channel_linked(ViewChannel *c)
+{
+    bool again = c->was_linked;
+    void (*begin)(ViewChannel *c) = again ? c->kind->resumed : c->kind->start;
+
+    view_say(c->session, "%s %s %u", again ? "resumed" : "linked", channel_type_name(c->kind->type), c->id);
+    view_channel_has_conn(c);
+    if (begin) {
+        begin(c);
+    }
+    view_flush(c);
 }
 
 void view_channel_take_ahead(ViewChannel *c)
@@ -313,7 +322,7 @@ void view_channel_free(ViewChannel *c)
     if (c->kind->stop) {
         c->kind->stop(c);
     }
-    g_queue_clear_full(&c->out, out_free);
+    g_queue_clear_full(&c->out, outbox_message_free);
     outbox_clear(&c->box);
     g_free(c);
 }

@@ -27,17 +27,11 @@ typedef struct ViewKind {
     uint32_t caps;          /* what we can: first word */
     size_t size;            /* of the struct that begins with a ViewChannel */
     const ViewRow *rows;
-    void (*open)(ViewChannel *c);       /* made; NULL */
     void (*start)(ViewChannel *c);      /* linked, anew: say what comes first; NULL */
     void (*resumed)(ViewChannel *c);    /* the same channel on another connection, after the first was lost; NULL */
     void (*reset)(ViewChannel *c);      /* it begins anew with another server; NULL */
     void (*stop)(ViewChannel *c);       /* NULL */
 } ViewKind;
-
-typedef struct ViewOut {
-    uint16_t type;
-    GByteArray *body;
-} ViewOut;
 
 struct ViewChannel {
     const ViewKind *kind;
@@ -46,12 +40,11 @@ struct ViewChannel {
     ViewConn *conn;         /* NULL: none now */
     ViewConn *ahead;        /* to the destination, quiet; NULL */
     ViewConn *left;         /* to the source, until all have moved; NULL */
-    GQueue out;             /* of ViewOut: what has no numbers */
+    GQueue out;             /* of OutboxMessage: what has no numbers */
     Outbox box;             /* what has, until the guest has it */
-    bool replays, resumes;  /* agreed on with the present server, or the last one */
+    bool replays, resumes;  /* agreed on with the present server, or the last one; resumes: a loss is not its end */
     bool was_linked, is_up; /* ever; now */
     uint32_t ack_window, seen;          /* of the server's SET_ACK; messages since our last ACK */
-    uint64_t heard;         /* messages, in all */
     bool awaits_data;       /* MIGRATE_DATA comes next */
 };
 
@@ -59,10 +52,12 @@ extern const ViewKind view_main_kind, view_display_kind, view_inputs_kind, view_
 
 ViewChannel *view_channel_new(ViewSession *s, const ViewKind *kind, uint8_t id);
 void view_channel_free(ViewChannel *c);     /* NULL allowed */
-/* data NULL: empty.  Waits for room; what is beyond VIEW_OUT_MESSAGES_MAX is refused: false. */
+/* data NULL: empty.  Waits for room.  false: the channel has ended, or more than VIEW_OUT_MESSAGES_MAX wait. */
 bool view_send(ViewChannel *c, uint16_t type, const void *data, uint32_t size);
 void view_flush(ViewChannel *c);            /* gives the connection what it has room for */
 void view_channel_reset(ViewChannel *c);    /* what waits and what was counted is forgotten */
+void view_channel_linked(ViewChannel *c);   /* its own connection is: it begins, or goes on after a loss */
 void view_channel_has_conn(ViewChannel *c); /* a linked one, which is new to it */
+void view_channel_lost(ViewChannel *c);     /* the one it had is; another may come */
 void view_channel_take_ahead(ViewChannel *c);   /* the connection to the destination is ours; the old one is `left` */
 extern const ConnOps view_conn_ops;         /* opaque: ViewChannel */

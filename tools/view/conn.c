@@ -30,8 +30,6 @@ struct ViewConn {
     bool listens, is_dead, is_finishing, was_refused;
 };
 
-static void update_watch(ViewConn *c);
-
 /* ---- the end ---- */
 
 static void free_later(void *opaque)
@@ -229,11 +227,20 @@ static void write_some(ViewConn *c)
     if (result == -ENOTCONN) { /* on its way */
         return;
     }
+    if (c->out_at >= CONN_OUT_BYTES) { /* it may never be empty */
+        g_byte_array_remove_range(c->out, 0, c->out_at);
+        c->out_at = 0;
+    }
     if (result && result != -EAGAIN) {
         end(c, g_strerror(-result));
     } else if (!result && c->is_finishing) {
         conn_drop(c);
     }
+}
+
+static bool may_read(const ViewConn *c)
+{
+    return !c->is_dead && c->listens && c->out->len - c->out_at < CONN_UNREAD_MAX;
 }
 
 /* False: nothing more now. */
@@ -258,21 +265,21 @@ static void read_some(ViewConn *c)
 {
     size_t budget = READ_TURN_BYTES;
 
-    while (!c->is_dead && c->listens && budget) {
+    while (may_read(c) && budget) {
         if (c->in->len == c->want) {
             steps[c->step](c);
         } else if (!read_piece(c, &budget)) {
             return;
         }
     }
-    if (!c->is_dead && c->listens) {
+    if (may_read(c)) {
         loop_timer_set(c->again, time_monotonic_ns());
     }
 }
 
 static void update_watch(ViewConn *c)
 {
-    GIOCondition want = c->listens ? G_IO_IN : 0;
+    GIOCondition want = may_read(c) ? G_IO_IN : 0;
 
     if (c->is_dead) {
         return;
@@ -283,6 +290,8 @@ static void update_watch(ViewConn *c)
 
 static void pump(ViewConn *c)
 {
+    bool was_full;
+
     write_some(c);
     if (!c->is_dead) {
         read_some(c);
@@ -290,8 +299,12 @@ static void pump(ViewConn *c)
     if (!c->is_dead && conn_has_room(c) && !c->is_finishing) {
         c->ops->room(c, c->opaque);
     }
+    was_full = !may_read(c);
     if (!c->is_dead && c->out->len) {
         write_some(c);
+    }
+    if (was_full && may_read(c)) { /* what TLS has read already does not wake us */
+        loop_timer_set(c->again, time_monotonic_ns());
     }
     update_watch(c);
 }

@@ -1,5 +1,5 @@
 /* tools/view/conn.h - one connection of the viewer: the link stage as a client has it, then messages.  Owner: main loop.
- * Page: docs/view.md.  Test: tests/unit/tools/view-test.c, tests/fuzz/view.c
+ * Page: docs/view.md.  Test: tests/unit/tools/view-server-test.c, tests/fuzz/view.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What a server says is not believed: each length is compared with a bound first, and what is wrong ends the connection. */
@@ -12,6 +12,7 @@
 #define CONN_LINK_NS (10 * NS_PER_SEC)      /* until a connection is linked */
 #define CONN_FINISH_NS (5 * NS_PER_SEC)     /* for the last bytes of one that is left */
 #define CONN_OUT_BYTES (64 * 1024)          /* given to it and not yet written: above it has no room */
+#define CONN_UNREAD_MAX (1024 * 1024)       /* the same: above it a server that does not read is not read either */
 #define CONN_REPLY_MAX (LINK_REPLY_BYTES + 8 * LINK_CAPS_MAX)
 #define CONN_NO_TYPE UINT32_MAX             /* limit(): such a message may not come */
 

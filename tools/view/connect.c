@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -36,8 +35,7 @@ bool connect_load_ca(const char *file, GError **errp)
     return true;
 }
 
-/* "C=X, O=Y" and "C=X,O=Y" are the same. */
-static bool is_subject(X509 *cert, const char *wanted)
+bool connect_is_subject(X509 *cert, const char *wanted)
 {
     BIO *out = BIO_new(BIO_s_mem());
     g_auto(GStrv) its = NULL, ours = g_strsplit(wanted, ",", -1);
@@ -46,7 +44,8 @@ static bool is_subject(X509 *cert, const char *wanted)
     bool same;
     long n;
 
-    X509_NAME_print_ex(out, X509_get_subject_name(cert), 0, XN_FLAG_SEP_COMMA_PLUS | ASN1_STRFLGS_UTF8_CONVERT);
+    X509_NAME_print_ex(out, X509_get_subject_name(cert), 0,
+                       XN_FLAG_SEP_COMMA_PLUS | ASN1_STRFLGS_UTF8_CONVERT | ASN1_STRFLGS_ESC_2253 | ASN1_STRFLGS_ESC_CTRL);
     n = BIO_get_mem_data(out, &data);
     text = g_strndup(data, n);
     BIO_free(out);
@@ -63,7 +62,8 @@ static int verify(int ok, X509_STORE_CTX *store)
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     const char *wanted = SSL_get_ex_data(ssl, subject_index);
 
-    return ok && (X509_STORE_CTX_get_error_depth(store) || !wanted || is_subject(X509_STORE_CTX_get_current_cert(store), wanted));
+    return ok && (X509_STORE_CTX_get_error_depth(store) || !wanted ||
+                  connect_is_subject(X509_STORE_CTX_get_current_cert(store), wanted));
 }
 
 static void free_subject(const SSL *ssl)
@@ -92,7 +92,7 @@ static SpiceWire *over_tls(SpiceWire *lower, const ViewPlace *to)
 
 static int begin(const struct sockaddr *address, socklen_t size, int family)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd >= 0 && connect(fd, address, size) && errno != EINPROGRESS) {
         int err = errno;
@@ -100,10 +100,6 @@ static int begin(const struct sockaddr *address, socklen_t size, int family)
         close(fd);
         errno = err;
         return -1;
-    }
-    if (fd >= 0 && family != AF_UNIX) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     }
     return fd;
 }

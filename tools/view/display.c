@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define BASE_BYTES 21           /* surface, box, kind of clip */
-#define CLIPS_MAX 4096
+#define CLIPS_MAX 1024          /* boxes of a clip, which may cut each other into the square of their number */
 #define DRAW_MAX (128 * 1024 * 1024)
 #define STREAMS_MAX 64
 #define CACHE_PIXELS (64 * 1024 * 1024 / 4) /* what we offer to keep */
@@ -20,7 +20,7 @@ typedef struct Stream {
     bool is_on;
     uint32_t surface;
     pixman_box32_t box;
-    bool top_down, has_clip;
+    bool top_down;
     pixman_region32_t clip;
 } Stream;
 
@@ -80,6 +80,7 @@ static pixman_box32_t take_rect(Body *b)
 static void take_clip(Body *b, uint8_t kind, const pixman_box32_t *box, pixman_region32_t *ret)
 {
     uint32_t n = kind == SPICE_CLIP_TYPE_RECTS ? take_u32(b) : 0;
+    g_autofree pixman_box32_t *boxes = NULL;
     pixman_region32_t clip;
 
     pixman_region32_init_rect(ret, box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1);
@@ -91,12 +92,11 @@ static void take_clip(Body *b, uint8_t kind, const pixman_box32_t *box, pixman_r
         b->is_bad = true;
         return;
     }
-    pixman_region32_init(&clip);
-    for (uint32_t i = 0; i < n && !b->is_bad; i++) {
-        pixman_box32_t r = take_rect(b);
-
-        pixman_region32_union_rect(&clip, &clip, r.x1, r.y1, r.x2 - r.x1, r.y2 - r.y1);
+    boxes = g_new(pixman_box32_t, n);
+    for (uint32_t i = 0; i < n; i++) {
+        boxes[i] = take_rect(b);
     }
+    pixman_region32_init_rects(&clip, boxes, (int)n);
     pixman_region32_intersect(ret, ret, &clip);
     pixman_region32_fini(&clip);
 }
@@ -134,7 +134,7 @@ static void put(const Base *base, pixman_image_t *from, const pixman_box32_t *ar
 
     if (is_scaled && width && height) {
         pixman_transform_init_scale(&scale, pixman_int_to_fixed(from_width) / width, pixman_int_to_fixed(from_height) / height);
-        pixman_transform_translate(NULL, &scale, pixman_int_to_fixed(area->x1), pixman_int_to_fixed(area->y1));
+        pixman_transform_translate(&scale, NULL, pixman_int_to_fixed(area->x1), pixman_int_to_fixed(area->y1));
         pixman_image_set_transform(from, &scale);
     }
     pixman_image_set_clip_region32(base->to, (pixman_region32_t *)&base->region);
@@ -200,6 +200,10 @@ static void copy_bits(DisplayChannel *d, Body *b, Base *base)
         return;
     }
     copy = pixman_image_create_bits(pixman_image_get_format(base->to), width, height, NULL, 0);
+    if (!copy) {
+        b->is_bad = true;
+        return;
+    }
     pixman_image_composite32(PIXMAN_OP_SRC, base->to, NULL, copy, x, y, 0, 0, 0, 0, width, height);
     put(base, copy, &(pixman_box32_t){0, 0, width, height});
     pixman_image_unref(copy);
@@ -279,6 +283,9 @@ static bool show_frame(ViewChannel *c, const Stream *s, const pixman_box32_t *bo
     if (!frame || !base.to) {
         g_clear_pointer(&frame, pixman_image_unref);
         return false;
+    }
+    if (!s->top_down) {
+        surfaces_turn_over(frame);
     }
     pixman_region32_init(&base.region);
     pixman_region32_copy(&base.region, (pixman_region32_t *)&s->clip);

@@ -42,11 +42,13 @@ static uint8_t code_of(char ch, bool *ret_shifted)
     return 0;
 }
 
-static bool send_key(ViewChannel *c, uint8_t code)
+/* A key with what its code begins with, the low byte first. */
+static bool send_key(ViewChannel *c, const uint8_t *codes, uint32_t size)
 {
-    uint32_t word = GUINT32_TO_LE(code);
+    uint8_t word[4] = {0};
 
-    return view_send(c, code & 0x80 ? SPICE_MSGC_INPUTS_KEY_UP : SPICE_MSGC_INPUTS_KEY_DOWN, &word, 4);
+    memcpy(word, codes, size);
+    return view_send(c, codes[size - 1] & 0x80 ? SPICE_MSGC_INPUTS_KEY_UP : SPICE_MSGC_INPUTS_KEY_DOWN, word, 4);
 }
 
 bool view_scancodes(ViewSession *s, const uint8_t *codes, uint32_t size)
@@ -59,8 +61,9 @@ bool view_scancodes(ViewSession *s, const uint8_t *codes, uint32_t size)
     if (c->conn && caps_has(conn_caps(c->conn), SPICE_INPUTS_CAP_KEY_SCANCODE)) {
         return view_send(c, SPICE_MSGC_INPUTS_KEY_SCANCODE, codes, size);
     }
-    for (uint32_t i = 0; i < size; i++) { /* without extended keys: who needs them has a server that knows the other form */
-        if (!send_key(c, codes[i])) {
+    for (uint32_t i = 0, n; i < size; i += n) { /* what every server knows */
+        n = MIN(codes[i] == 0xe0 ? 2 : codes[i] == 0xe1 ? 3 : 1, size - i);
+        if (!send_key(c, codes + i, n)) {
             return false;
         }
     }
@@ -119,12 +122,13 @@ bool view_move(ViewSession *s, uint32_t x, uint32_t y)
 bool view_button(ViewSession *s, unsigned button, bool is_down)
 {
     InputsChannel *i = (InputsChannel *)view_channel(s, SPICE_CHANNEL_INPUTS, 0);
-    uint16_t bit = 1u << (button - 1);
     uint8_t body[3] = {button};
+    uint16_t bit;
 
     if (!i || button < SPICE_MOUSE_BUTTON_LEFT || button > SPICE_MOUSE_BUTTON_EXTRA) {
         return false;
     }
+    bit = 1u << (button - 1);
     i->buttons = is_down ? i->buttons | bit : i->buttons & ~bit;
     store_le16(body + 1, i->buttons);
     return view_send(&i->c, is_down ? SPICE_MSGC_INPUTS_MOUSE_PRESS : SPICE_MSGC_INPUTS_MOUSE_RELEASE, body, sizeof(body));

@@ -34,6 +34,14 @@ static bool take_list(ViewChannel *c, const uint8_t *data, uint32_t size)
     return n <= (size - 4) / 2 && session_open_listed(c->session, data + 4, n);
 }
 
+/* What we asked for may have been lost. */
+static void main_resumed(ViewChannel *c)
+{
+    if (c->session->channels->len == 1) {
+        view_send(c, SPICE_MSGC_MAIN_ATTACH_CHANNELS, NULL, 0);
+    }
+}
+
 static bool take_mouse_mode(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
     ask_for_positions(c, load_le16(data), load_le16(data + 2));
@@ -68,6 +76,7 @@ static bool read_name(const uint8_t *data, uint32_t total, uint32_t size, uint32
     return true;
 }
 
+/* A server names hosts; a path would be a socket of our own machine. */
 static bool read_place(const uint8_t *data, uint32_t size, ViewPlace *ret)
 {
     ViewPlace p = {.port = load_le16(data), .tls_port = load_le16(data + 2)};
@@ -76,7 +85,7 @@ static bool read_place(const uint8_t *data, uint32_t size, ViewPlace *ret)
         p.tls_port = 0;
     }
     if (!read_name(data, size, load_le32(data + 4), load_le32(data + 8), &p.host) ||
-        !read_name(data, size, load_le32(data + 12), load_le32(data + 16), &p.subject) || !p.host || !*p.host ||
+        !read_name(data, size, load_le32(data + 12), load_le32(data + 16), &p.subject) || !p.host || !*p.host || *p.host == '/' ||
         (!p.port && !p.tls_port)) {
         place_clear(&p);
         return false;
@@ -92,8 +101,7 @@ static bool take_begin(ViewChannel *c, const uint8_t *data, uint32_t size)
     if (!read_place(data, size, &p)) {
         return false;
     }
-    session_migrate(c->session, &p, 0, false);
-    return true;
+    return session_migrate(c->session, &p, 0, false);
 }
 
 static bool take_begin_seamless(ViewChannel *c, const uint8_t *data, uint32_t size)
@@ -103,8 +111,7 @@ static bool take_begin_seamless(ViewChannel *c, const uint8_t *data, uint32_t si
     if (!read_place(data, size, &p)) {
         return false;
     }
-    session_migrate(c->session, &p, load_le32(data + PLACE_BYTES), true);
-    return true;
+    return session_migrate(c->session, &p, load_le32(data + PLACE_BYTES), true);
 }
 
 static bool take_switch(ViewChannel *c, const uint8_t *data, uint32_t size)
@@ -150,7 +157,7 @@ static const ViewRow main_rows[] = {
 };
 
 const ViewKind view_main_kind = {
-    .type = SPICE_CHANNEL_MAIN, .size = sizeof(ViewChannel), .rows = main_rows,
+    .type = SPICE_CHANNEL_MAIN, .size = sizeof(ViewChannel), .rows = main_rows, .resumed = main_resumed,
     .caps = 1 << SPICE_MAIN_CAP_SEMI_SEAMLESS_MIGRATE | 1 << SPICE_MAIN_CAP_NAME_AND_UUID |
             1 << SPICE_MAIN_CAP_AGENT_CONNECTED_TOKENS | 1 << SPICE_MAIN_CAP_SEAMLESS_MIGRATE,
 };

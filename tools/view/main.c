@@ -5,6 +5,7 @@
 #include "connect.h"
 #include "system/vm-lock.h"
 #include "ui/screendump.h"
+#include "ui/spice/ticket.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
@@ -154,12 +155,18 @@ static void order(int fd, GIOCondition ready, void *opaque)
     ssize_t n = read(fd, buffer, sizeof(buffer));
 
     g_string_append_len(input, buffer, MAX(n, 0));
+    if (n <= 0 && input->len) {
+        g_string_append_c(input, '\n'); /* the last line is one without it, too */
+    }
     while ((end = memchr(input->str, '\n', input->len))) {
         *end = 0;
         obey(input->str);
         g_string_erase(input, 0, end + 1 - input->str);
     }
-    if (n <= 0 || input->len > LINE_MAX_BYTES) {
+    if (input->len > LINE_MAX_BYTES) {
+        printf("failed: an order of more than %d bytes\n", LINE_MAX_BYTES);
+        loop_quit(1);
+    } else if (n <= 0) {
         loop_quit(n ? 1 : 0);
     }
 }
@@ -227,6 +234,12 @@ static bool parse(int argc, char **argv, ViewPlace *ret, char **ret_password, GE
     }
     if (contents) {
         *ret_password = g_strndup(contents, strcspn(contents, "\r\n"));
+    }
+    if (contents && strlen(*ret_password) > PASSWORD_MAX) {
+        return fail(errp, "%s: a password has at most %d bytes", password_file, PASSWORD_MAX);
+    }
+    if (use_tls && !ret->port) {
+        return fail(errp, "%s: there is no TLS over a unix socket", ret->host);
     }
     if (use_tls) {
         ret->tls_port = ret->port;

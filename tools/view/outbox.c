@@ -2,7 +2,17 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "outbox.h"
 
-static void message_free(void *p)
+OutboxMessage *outbox_message_new(uint16_t type, const void *data, uint32_t size)
+{
+    OutboxMessage *m = g_new0(OutboxMessage, 1);
+
+    m->type = type;
+    m->body = g_byte_array_sized_new(size);
+    g_byte_array_append(m->body, data, size);
+    return m;
+}
+
+void outbox_message_free(void *p)
 {
     OutboxMessage *m = p;
 
@@ -27,18 +37,13 @@ static void count_from(Outbox *b, uint64_t first)
 
 void outbox_clear(Outbox *b)
 {
-    g_queue_clear_full(&b->kept, message_free);
+    g_queue_clear_full(&b->kept, outbox_message_free);
     count_from(b, 1);
 }
 
 void outbox_add(Outbox *b, uint16_t type, const void *data, uint32_t size)
 {
-    OutboxMessage *m = g_new0(OutboxMessage, 1);
-
-    m->type = type;
-    m->body = g_byte_array_sized_new(size);
-    g_byte_array_append(m->body, data, size);
-    g_queue_push_tail(&b->kept, m);
+    g_queue_push_tail(&b->kept, outbox_message_new(type, data, size));
     b->next++;
     b->at = b->at ? b->at : b->kept.tail;
 }
@@ -83,7 +88,7 @@ static void drop_first(Outbox *b)
         b->at = b->at->next;
     }
     b->first++;
-    message_free(g_queue_pop_head(&b->kept));
+    outbox_message_free(g_queue_pop_head(&b->kept));
 }
 
 bool outbox_commit(Outbox *b, uint64_t seq)

@@ -25,6 +25,9 @@ typedef struct Outbox {
     bool is_held;               /* nothing may be said before outbox_adopt() */
 } Outbox;
 
+OutboxMessage *outbox_message_new(uint16_t type, const void *data, uint32_t size);
+void outbox_message_free(void *m);
+
 void outbox_init(Outbox *b);
 void outbox_clear(Outbox *b);                           /* forgets all, and counts from 1 */
 void outbox_add(Outbox *b, uint16_t type, const void *data, uint32_t size);

@@ -106,6 +106,12 @@ static void over(ViewSession *s, const char *why)
     s->host->over(s->opaque);
 }
 
+/* The server keeps it for a while, and we are to come back. */
+static bool is_lost(const ViewChannel *c)
+{
+    return c->resumes && !c->is_up;
+}
+
 static void open_channel(ViewSession *s, const ViewKind *kind, uint8_t id)
 {
     ViewChannel *c = view_channel_new(s, kind, id);
@@ -115,14 +121,6 @@ static void open_channel(ViewSession *s, const ViewKind *kind, uint8_t id)
     c->conn = connect_to(c, &s->place, &err);
     if (!c->conn) {
         over(s, err->message);
-    }
-}
-
-void session_farewell(ViewChannel *c)
-{
-    conn_drop(g_steal_pointer(&c->conn));
-    if (c == main_of(c->session)) {
-        over(c->session, "the server ends it");
     }
 }
 
@@ -139,7 +137,7 @@ bool session_open_listed(ViewSession *s, const uint8_t *list, uint32_t n)
     for (uint32_t i = 0; i < n && !s->is_over; i++) {
         const ViewKind *kind = kind_of(list[2 * i]);
 
-        if (!kind || view_channel(s, list[2 * i], list[2 * i + 1])) {
+        if (!kind || kind == &view_main_kind || view_channel(s, list[2 * i], list[2 * i + 1])) {
             continue;
         }
         if (s->channels->len >= SESSION_CHANNELS_MAX) {
@@ -162,15 +160,19 @@ static void drop_ahead(ViewSession *s)
     s->awaits_answer = s->was_told = false;
 }
 
-static void cannot_connect(ViewSession *s, const char *why)
+static void give_up_ahead(ViewSession *s)
 {
-    bool was_told = s->was_told;
-
     drop_ahead(s);
-    view_say(s, "migrate-error %s", why);
-    if (!was_told) {
+    if (s->owes_answer) {
+        s->owes_answer = false;
         view_send(main_of(s), SPICE_MSGC_MAIN_MIGRATE_CONNECT_ERROR, NULL, 0);
     }
+}
+
+static void cannot_connect(ViewSession *s, const char *why)
+{
+    view_say(s, "migrate-error %s", why);
+    give_up_ahead(s);
 }
 
 static void connect_ahead(ViewChannel *c)
@@ -183,15 +185,36 @@ static void connect_ahead(ViewChannel *c)
     }
 }
 
-void session_migrate(ViewSession *s, ViewPlace *take, uint32_t version, bool is_seamless)
+static bool has_moved_in_part(const ViewSession *s)
 {
-    drop_ahead(s);
+    for (unsigned i = 0; i < s->channels->len; i++) {
+        if (((ViewChannel *)s->channels->pdata[i])->left) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool session_is_promised(const ViewSession *s)
+{
+    return s->was_told && s->was_seamless;
+}
+
+bool session_migrate(ViewSession *s, ViewPlace *take, uint32_t version, bool is_seamless)
+{
+    if (has_moved_in_part(s)) { /* each channel has room for one destination */
+        place_clear(take);
+        return false;
+    }
+    give_up_ahead(s);
     place_clear(&s->next);
     s->next = *take;
+    s->owes_answer = true;
     s->is_seamless = is_seamless;
     s->version = version;
     view_say(s, "migrate-begin%s %s", is_seamless ? "-seamless" : "", s->next.host);
     connect_ahead(main_of(s));
+    return true;
 }
 
 /* All are there, and the destination has said how: the source hears of it. */
@@ -200,7 +223,7 @@ static void maybe_tell(ViewSession *s)
     for (unsigned i = 0; i < s->channels->len; i++) {
         const ViewChannel *c = s->channels->pdata[i];
 
-        if (c->conn && (!c->ahead || !conn_is_linked(c->ahead))) {
+        if ((c->conn || is_lost(c)) && (!c->ahead || !conn_is_linked(c->ahead))) {
             return;
         }
     }
@@ -208,6 +231,7 @@ static void maybe_tell(ViewSession *s)
         return;
     }
     s->was_told = true;
+    s->owes_answer = false;
     s->was_seamless = s->is_seamless;
     view_say(s, "migrate-connected%s", s->is_seamless ? "-seamless" : "");
     view_send(main_of(s), s->is_seamless ? SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS : SPICE_MSGC_MAIN_MIGRATE_CONNECTED,
@@ -266,21 +290,25 @@ static void moved(ViewSession *s)
     view_say(s, "moved %u", s->moves);
 }
 
+static bool is_any_ahead(const ViewSession *s)
+{
+    for (unsigned i = 0; i < s->channels->len; i++) {
+        if (((ViewChannel *)s->channels->pdata[i])->ahead) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void session_channel_moves(ViewChannel *c, const void *data, uint32_t size)
 {
-    ViewSession *s = c->session;
-
     view_channel_take_ahead(c);
     if (data) {
         conn_send(c->conn, SPICE_MSGC_MIGRATE_DATA, data, size);
     }
-    for (unsigned i = 0; i < s->channels->len; i++) {
-        if (((ViewChannel *)s->channels->pdata[i])->ahead) {
-            view_flush(c);
-            return;
-        }
+    if (!is_any_ahead(c->session)) {
+        moved(c->session);
     }
-    moved(s);
     view_flush(c);
 }
 
@@ -297,7 +325,7 @@ void session_migrate_cancel(ViewSession *s)
         }
         c->awaits_data = false;
     }
-    drop_ahead(s);
+    give_up_ahead(s);
     place_clear(&s->next);
     view_say(s, "migrate-cancel");
 }
@@ -337,7 +365,7 @@ void session_switch(ViewSession *s, ViewPlace *take)
     place_clear(&s->next);
     s->place = *take;
     s->id = 0;
-    s->was_told = s->awaits_answer = false;
+    s->was_told = s->awaits_answer = s->owes_answer = false;
     g_ptr_array_set_size(s->channels, 0);
     surfaces_clear(s->surfaces);
     s->moves++;
@@ -345,18 +373,6 @@ void session_switch(ViewSession *s, ViewPlace *take)
 }
 
 /* ---- connections ---- */
-
-static bool is_any_missing(const ViewSession *s)
-{
-    for (unsigned i = 0; i < s->channels->len; i++) {
-        const ViewChannel *c = s->channels->pdata[i];
-
-        if (c->was_linked && !c->is_up) {
-            return true;
-        }
-    }
-    return false;
-}
 
 void session_linked(ViewChannel *c, ViewConn *conn)
 {
@@ -369,21 +385,30 @@ void session_linked(ViewChannel *c, ViewConn *conn)
         maybe_tell(s);
         return;
     }
-    view_say(s, "%s %s %u", c->was_linked ? "resumed" : "linked", name_of(c), c->id);
-    view_channel_has_conn(c);
-    if (c->was_linked ? c->kind->resumed : c->kind->start) {
-        (c->was_linked ? c->kind->resumed : c->kind->start)(c);
-    }
-    c->was_linked = c->is_up = true;
-    s->lost_ns = is_any_missing(s) ? s->lost_ns : 0;
-    view_flush(c);
+    view_channel_linked(c);
 }
 
 /* ---- connections that are lost ---- */
 
-static bool is_missing(const ViewChannel *c)
+static bool is_any_lost(const ViewSession *s)
 {
-    return !c->conn && c->resumes;
+    for (unsigned i = 0; i < s->channels->len; i++) {
+        if (is_lost(s->channels->pdata[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void retry_after(ViewSession *s, int64_t ns, const char *why)
+{
+    int64_t now = time_monotonic_ns();
+
+    if (now - s->lost_ns > SESSION_RESUME_NS) {
+        over(s, why);
+    } else if (!loop_timer_pending(s->retry)) {
+        loop_timer_set(s->retry, now + ns);
+    }
 }
 
 static void retry(void *opaque)
@@ -394,29 +419,52 @@ static void retry(void *opaque)
         ViewChannel *c = s->channels->pdata[i];
         g_autoptr(GError) err = NULL;
 
-        if (is_missing(c)) {
-            c->conn = connect_to(c, c->left ? &s->next : &s->place, &err);
+        if (!is_lost(c) || c->conn) {
+            continue;
         }
-        if (is_missing(c)) {
-            loop_timer_set(s->retry, time_monotonic_ns() + SESSION_RETRY_NS);
+        c->conn = connect_to(c, c->left ? &s->next : &s->place, &err);
+        if (!c->conn) {
+            retry_after(s, SESSION_RETRY_NS, err->message);
         }
     }
 }
 
-/* A session that was told its id, by a server that keeps what it has lost. */
 static void come_back(ViewChannel *c, bool was_up, const char *why)
 {
     ViewSession *s = c->session;
-    int64_t now = time_monotonic_ns();
 
-    if (c->ahead) { /* the source does not hand over what it has lost */
-        drop_ahead(s);
+    view_channel_lost(c);
+    if (c == main_of(s)) { /* nobody waits for it on another connection */
+        s->owes_answer = false;
     }
-    s->lost_ns = s->lost_ns ? s->lost_ns : now;
-    if (now - s->lost_ns > SESSION_RESUME_NS) {
-        over(s, why);
-    } else if (!loop_timer_pending(s->retry)) {
-        loop_timer_set(s->retry, now + (was_up ? 0 : SESSION_RETRY_NS));
+    if (c->ahead) { /* the source does not hand over what it has lost */
+        cannot_connect(s, why);
+    }
+    retry_after(s, was_up ? 0 : SESSION_RETRY_NS, why);
+}
+
+/* It has ended for good: the others need not wait for it. */
+static void goes_without(ViewChannel *c)
+{
+    ViewSession *s = c->session;
+
+    if (c->ahead) {
+        conn_drop(g_steal_pointer(&c->ahead));
+        if (has_moved_in_part(s) && !is_any_ahead(s)) {
+            moved(s);
+        }
+        maybe_tell(s);
+    }
+}
+
+void session_farewell(ViewChannel *c)
+{
+    conn_drop(g_steal_pointer(&c->conn));
+    c->is_up = c->resumes = false;
+    if (c == main_of(c->session)) {
+        over(c->session, "the server ends it");
+    } else {
+        goes_without(c);
     }
 }
 
@@ -434,13 +482,19 @@ void session_conn_ended(ViewChannel *c, ViewConn *conn, const char *why)
         cannot_connect(s, why);
         return;
     }
+    s->lost_ns = is_any_lost(s) ? s->lost_ns : time_monotonic_ns();
     c->conn = NULL;
     c->is_up = false;
+    c->resumes = c->resumes && s->id && !conn_was_refused(conn);
     view_say(s, "lost %s %u %s", name_of(c), c->id, why);
-    if (s->id && c->resumes && !conn_was_refused(conn)) {
-        come_back(c, was_up, why);
-    } else if (c == main_of(s)) {
+    if (c == main_of(s) && !c->resumes) {
         over(s, why);
+        return;
+    }
+    if (c->resumes) {
+        come_back(c, was_up, why);
+    } else {
+        goes_without(c);
     }
 }
 

@@ -1,5 +1,5 @@
 /* tools/view/session.h - the viewer's session: its channels, and where it is.  Owner: main loop.
- * Page: docs/view.md.  Test: tests/unit/tools/view-test.c
+ * Page: docs/view.md.  Test: tests/unit/tools/view-test.c, view-server-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * It follows the guest as stock clients do: seamless, semi-seamless, or by starting anew at the new place. */
@@ -39,9 +39,10 @@ struct ViewSession {
     uint32_t version;                   /* of the source, for the destination */
     bool is_seamless, awaits_answer;    /* of a migration: asked for; the word of the destination is due */
     bool was_told, was_seamless;        /* the source has our word, and which */
+    bool owes_answer;                   /* it has asked, and has none: each time has one, also if nothing comes of it */
     bool is_over;
     LoopTimer *retry;                   /* connections are lost */
-    int64_t lost_ns;                    /* since then */
+    int64_t lost_ns;                    /* since then, without a moment in which none was */
     unsigned moves;
 };
 
@@ -66,7 +67,9 @@ bool session_ahead_says(ViewChannel *c, uint16_t type);     /* a destination's a
 void session_channel_moves(ViewChannel *c, const void *data, uint32_t size); /* MIGRATE; data NULL: none to carry */
 void session_learn(ViewSession *s, uint32_t id);            /* MAIN_INIT */
 bool session_open_listed(ViewSession *s, const uint8_t *list, uint32_t n);
-void session_migrate(ViewSession *s, ViewPlace *take, uint32_t version, bool is_seamless);
+bool session_is_promised(const ViewSession *s);             /* may the source say MIGRATE? */
+/* Takes the place; false: not now. */
+bool session_migrate(ViewSession *s, ViewPlace *take, uint32_t version, bool is_seamless);
 void session_migrate_cancel(ViewSession *s);
 bool session_migrate_end(ViewSession *s);
 void session_switch(ViewSession *s, ViewPlace *take);

@@ -179,6 +179,18 @@ static void copy_rows(pixman_image_t *image, const uint8_t *from, size_t stride,
     }
 }
 
+void surfaces_turn_over(pixman_image_t *image)
+{
+    uint32_t height = pixman_image_get_height(image), bytes = pixman_image_get_stride(image);
+    g_autofree uint8_t *row = g_malloc(bytes);
+
+    for (uint32_t y = 0; y < height / 2; y++) {
+        memcpy(row, row_of(image, y), bytes);
+        memcpy(row_of(image, y), row_of(image, height - 1 - y), bytes);
+        memcpy(row_of(image, height - 1 - y), row, bytes);
+    }
+}
+
 /* ---- kinds of pictures; each fills an image of the size that was said ---- */
 
 static bool is_32bit(uint8_t format)
@@ -277,6 +289,9 @@ static void decode(Decoder *d, const uint8_t *file, uint32_t size)
 {
     jpeg_mem_src(&d->c, file, size);
     jpeg_read_header(&d->c, TRUE);
+    if (jpeg_has_multiple_scans(&d->c)) { /* no server's; each scan, however short, is work for the whole picture */
+        return;
+    }
     d->c.out_color_space = G_BYTE_ORDER == G_LITTLE_ENDIAN ? JCS_EXT_BGRX : JCS_EXT_XRGB;
     d->image = new_image(d->c.image_width, d->c.image_height, false);
     if (!d->image) {

@@ -29,5 +29,6 @@ pixman_image_t *surfaces_find(const Surfaces *s, uint8_t display, uint32_t id); 
 /* The picture at data[at] of a message; an own reference.  NULL: malformed, or of a kind that we did not ask for. */
 pixman_image_t *surfaces_read_image(Surfaces *s, uint8_t display, const uint8_t *data, uint32_t size, uint32_t at);
 pixman_image_t *surfaces_read_jpeg(const uint8_t *file, uint32_t size); /* NULL: it is none, or JPEG is not built in */
+void surfaces_turn_over(pixman_image_t *image); /* the last row becomes the first */
 void surfaces_forget_image(Surfaces *s, uint64_t id);
 void surfaces_forget_images(Surfaces *s);
