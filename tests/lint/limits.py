@@ -15,7 +15,8 @@ DEFINE = re.compile(r'^[ \t]*#define[ \t]+(\w+)[ \t]+(.+?)(?:[ \t]*/\*.*)?$', re
 ENUM = re.compile(r'^enum \{([^{}]*)\}', re.M | re.S)
 IN_ENUM = re.compile(r'\b(\w+) = ([^,}\n]+)')
 LOOKS_LIKE_A_LIMIT = re.compile(r'(?<!_)_(MAX|DEPTH_MAX|MAX_BYTES|MAX_DEPTH|MAX_VALUES)$|_MAX_(BYTES|DEPTH|VALUES)$|_WAIT_NS$')
-DECODERS = ('migration', 'vmstate', 'net', 'qapi', 'io', 'monitor', 'block', 'chardev', 'main', 'hw', 'object', 'ui', 'include')
+DECODERS = ('migration', 'vmstate', 'net', 'qapi', 'io', 'monitor', 'block', 'chardev', 'main', 'hw', 'object', 'ui', 'include',
+            'tools')
 NOT_LIMITS = {'BLK_F_SEG_MAX'}    # numbers of features
 UNITS = {'': 1, 'bytes': 1, 'KiB': 1 << 10, 'MiB': 1 << 20, 'GiB': 1 << 30, 'TiB': 1 << 40, 's': 10**9, 'ms': 10**6}
 SUFFIX = re.compile(r'\b(0x[0-9a-fA-F]+|\d+)(?:[uU]?[lL]{0,2})\b')
