@@ -216,6 +216,7 @@ static void rounds_are_sent_and_bounded(void)
     g_assert_no_error(err);
     guest_init(&g);
     g_assert_true(net_announce_start(&a, NULL, NULL, NULL));
+    g_assert_cmpuint(g.announced, ==, 0); /* first the guest does what it came for */
     while (rounds < 3) {
         ssize_t n = read(fds[1], data, sizeof(data));
 
@@ -230,6 +231,9 @@ static void rounds_are_sent_and_bounded(void)
     settle();
     g_assert_cmpint(read(fds[1], data, sizeof(data)), ==, -1);
     g_assert_cmpuint(g.announced, ==, 1); /* the driver is asked once */
+    a.rounds = 1;
+    g_assert_true(net_announce_start(&a, NULL, NULL, NULL));
+    g_assert_cmpuint(g.announced, ==, 2); /* there is no other round */
     a.rounds = 1001;
     g_assert_false(net_announce_start(&a, NULL, NULL, &err));
     g_clear_error(&err);
