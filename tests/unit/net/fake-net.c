@@ -427,15 +427,44 @@ void lab_settle(void)
     }
 }
 
+static void wake(void *opaque)
+{
+}
+
 void lab_wait(bool (*done)(Lab *l), Lab *l)
 {
     int64_t deadline = time_monotonic_ns() + 10 * NS_PER_SEC;
+    LoopTimer *timer = loop_timer_new(wake, NULL);
 
     lab_settle();
+    loop_timer_set(timer, deadline);
     while (!done(l)) {
         g_assert_cmpint(time_monotonic_ns(), <, deadline);
         g_main_context_iteration(NULL, true);
     }
+    loop_timer_free(timer);
+}
+
+static bool is_over;
+
+static void note_over(void *opaque)
+{
+    is_over = true;
+}
+
+static bool has_lingered(Lab *l)
+{
+    return is_over;
+}
+
+void lab_linger(Lab *l, unsigned ms)
+{
+    LoopTimer *timer = loop_timer_new(note_over, NULL);
+
+    is_over = false;
+    loop_timer_set(timer, time_monotonic_ns() + ms * NS_PER_MS);
+    lab_wait(has_lingered, l);
+    loop_timer_free(timer);
 }
 
 void lab_check_all_in_order(Lab *l)
@@ -468,6 +497,19 @@ bool lab_is_ordered(Lab *l, unsigned side)
     g_autoptr(Json) report = p->report(p);
 
     return json_get_bool(json_get(netdev_report(report), "ordered"));
+}
+
+bool lab_gate_expired(Lab *l)
+{
+    return !lab_is_ordered(l, 1);
+}
+
+void lab_check_clean(Lab *l, unsigned to)
+{
+    lab_check_all_in_order(l);
+    g_assert_true(lab_is_ordered(l, to));
+    g_assert_cmpuint(lab_figure(l, to, "refused"), ==, 0);
+    g_assert_cmpuint(lab_figure(l, to, "held"), ==, 0);
 }
 
 /* ---- the engine's steps ---- */
@@ -528,4 +570,19 @@ void lab_peer_gone(Lab *l)
 bool lab_both_done(Lab *l)
 {
     return l->side[0].tail_done && l->side[1].tail_done;
+}
+
+void lab_carry(Lab *l)
+{
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+}
+
+void lab_pass_on(Lab *l)
+{
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
 }

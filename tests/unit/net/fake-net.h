@@ -60,6 +60,7 @@ void lab_number_frame(uint8_t *data, bool is_group, uint32_t number);
 void lab_clear(Lab *l);
 void lab_settle(void);                       /* until nothing moves any more; timers do not count */
 void lab_wait(bool (*done)(Lab *l), Lab *l); /* the same with timers, until done; fails after 10 s */
+void lab_linger(Lab *l, unsigned ms);        /* the same, for so long */
 
 void lab_all_arrives(Lab *l);                /* what is on its way, from now on at once */
 void lab_drop_last(Lab *l);                  /* the network loses what was sent to side 1 last and is on its way */
@@ -74,6 +75,8 @@ void lab_guest_takes(Lab *l, unsigned side, unsigned buffers);
 void lab_check_all_in_order(Lab *l);
 uint64_t lab_figure(Lab *l, unsigned side, const char *name); /* of the report */
 bool lab_is_ordered(Lab *l, unsigned side);
+bool lab_gate_expired(Lab *l);               /* side 1's: for lab_wait() */
+void lab_check_clean(Lab *l, unsigned to);   /* all came in order, and that side says so */
 
 /* The handoff in the engine's order; each does one step.  from: the source. */
 void lab_freeze(Lab *l, unsigned from);
@@ -83,3 +86,5 @@ void lab_start(Lab *l, unsigned to);
 void lab_released(Lab *l, unsigned from);
 void lab_peer_gone(Lab *l);
 bool lab_both_done(Lab *l);
+void lab_carry(Lab *l);   /* from the freeze of side 0 to the start of side 1, with nothing in between */
+void lab_pass_on(Lab *l); /* from the load at side 1 to the end of both, likewise */

@@ -7,49 +7,6 @@
 
 #include <string.h>
 
-static void pass_on(Lab *l)
-{
-    lab_run_sent(l, 0);
-    lab_start(l, 1);
-    lab_released(l, 0);
-    lab_wait(lab_both_done, l);
-}
-
-static void check_clean(Lab *l)
-{
-    lab_check_all_in_order(l);
-    g_assert_true(lab_is_ordered(l, 1));
-    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 0);
-    g_assert_cmpuint(lab_figure(l, 1, "held"), ==, 0);
-}
-
-static bool is_over;
-
-static void note_over(void *opaque)
-{
-    is_over = true;
-}
-
-static bool has_lingered(Lab *l)
-{
-    return is_over;
-}
-
-static void linger(Lab *l, unsigned ms)
-{
-    LoopTimer *timer = loop_timer_new(note_over, NULL);
-
-    is_over = false;
-    loop_timer_set(timer, time_monotonic_ns() + ms * NS_PER_MS);
-    lab_wait(has_lingered, l);
-    loop_timer_free(timer);
-}
-
-static bool gate_is_open(Lab *l)
-{
-    return !lab_is_ordered(l, 1);
-}
-
 /* ---- the guest's frames ---- */
 /* A switch that stands still has the guest's last frames before it.  Were ours in front of them, the guest would speak out of
  * order, and the switch would turn back to the source. */
@@ -60,20 +17,18 @@ static void guests_frames_leave_the_source_first(Lab *l)
     lab_guest_sends(l, 0);
     lab_freeze(l, 0);
     lab_client(l, 3);
-    lab_save_and_load(l, 0);
-    lab_run_sent(l, 0);
-    lab_start(l, 1);
+    lab_carry(l);
     lab_guest_sends(l, 1);
     lab_guest_sends(l, 1);
     lab_client(l, 3);
     lab_released(l, 0);
-    linger(l, 20);
+    lab_linger(l, 20);
     g_assert_cmpint(l->learned, ==, 0);
     g_assert_cmpuint(l->got->len, ==, 6); /* the source passes them on */
     lab_unclog(l, 0);
     lab_wait(lab_both_done, l);
     lab_client(l, 2);
-    check_clean(l);
+    lab_check_clean(l, 1);
     g_assert_cmpint(l->learned, ==, 1);
     g_assert_cmpstr(l->senders->str, ==, "00011");
 }
@@ -85,38 +40,57 @@ static void clogged_port_lets_the_destination_speak_in_the_end(Lab *l)
     l->side[0].is_clogged = true;
     lab_guest_sends(l, 0);
     lab_freeze(l, 0);
-    lab_save_and_load(l, 0);
-    lab_run_sent(l, 0);
-    lab_start(l, 1);
+    lab_carry(l);
     lab_guest_sends(l, 1);
     lab_client(l, 3);
     lab_released(l, 0);
-    lab_wait(gate_is_open, l);
+    lab_wait(lab_gate_expired, l);
     lab_settle();
     g_assert_cmpstr(l->senders->str, ==, "01");
     lab_check_all_in_order(l);
 }
 
 /* ---- a guest that is slow ---- */
-/* It takes its frames, far slower than they came: the source stays, though its time is over. */
-static void slow_guest_gets_all(Lab *l)
+/* 50 frames for a guest that has no buffer but those which the test gives it; 8 of them are within the bound. */
+static void load_for_a_slow_guest(Lab *l, unsigned linger_ms)
 {
     l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
-    l->linger_ms = 300;
+    l->linger_ms = linger_ms;
     l->side[1].ring = 1;
     lab_freeze(l, 0);
     lab_client(l, 50);
     lab_settle();
     lab_save_and_load(l, 0);
+}
+
+/* It takes its frames, far slower than they came: the source stays, though its time is over. */
+static void slow_guest_gets_all(Lab *l)
+{
+    load_for_a_slow_guest(l, 300);
     lab_run_sent(l, 0);
     lab_start(l, 1);
     lab_released(l, 0);
     while (l->got->len < 50) {
         lab_guest_takes(l, 1, 1);
-        linger(l, 10);
+        lab_linger(l, 10);
     }
     lab_wait(lab_both_done, l);
-    check_clean(l);
+    lab_check_clean(l, 1);
+}
+
+static void frames_of_a_stuck_guest_are_accounted_for(Lab *l)
+{
+    load_for_a_slow_guest(l, 5);
+    lab_pass_on(l);
+    lab_client(l, 3); /* its own */
+    lab_settle();
+    lab_peer_gone(l);
+    g_assert_cmpuint(lab_figure(l, 1, "held"), ==, 8 + 3);
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 50 - 8);
+    while (l->got->len < 8 + 3) {
+        lab_guest_takes(l, 1, 1);
+        lab_settle();
+    }
 }
 
 static Json *told; /* the last account */
@@ -141,14 +115,8 @@ static void check_told(const char *name, uint64_t wanted)
 static void account_is_told_when_the_source_is_gone(Lab *l)
 {
     qapi_set_emit_hook(note_account);
-    l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
-    l->linger_ms = 5;
-    l->side[1].ring = 1;
-    lab_freeze(l, 0);
-    lab_client(l, 50);
-    lab_settle();
-    lab_save_and_load(l, 0);
-    pass_on(l);
+    load_for_a_slow_guest(l, 5);
+    lab_pass_on(l);
     g_assert_null(told);
     lab_peer_gone(l);
     check_told("refused", 50 - 8);
@@ -159,20 +127,19 @@ static void account_is_told_when_the_source_is_gone(Lab *l)
 }
 
 /* ---- copies that are late ---- */
-/* The other port of the network is seconds behind, and what the guest had before the freeze comes there when it runs already.
- * The network is flooded, and has lost the marker that would have told. */
-static void copies_from_before_the_freeze_are_known_by_their_place(Lab *l)
+/* The other port of the network is seconds behind, and what the guest had before the freeze comes there when it runs already. */
+static void copies_outlast_the_pause(Lab *l, bool has_lost_marker)
 {
     l->late = 1000;
-    lab_broadcast(l, 3);
+    lab_broadcast(l, 3); /* the guest has these at the source */
     lab_settle();
     lab_freeze(l, 0);
-    lab_drop_last(l); /* marker 7 */
-    lab_broadcast(l, 2);
+    if (has_lost_marker) {
+        lab_drop_last(l); /* marker 7, which would have told */
+    }
+    lab_broadcast(l, 2); /* and these come from there */
     lab_settle();
-    lab_save_and_load(l, 0);
-    lab_run_sent(l, 0);
-    lab_start(l, 1);
+    lab_carry(l);
     lab_settle();
     lab_all_arrives(l); /* with the check behind them */
     lab_broadcast(l, 1);
@@ -181,7 +148,18 @@ static void copies_from_before_the_freeze_are_known_by_their_place(Lab *l)
     lab_wait(lab_both_done, l);
     lab_broadcast(l, 1);
     lab_settle();
-    check_clean(l);
+    lab_check_clean(l, 1);
+}
+
+static void broadcast_whose_copy_outlasts_the_pause_is_not_doubled(Lab *l)
+{
+    copies_outlast_the_pause(l, false);
+    g_assert_cmpuint(lab_figure(l, 1, "flooded"), >=, 3);
+}
+
+static void copies_from_before_the_freeze_are_known_by_their_place(Lab *l)
+{
+    copies_outlast_the_pause(l, true);
     g_assert_cmpuint(lab_figure(l, 1, "flooded"), ==, 5);
 }
 
@@ -190,9 +168,9 @@ static void group_frames_behind_the_turn_are_not_passed_on(Lab *l)
 {
     lab_freeze(l, 0);
     lab_save_and_load(l, 0);
-    pass_on(l);
+    lab_pass_on(l);
     lab_broadcast(l, 20);
-    check_clean(l);
+    lab_check_clean(l, 1);
     g_assert_cmpuint(lab_figure(l, 1, "late"), ==, 0);
     g_assert_cmpuint(lab_figure(l, 1, "duplicate"), ==, 0);
 }
@@ -204,7 +182,9 @@ static const struct Row {
     {"guests_frames_leave_the_source_first", guests_frames_leave_the_source_first},
     {"clogged_port_lets_the_destination_speak_in_the_end", clogged_port_lets_the_destination_speak_in_the_end},
     {"slow_guest_gets_all", slow_guest_gets_all},
+    {"frames_of_a_stuck_guest_are_accounted_for", frames_of_a_stuck_guest_are_accounted_for},
     {"account_is_told_when_the_source_is_gone", account_is_told_when_the_source_is_gone},
+    {"broadcast_whose_copy_outlasts_the_pause_is_not_doubled", broadcast_whose_copy_outlasts_the_pause_is_not_doubled},
     {"copies_from_before_the_freeze_are_known_by_their_place", copies_from_before_the_freeze_are_known_by_their_place},
     {"group_frames_behind_the_turn_are_not_passed_on", group_frames_behind_the_turn_are_not_passed_on},
 };
