@@ -8,8 +8,6 @@
 #include "filter.h"
 #include "offload.h"
 
-#define FRAME_MIN 14 /* an Ethernet header */
-
 static NetPort *lane_receiver(NetChain *c, NetLaneId lane)
 {
     return lane == NET_TO_GUEST ? c->netdev->peer : c->netdev;
@@ -156,7 +154,7 @@ static NetResult enter(NetChain *c, NetLaneId lane, NetFilter *at, const NetFram
 
 static bool is_sane(NetChain *c, const NetFrame *f)
 {
-    if (f->size < FRAME_MIN || f->size > NET_FRAME_MAX) {
+    if (f->size < NET_FRAME_MIN || f->size > NET_FRAME_MAX) {
         c->dropped_malformed++;
         TRACE(net_drop, "%s: frame of %u bytes", c->netdev->id, f->size);
         return false;

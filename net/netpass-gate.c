@@ -22,7 +22,6 @@
 #define ALONE_NS (10 * NS_PER_MS) /* our frames come, but no check: a network that lets none through */
 #define ACK_BYTES (64 * 1024)
 #define LET_IN_BYTES (64ull << 20) /* behind the backlog the source's bound counts, up to this, or ours where that is more */
-#define FRAME_MIN 14
 #define READS_MAX 16 /* of NET_DRAIN_MAX frames */
 
 static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
@@ -380,17 +379,9 @@ static bool gate_nic_room(NetHook *h)
 static void gate_gone(NetHook *h)
 {
     NetpassPort *np = netpass_port_of(h);
-    uint64_t frames = np->cache.queue.frames + np->own.queue.frames;
 
-    if (frames) {
-        warn_report("netpass: netdev '%s' is removed with %" PRIu64 " frames", np->id, frames);
-        np->refused += frames;
-    }
-    netpass_cache_clear(&np->cache);
-    netpass_cache_clear(&np->own);
-    netpass_cache_clear(&np->shared);
+    netpass_lose(np, "it is removed");
     np->state = NETPASS_DONE;
-    netpass_detach(np);
 }
 
 /* ---- load ---- */
@@ -435,7 +426,7 @@ static bool load_frames(NetpassPort *np, uint32_t count, StateReader *r, GError 
         if (!netpass_get_frame(r, &f, errp)) {
             return false;
         }
-        if (!np->chain || f.frame.size < FRAME_MIN) {
+        if (!np->chain || f.frame.size < NET_FRAME_MIN) {
             np->pass->unknown_frames++;
             np->refused++;
             continue;
@@ -531,17 +522,6 @@ static void note_late(NetpassPort *np)
     }
 }
 
-static void markers_due(void *opaque)
-{
-    Netpass *n = opaque;
-
-    each_gated(n, note_late);
-    each_gated(n, send_markers);
-    if (n->has_peer && !n->is_tail_done) {
-        loop_timer_set(n->markers, time_monotonic_ns() + MARKER_NS);
-    }
-}
-
 static void check_tail_done(Netpass *n)
 {
     for (unsigned i = 0; i < n->ports->len; i++) {
@@ -559,6 +539,25 @@ static void check_tail_done(Netpass *n)
     }
 }
 
+static void markers_due(void *opaque)
+{
+    Netpass *n = opaque;
+
+    each_gated(n, note_late);
+    each_gated(n, send_markers);
+    check_tail_done(n); /* a netdev that was removed says nothing any more */
+    if (n->has_peer && !n->is_tail_done) {
+        loop_timer_set(n->markers, time_monotonic_ns() + MARKER_NS);
+    }
+}
+
+/* Nobody will send anything more; copies of what was sent may come for a while. */
+static void end_alone(Netpass *n)
+{
+    n->is_active = false;
+    loop_timer_set(n->twins, time_monotonic_ns() + NETPASS_TWIN_NS);
+}
+
 /* Nothing can come through a cable that is not plugged, and nobody is there to say END. */
 static void begin(NetpassPort *np)
 {
@@ -572,16 +571,19 @@ static void begin(NetpassPort *np)
 static void gate_started(HandoffPart *part)
 {
     Netpass *n = part->opaque;
-    uint64_t gate_ms = handoff_parameter("netpass-gate-ms", GATE_MS_DEFAULT);
 
     if (!n->is_active) {
         return;
     }
     n->is_started = true;
+    n->has_slept = false;
     each_gated(n, begin);
-    set_deadline(n, gate_ms * NS_PER_MS);
+    if (!n->has_peer) { /* it has left while the guest was parked here */
+        end_alone(n);
+        return;
+    }
+    set_deadline(n, handoff_parameter("netpass-gate-ms", GATE_MS_DEFAULT) * NS_PER_MS);
     markers_due(n);
-    check_tail_done(n);
 }
 
 /* ---- messages ---- */
@@ -595,8 +597,12 @@ static void take_frame(NetpassPort *np, const NetpassFrame *f, int64_t now)
     if (np->is_open && np->alone_ns && !netpass_pairs_is_mirror(np->pairs) && is_for_nic(np, &f->frame)) {
         np->is_ordered = false; /* it goes in behind those that came here */
     }
-    if (((np->source_saw && !np->is_late) || np->is_open) && netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
-        return;
+    if ((np->source_saw && !np->is_late) || np->is_open) {
+        if (netpass_cache_push(&np->shared, &f->frame, f->seq, received)) {
+            return;
+        }
+        netpass_sort_source(np, true); /* no room for it there, and it may not overtake those that wait */
+        gate_pump(np);
     }
     if (!netpass_pairs_source(np->pairs, &f->frame, received)) {
         np->duplicate++;
@@ -625,7 +631,7 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
             netpass_message_bad(np->pass, err);
             break;
         }
-        if (!np->chain || f.frame.size < FRAME_MIN) {
+        if (!np->chain || f.frame.size < NET_FRAME_MIN) {
             np->pass->unknown_frames++;
             np->refused++;
             continue;
@@ -720,8 +726,7 @@ void netpass_gate_peer_gone(Netpass *n)
     loop_timer_cancel(n->markers);
     each_gated(n, tail_cut);
     if (n->is_started) {
-        n->is_active = false;
-        loop_timer_set(n->twins, time_monotonic_ns() + NETPASS_TWIN_NS);
+        end_alone(n);
     }
 }
 

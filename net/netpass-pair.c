@@ -37,12 +37,12 @@ typedef struct Pair { /* frames of the same bytes */
     int64_t time_ns; /* of the last one */
     GArray *alone;   /* of Sighting, as they came */
     bool is_for_us; /* unicast, to our NIC */
-    GList link;      /* of NetpassPairs.order */
+    GList link;     /* of NetpassPairs.order */
 } Pair;
 
 struct NetpassPairs {
     GHashTable *table; /* hash -> Pair */
-    GQueue order;      /* of Pair, by first sight */
+    GQueue order;      /* of Pair, by last sight */
     uint64_t key;
     uint8_t mac[6];
     bool is_mirror, is_turned, is_settled;
@@ -128,8 +128,10 @@ static Pair *lookup(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
         e->alone = g_array_new(false, false, sizeof(Sighting));
         g_hash_table_insert(p->table, &e->hash, e);
         e->link.data = e;
-        g_queue_push_tail_link(&p->order, &e->link);
+    } else {
+        g_queue_unlink(&p->order, &e->link);
     }
+    g_queue_push_tail_link(&p->order, &e->link);
     e->time_ns = MAX(e->time_ns, time_ns);
     return e;
 }

@@ -14,6 +14,7 @@
 
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_STEP_US 100
+#define LEAVE_FRAMES 65536 /* so many a process that ends still reads from a netdev: twice what a host keeps for one */
 
 void netpass_source_each(Netpass *n, void (*fn)(NetpassPort *np))
 {
@@ -74,7 +75,7 @@ static bool may_send(const NetpassPort *np, const NetEntry *e, size_t with)
 {
     size_t cost = net_queue_cost(e->frame.size) + with;
 
-    if (!np->in_flight && !with) {
+    if (np->pass->is_leaving || (!np->in_flight && !with)) {
         return true; /* one frame is always allowed, however long it is */
     }
     return np->in_flight + cost <= np->cache.bytes_max && np->pass->in_flight + cost <= np->pass->total.bytes_max;
@@ -86,27 +87,36 @@ static void count_sent(NetpassPort *np, size_t cost)
     np->pass->in_flight += cost;
 }
 
+/* How many from `e` on go into one message. */
+static uint32_t count_batch(const NetpassPort *np, NetCursor at, const NetEntry *e, size_t *ret_cost)
+{
+    uint32_t count = 0;
+
+    *ret_cost = 0;
+    for (; e && *ret_cost < NETPASS_MESSAGE_BYTES && may_send(np, e, *ret_cost); count++) {
+        *ret_cost += net_queue_cost(e->frame.size);
+        e = net_queue_next(&np->cache.queue, &at);
+    }
+    return count;
+}
+
 /* One message of frames from *e on; *e: the first that did not go in.  false: it was not taken, and they stay ours. */
 static bool send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
 {
     uint64_t sent_seq = np->sent_seq;
-    StateWriter *body = state_writer_new(), *w = state_writer_new();
+    StateWriter *w = state_writer_new();
     bool ok;
     int64_t now = time_monotonic_ns();
-    uint32_t count = 0;
-    size_t size = 0, cost = 0;
+    size_t cost;
+    uint32_t count = count_batch(np, *at, *e, &cost);
 
-    while (*e && size < NETPASS_MESSAGE_BYTES && may_send(np, *e, cost)) {
-        netpass_put_frame(body, *e, now);
-        sent_seq = (*e)->seq;
-        cost += net_queue_cost((*e)->frame.size);
-        count++;
-        state_writer_data(body, &size);
-        *e = net_queue_next(&np->cache.queue, at);
-    }
     netpass_put_message(w, NETPASS_FRAMES, np->index);
     state_put_be32(w, count);
-    state_put(w, state_writer_data(body, &size), size);
+    for (uint32_t i = 0; i < count; i++) {
+        netpass_put_frame(w, *e, now);
+        sent_seq = (*e)->seq;
+        *e = net_queue_next(&np->cache.queue, at);
+    }
     ok = netpass_send(np->pass, w);
     if (ok) {
         np->sent_seq = sent_seq;
@@ -114,7 +124,6 @@ static bool send_batch(NetpassPort *np, NetCursor *at, NetEntry **e)
         np->forwarded += count;
         np->late += np->ended ? count : 0;
     }
-    state_writer_free(body);
     state_writer_free(w);
     return ok;
 }
@@ -263,6 +272,13 @@ static NetResult give_up(NetpassPort *np, const NetFrame *f)
     return NET_DONE;
 }
 
+static void note_captured(NetpassPort *np, const NetFrame *f, int64_t now)
+{
+    np->captured++;
+    np->captured_bytes += f->size;
+    np->last_frame_ns = now;
+}
+
 static NetResult source_to_guest(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
@@ -272,9 +288,7 @@ static NetResult source_to_guest(NetHook *h, const NetFrame *f)
     if (np->is_full) {
         return np->gives_up ? give_up(np, f) : NET_NO_ROOM; /* at the bound: the kernel's queue takes what it can */
     }
-    np->captured++;
-    np->captured_bytes += f->size;
-    np->last_frame_ns = now;
+    note_captured(np, f, now);
     if (np->state == NETPASS_COPY || np->state == NETPASS_FORWARD) {
         net_defer(np->flush);
     } else if (np->state == NETPASS_DRAIN) {
@@ -297,16 +311,9 @@ static bool source_nic_room(NetHook *h)
 static void source_gone(NetHook *h)
 {
     NetpassPort *np = netpass_port_of(h);
-    uint64_t frames = np->cache.queue.frames + np->own.queue.frames;
 
-    if (frames) {
-        warn_report("netpass: netdev '%s' is removed with %" PRIu64 " frames", np->id, frames);
-        np->refused += frames;
-        netpass_cache_clear(&np->cache);
-        netpass_cache_clear(&np->own);
-    }
+    netpass_lose(np, "it is removed");
     np->state = NETPASS_PASS;
-    netpass_detach(np);
 }
 
 /* ---- freeze ---- */
@@ -320,6 +327,13 @@ static void inherit_pairs(NetpassPort *np, NetpassPort *before)
     }
 }
 
+/* With the cache's next number, over its bound or not: it was ours before. */
+static void take_entry(NetpassPort *np, NetEntry *e)
+{
+    e->seq = np->cache.last_seq + 1;
+    netpass_cache_take(&np->cache, e);
+}
+
 /* What the netdev's lane still had is number 1 and up; then its own frame that found no room, and all that comes. */
 static void harvest(NetpassPort *np, NetpassPort *before)
 {
@@ -327,9 +341,10 @@ static void harvest(NetpassPort *np, NetpassPort *before)
     NetQueue *rest = &c->lane[NET_TO_GUEST].segments;
     NetEntry *e;
 
-    while ((e = net_queue_head(rest))) {
-        source_to_guest(&np->hook, &e->frame);
-        net_queue_pop(rest);
+    for (; (e = net_queue_head(rest)); net_queue_pop(rest)) {
+        e->time_ns = time_monotonic_ns();
+        take_entry(np, e);
+        note_captured(np, &e->frame, e->time_ns);
     }
     net_chain_flush_filters(c);
     net_chain_flush_held(c, NET_TO_GUEST);
@@ -341,17 +356,12 @@ static void harvest(NetpassPort *np, NetpassPort *before)
     net_chain_room(c, NET_TO_GUEST);
 }
 
-static void move_frames(NetpassCache *from, NetpassCache *to)
+static void take_all(NetpassPort *np, NetpassCache *from)
 {
     NetEntry *e;
 
-    while ((e = netpass_cache_head(from))) {
-        NetEntry *copy = net_queue_push(&to->queue, &e->frame); /* the bounds were asked when the frame came */
-
-        copy->time_ns = e->time_ns;
-        copy->seq = ++to->last_seq;
-        to->total->bytes += net_queue_cost(e->frame.size);
-        netpass_cache_pop(from);
+    for (; (e = netpass_cache_head(from)); netpass_cache_pop(from)) {
+        take_entry(np, e);
     }
 }
 
@@ -362,8 +372,8 @@ static NetpassPort *inherit(NetpassPort *np, GPtrArray *old)
         NetpassPort *before = old->pdata[i];
 
         if (before->chain == np->chain && before->chain) {
-            move_frames(&before->cache, &np->cache);
-            move_frames(&before->shared, &np->cache);
+            take_all(np, &before->cache);
+            take_all(np, &before->shared);
             netpass_detach(before);
             return before;
         }
@@ -373,12 +383,8 @@ static NetpassPort *inherit(NetpassPort *np, GPtrArray *old)
 
 static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
 {
-    NetpassPort *np, *before;
+    NetpassPort *np = netpass_port_new(n, p->id, p->chain), *before;
 
-    if (n->ports->len >= NETPASS_NETDEVS_MAX) {
-        return;
-    }
-    np = netpass_port_new(n, p->id, p->chain);
     if (!p->ops->can_capture) {
         np->is_best_effort = true;
         np->chain = NULL;
@@ -406,7 +412,7 @@ static void source_freeze(HandoffPart *part)
     netpass_clear(n);
     n->is_source = n->is_active = n->has_peer = true;
     n->in_flight = n->linger_ns = 0;
-    n->has_left = false;
+    n->has_left = n->is_leaving = false;
     n->nonce = (uint64_t)g_random_int() << 32 | g_random_int();
     foreach_used(n, freeze_netdev, old);
     g_ptr_array_unref(old);
@@ -491,9 +497,8 @@ static void source_forward_copies(HandoffPart *part)
 
 static void start_forwarding(NetpassPort *np)
 {
-    netpass_source_flush(np);
     np->state = NETPASS_FORWARD;
-    drop_sent(np);
+    netpass_source_flush(np);
 }
 
 /* Who leaves says END when the destination has answered, and not before: that may have our last frames still to come. */
@@ -514,21 +519,30 @@ static void source_released(HandoffPart *part, bool is_leaving)
 static void leave(NetpassPort *np)
 {
     NetPort *netdev = np->chain->netdev;
+    uint64_t first = np->cache.last_seq, before;
 
-    np->in_flight = 0; /* nobody waits for an acknowledgement any more */
     if (netdev->ops->close_ears) {
         netdev->ops->close_ears(netdev);
     }
-    netdev->ops->drain(netdev);
-    net_chain_flush_filters(np->chain);
-    netpass_source_flush(np);
+    do {
+        before = np->cache.last_seq;
+        netpass_source_flush(np); /* makes room for more */
+        net_chain_room(np->chain, NET_TO_GUEST);
+        netdev->ops->drain(netdev);
+        net_chain_flush_filters(np->chain);
+    } while (np->cache.last_seq != before && np->cache.last_seq - first < LEAVE_FRAMES);
+    np->gives_up = true; /* what finds no room now is lost, and counted */
     netpass_tail_end(np);
     netdev_leave(np->id);
 }
 
 static void source_leaving(HandoffPart *part)
 {
-    netpass_source_each(part->opaque, leave);
+    Netpass *n = part->opaque;
+
+    n->is_leaving = true;
+    netpass_source_each(n, leave);
+    netpass_tail_check_done(n);
 }
 
 static void hold_on(NetpassPort *np)
@@ -564,17 +578,10 @@ static void source_thaw(HandoffPart *part, bool was_after_run)
 /* The channel is gone.  Before VM_STARTED the engine says what follows (thaw, lost); behind it the tail ends here. */
 static void tail_cut(NetpassPort *np)
 {
-    if (np->state != NETPASS_FORWARD) {
-        return;
+    if (np->state == NETPASS_FORWARD) {
+        netpass_lose(np, "the channel is gone, they could not be forwarded");
+        np->state = NETPASS_DONE;
     }
-    if (np->cache.queue.frames) {
-        warn_report("netpass: netdev '%s': %" PRIu64 " frames could not be forwarded, the channel is gone", np->id,
-                    np->cache.queue.frames);
-    }
-    np->refused += np->cache.queue.frames;
-    netpass_cache_clear(&np->cache);
-    np->state = NETPASS_DONE;
-    netpass_detach(np);
 }
 
 void netpass_source_peer_gone(Netpass *n)
@@ -609,7 +616,9 @@ void netpass_source_frames(NetpassPort *np, const NetpassMessage *m, StateReader
             netpass_message_bad(np->pass, err);
             return;
         }
-        if (f.frame.size < 14 || !netpass_pairs_local(np->pairs, &f.frame, now - (int64_t)MIN(f.age_ns, INT64_MAX / 2))) {
+        if (f.frame.size < NET_FRAME_MIN) {
+            np->refused++;
+        } else if (!netpass_pairs_local(np->pairs, &f.frame, now - (int64_t)MIN(f.age_ns, (uint64_t)INT64_MAX / 2))) {
             np->duplicate++;
         } else if (!netpass_cache_push(&np->cache, &f.frame, 0, now)) {
             np->refused++;

@@ -170,6 +170,7 @@ static void linger_over(void *opaque)
         n->patience_ns = (tail_ms - MIN(tail_ms, TAIL_REST_MS)) * NS_PER_MS;
     }
     netpass_source_each(n, end_by_deadline);
+    netpass_tail_check_done(n); /* a netdev that was removed has no end */
     if (!n->is_tail_done && n->has_peer) {
         loop_timer_set(n->linger, time_monotonic_ns() + REST_QUIET_NS);
     }

@@ -13,6 +13,7 @@
 #include "events.h"
 #include "netpass-source.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define BYTES_MAX_DEFAULT (64ull << 20)
@@ -80,6 +81,32 @@ void netpass_detach(NetpassPort *np)
         net_chain_room_soon(c, NET_TO_GUEST);
     }
     np->chain = NULL;
+}
+
+uint64_t netpass_held(const NetpassPort *np)
+{
+    uint64_t frames = np->cache.queue.frames + np->shared.queue.frames;
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while ((e = net_queue_next(&np->own.queue, &at))) {
+        frames += !e->tag;
+    }
+    return frames;
+}
+
+void netpass_lose(NetpassPort *np, const char *why)
+{
+    uint64_t frames = netpass_held(np);
+
+    if (frames) {
+        warn_report("netpass: netdev '%s': %" PRIu64 " frames are lost: %s", np->id, frames, why);
+        np->refused += frames;
+    }
+    netpass_cache_clear(&np->cache);
+    netpass_cache_clear(&np->own);
+    netpass_cache_clear(&np->shared);
+    netpass_detach(np);
 }
 
 static GPtrArray *ports_new(void)
@@ -294,7 +321,7 @@ static Json *port_report(const NetpassPort *np)
         {"captured-bytes", np->captured_bytes},
         {"forwarded", np->forwarded},
         {"injected", np->injected},
-        {"held", np->cache.queue.frames + np->own.queue.frames + np->shared.queue.frames},
+        {"held", netpass_held(np)},
         {"duplicate", np->duplicate},
         {"flooded", np->flooded},
         {"refused", np->refused},

@@ -93,6 +93,7 @@ struct Netpass {
     bool is_source, is_active, has_peer, is_tail_done, is_started, has_slept;
     bool is_sending;   /* source: some netdev is */
     bool has_left;     /* source: the guest is over there */
+    bool is_leaving;   /* source: this process ends, and nobody here waits for an acknowledgement any more */
     int64_t peer_gone_ns, gate_due_ns;
     int64_t linger_ns; /* source: since when it may go; 0: not yet */
     int64_t patience_ns; /* source: so much longer it stays for those who are slow */
@@ -116,6 +117,8 @@ void netpass_pump(NetpassPort *np, bool by_force);
 bool netpass_pump_own(NetpassPort *np);
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
 void netpass_detach(NetpassPort *np);
+uint64_t netpass_held(const NetpassPort *np); /* frames that wait for a guest */
+void netpass_lose(NetpassPort *np, const char *why); /* they are lost, which is said and counted; and lets go of the netdev */
 bool netpass_is_pairing(const NetpassPort *np); /* destination: twins may come */
 bool netpass_send(Netpass *n, StateWriter *w); /* false: no peer, or it takes nothing any more; what was to be said is not */
 void netpass_message_bad(Netpass *n, GError *err);

@@ -15,6 +15,7 @@
 
 #include "object/object.h"
 
+#define NET_FRAME_MIN 14    /* an Ethernet header */
 #define NET_FRAME_MAX 69632 /* 64 KiB of payload, headers and slack */
 
 enum { NET_OFF_CSUM = 1 << 0, NET_OFF_TSO4 = 1 << 1, NET_OFF_TSO6 = 1 << 2, NET_OFF_ECN = 1 << 3, NET_OFF_UFO = 1 << 4 };

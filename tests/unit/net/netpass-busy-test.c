@@ -2,7 +2,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fake-net.h"
 
+#include "net/offload.h"
 #include "qapi/qmp.h"
+#include "util/bytes.h"
 #include "util/loop.h"
 
 #include <string.h>
@@ -175,6 +177,139 @@ static void group_frames_behind_the_turn_are_not_passed_on(Lab *l)
     g_assert_cmpuint(lab_figure(l, 1, "duplicate"), ==, 0);
 }
 
+/* ---- bounds, and ends ---- */
+/* Ten pieces for a guest that takes no large frame. */
+static void send_large_frame(Lab *l)
+{
+    uint8_t data[14 + 20 + 20 + 1000] = GUEST_MAC "\x02\0\0\0\0\1";
+    NetFrame f = {.data = data, .size = sizeof(data),
+                  .offload = {.flags = NET_HDR_NEEDS_CSUM, .gso_type = NET_GSO_TCPV4, .hdr_len = 54, .gso_size = 100,
+                              .csum_start = 34, .csum_offset = 16}};
+
+    store_be16(data + 12, 0x0800);
+    data[14] = 0x45;
+    store_be16(data + 16, sizeof(data) - 14);
+    data[14 + 9] = 6; /* TCP */
+    data[34 + 12] = 0x50;
+    g_assert_cmpint(net_port_send(&l->side[0].fake, &f), ==, NET_DONE);
+}
+
+/* They were the guest's network's before the freeze: nobody has them but us. */
+static void rest_of_a_large_frame_goes_along_whatever_the_bound(Lab *l)
+{
+    l->max_bytes = 4 * net_queue_cost(LAB_FRAME);
+    l->side[0].ring = l->side[0].room = 3;
+    send_large_frame(l);
+    lab_freeze(l, 0);
+    g_assert_cmpuint(lab_figure(l, 0, "captured"), ==, 10 - 3);
+    l->max_bytes = 1 << 20; /* of the destination */
+    lab_save_and_load(l, 0);
+    lab_pass_on(l);
+    lab_check_clean(l, 1);
+    g_assert_cmpuint(lab_figure(l, 1, "injected"), ==, 10 - 3);
+}
+
+/* The destination's bound is the smaller one, and what the source sends waits there for copies that are far behind. */
+static void frames_over_the_bound_do_not_overtake_those_that_wait(Lab *l)
+{
+    NetpassPort *np;
+
+    l->late = 1000;
+    l->learns_late = true;
+    lab_freeze(l, 0);
+    lab_carry(l);
+    lab_settle(); /* the source has seen the first marker */
+    np = l->side[1].pass->ports->pdata[0];
+    np->shared.bytes_max = 2 * net_queue_cost(LAB_FRAME);
+    lab_broadcast(l, 6);
+    lab_check_all_in_order(l);
+    lab_learn(l);
+    lab_all_arrives(l);
+    lab_released(l, 0);
+    lab_wait(lab_both_done, l);
+    lab_check_clean(l, 1);
+}
+
+/* The source was unsure, and has kept what came: nothing else need come for it to be sent. */
+static void late_answer_sends_at_once_what_was_kept(Lab *l)
+{
+    HandoffPart *p = &l->side[0].pass->part;
+
+    l->no_markers = true;
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    lab_run_sent(l, 0);
+    p->lost(p);
+    lab_client(l, 3);
+    lab_settle();
+    lab_start(l, 1);
+    lab_released(l, 0);
+    lab_check_all_in_order(l);
+}
+
+static void source_that_leaves_passes_on_all_that_has_reached_it(Lab *l)
+{
+    HandoffPart *p = &l->side[0].pass->part, *q = &l->side[1].pass->part;
+
+    l->max_bytes = 8 * net_queue_cost(LAB_FRAME);
+    lab_freeze(l, 0);
+    lab_save_and_load(l, 0);
+    p->parked(p);
+    lab_client(l, 30);
+    lab_settle();
+    g_assert_cmpuint(g_queue_get_length(&l->side[0].kernel), ==, 30 - 8);
+    p->released(p, true);
+    q->owned(q);
+    p->leaving(p);
+    g_assert_cmpuint(g_queue_get_length(&l->side[0].kernel), ==, 0);
+    g_assert_true(l->side[0].tail_done);
+    lab_settle();
+    q->peer_gone(q);
+    lab_start(l, 1);
+    lab_check_all_in_order(l);
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 0);
+}
+
+static void removed_netdev_ends_its_tail(Lab *l)
+{
+    l->no_markers = true;
+    l->linger_ms = 5;
+    lab_freeze(l, 0);
+    lab_carry(l);
+    lab_released(l, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        NetHook *h = l->side[i].netdev->chain->hook;
+
+        h->gone(h);
+    }
+    lab_wait(lab_both_done, l);
+}
+
+static bool has_its_cable_back(Lab *l)
+{
+    return !l->side[1].netdev->chain->hook;
+}
+
+/* Its source has left while it was parked. */
+static void guest_that_starts_alone_gets_its_cable_back(Lab *l)
+{
+    HandoffPart *p = &l->side[0].pass->part, *q = &l->side[1].pass->part;
+
+    lab_freeze(l, 0);
+    lab_client(l, 3);
+    lab_save_and_load(l, 0);
+    p->parked(p);
+    lab_settle();
+    q->owned(q);
+    q->peer_gone(q);
+    lab_start(l, 1);
+    lab_guest_sends(l, 1);
+    lab_client(l, 3);
+    lab_wait(has_its_cable_back, l);
+    lab_check_all_in_order(l);
+    g_assert_false(l->side[1].pass->is_active);
+}
+
 static const struct Row {
     const char *name;
     void (*fn)(Lab *l);
@@ -187,6 +322,12 @@ static const struct Row {
     {"broadcast_whose_copy_outlasts_the_pause_is_not_doubled", broadcast_whose_copy_outlasts_the_pause_is_not_doubled},
     {"copies_from_before_the_freeze_are_known_by_their_place", copies_from_before_the_freeze_are_known_by_their_place},
     {"group_frames_behind_the_turn_are_not_passed_on", group_frames_behind_the_turn_are_not_passed_on},
+    {"rest_of_a_large_frame_goes_along_whatever_the_bound", rest_of_a_large_frame_goes_along_whatever_the_bound},
+    {"frames_over_the_bound_do_not_overtake_those_that_wait", frames_over_the_bound_do_not_overtake_those_that_wait},
+    {"late_answer_sends_at_once_what_was_kept", late_answer_sends_at_once_what_was_kept},
+    {"source_that_leaves_passes_on_all_that_has_reached_it", source_that_leaves_passes_on_all_that_has_reached_it},
+    {"removed_netdev_ends_its_tail", removed_netdev_ends_its_tail},
+    {"guest_that_starts_alone_gets_its_cable_back", guest_that_starts_alone_gets_its_cable_back},
 };
 
 static void run(gconstpointer row)

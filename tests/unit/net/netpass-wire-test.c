@@ -232,16 +232,43 @@ static void what_waits_is_told_apart(void)
     }
 }
 
-static void pairs_are_bounded(void)
+/* A group frame with this number, at the source or here, all at one time; true: it is delivered. */
+static bool pairs_see(NetpassPairs *p, bool (*at)(NetpassPairs *p, const NetFrame *f, int64_t time_ns), uint32_t number)
 {
-    NetpassPairs *p = netpass_pairs_new(3, mac);
     uint8_t data[60] = {0xff};
 
-    for (uint32_t i = 0; i < 200000; i++) {
-        store_be32(data + 20, i);
-        g_assert_true(netpass_pairs_source(p, &(NetFrame){.data = data, .size = 60}, NS_PER_SEC));
+    store_be32(data + 20, number);
+    return at(p, &(NetFrame){.data = data, .size = sizeof(data)}, NS_PER_SEC);
+}
+
+static void pairs_are_bounded_and_the_oldest_is_forgotten(void)
+{
+    enum { MANY = 200000 }; /* the table has room for 131072 */
+    NetpassPairs *p = netpass_pairs_new(3, mac);
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        g_assert_true(pairs_see(p, netpass_pairs_source, i));
     }
-    netpass_pairs_free(p); /* its table never held more than 65536: what is older is forgotten first */
+    g_assert_true(pairs_see(p, netpass_pairs_local, 0));
+    g_assert_false(pairs_see(p, netpass_pairs_local, MANY - 1));
+    netpass_pairs_free(p);
+}
+
+/* So a frame that comes again and again keeps its place, and does not keep older ones in theirs. */
+static void what_was_seen_last_is_forgotten_last(void)
+{
+    enum { NEARLY = 131000, MORE = 1000 };
+    NetpassPairs *p = netpass_pairs_new(3, mac);
+
+    for (uint32_t i = 0; i < NEARLY + MORE; i++) {
+        pairs_see(p, netpass_pairs_source, i);
+        if (i == NEARLY) {
+            pairs_see(p, netpass_pairs_source, 0);
+        }
+    }
+    g_assert_false(pairs_see(p, netpass_pairs_local, 0));
+    g_assert_true(pairs_see(p, netpass_pairs_local, 1));
+    netpass_pairs_free(p);
 }
 
 int main(int argc, char **argv)
@@ -253,6 +280,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/netpass-wire/hash_does_not_see_who_finished_the_checksum", hash_does_not_see_who_finished_the_checksum);
     g_test_add_func("/net/netpass-pair/twins_follow_the_script", twins_follow_the_script);
     g_test_add_func("/net/netpass-pair/what_waits_is_told_apart", what_waits_is_told_apart);
-    g_test_add_func("/net/netpass-pair/pairs_are_bounded", pairs_are_bounded);
+    g_test_add_func("/net/netpass-pair/pairs_are_bounded_and_the_oldest_is_forgotten",
+                    pairs_are_bounded_and_the_oldest_is_forgotten);
+    g_test_add_func("/net/netpass-pair/what_was_seen_last_is_forgotten_last", what_was_seen_last_is_forgotten_last);
     return g_test_run();
 }
