@@ -2,14 +2,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "system/ram.h"
 #include "migration/stream.h"
+#include "system/ram.h"
 
 /* ---- sending; owner: migration thread ---- */
 typedef struct RamSend {
     StreamOut *out;
     bool is_plain;              /* QEMU's records, page by page: files and pipes */
-    uint64_t *list[16];         /* per block: pages to send */
+    uint64_t *list[RAM_BLOCKS_MAX]; /* per block: pages to send */
     uint64_t pending;           /* pages in the lists */
     uint64_t normal, zero;      /* pages so far */
     unsigned rounds;
@@ -35,7 +35,7 @@ typedef struct RamLoad {
     bool has_blocks;
     RamBlock *blocks[RAM_BLOCKS_MAX]; /* in the order of the source's list */
     unsigned block_count;
-    void *last; /* RamBlock of the last plain record */
+    RamBlock *last; /* of the last plain record */
     uint64_t normal, zero;
     void *runs;
 } RamLoad;
