@@ -4,33 +4,21 @@
 import json
 import socket
 import struct
-import subprocess
 import sys
 
-from harness import Emulator, Failed, GuestFiles, deadline, left, machine_args, run_tests
+import harness
+from harness import Failed, GuestFiles, deadline, ext4_image, free_port, fsck, left, machine_args, run_tests
 
 BULK_MAGIC, BULK_BYTES, BULK_PORT, QUERY_PORT, MASK = 0x42554c4b, 4 << 20, 7003, 7004, (1 << 64) - 1
 BOOT_SECONDS = 120
 
 
 def boot(folder, append='', harts=1, more=(), memory='512M'):
-    machine = Emulator([*machine_args(memory, harts), *GuestFiles().args(append), *more], folder=folder)
-    try:
-        machine.console.expect('BATON-GUEST-READY', BOOT_SECONDS)
-    except BaseException:
-        machine.close()
-        raise
-    return machine
+    return harness.boot([*machine_args(memory, harts), *GuestFiles().args(append), *more], folder=folder)
 
 
 def user_net(more=''):
     return ['-netdev', f'user,id=n0{more}', '-device', 'virtio-net-device,netdev=n0']
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(type=kind) as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def one_hart(folder):
@@ -123,9 +111,7 @@ def bulk_tcp(folder):
 
 def disk(folder):
     image = folder / 'disk.img'
-    with open(image, 'wb') as f:
-        f.truncate(64 << 20)
-    subprocess.run(['/sbin/mkfs.ext4', '-q', '-F', str(image)], check=True)
+    ext4_image(image)
     machine = boot(folder, 'baton.mode=disk', more=['-drive', f'file={image},format=raw,if=none,id=d0', '-device',
                                                     'virtio-blk-device,drive=d0'])
     try:
@@ -136,9 +122,8 @@ def disk(folder):
             raise Failed(f'power off ended with {machine.process.returncode}: {machine.errors()}')
     finally:
         machine.close()
-    check = subprocess.run(['/sbin/e2fsck', '-f', '-n', str(image)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if check.returncode != 0:
-        raise Failed(f'e2fsck finds:\n{check.stdout.decode()}')
+    if found := fsck(image):
+        raise Failed(found)
 
 
 if __name__ == '__main__':

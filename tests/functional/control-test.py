@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from harness import (EMULATOR, PATIENCE, Emulator, Failed, QmpError, bare_args, deadline, dying, finding, left,
-                     machine_args, run_tests)
+                     machine_args, run_tests, want)
 
 NOTHING = ['-M', 'none']
 
@@ -21,11 +21,6 @@ def program(*args, stdin=None, seconds=20):
                           timeout=seconds * PATIENCE)
     want(not finding(done.stderr), done.stderr)
     return done
-
-
-def want(condition, text):
-    if not condition:
-        raise Failed(text)
 
 
 def refused(qmp, command, arguments=None, text='', error_class='GenericError'):

@@ -1,42 +1,25 @@
 #!/usr/bin/env python3
 # tests/functional/display-test.py - Debian's kernel draws on virtio-gpu: its console, a program's picture, and that goes along.
 # SPDX-License-Identifier: GPL-2.0-or-later
-import os
 import re
 import sys
 
-from harness import Emulator, Failed, GuestFiles, deadline, left, machine_args, run_tests
+from harness import HAS_SPICE, Emulator, Failed, GuestFiles, boot, deadline, left, machine_args, read_ppm, run_tests
 from spice_client import Session
 from spice_picture import AGENT_DATA, AGENT_START, Picture, monitors
 
-BOOT_SECONDS = 120
 GPU = ['-device', 'virtio-gpu-device,id=gpu0,xres=1024,yres=600,max_outputs=2']
-HAS_SPICE = os.environ.get('BATON_SPICE', '1') == '1'   # is it in this build?
 
 
-def start(folder, name, *more):
-    return Emulator([*machine_args(), *GuestFiles().args('baton.display=on console=tty0 console=ttyS0'), *GPU, *more],
-                    name=name, folder=folder)
-
-
-def boot(folder, name='vm1'):
-    machine = start(folder, name, *(['-spice', f'unix=on,addr={folder}/spice,disable-ticketing=on'] if HAS_SPICE else []))
-    machine.console.expect('BATON-GUEST-READY', BOOT_SECONDS)
-    return machine
+def args(*more):
+    return [*machine_args(), *GuestFiles().args('baton.display=on console=tty0 console=ttyS0'), *GPU, *more]
 
 
 def screen(machine, **more):
     """Width, height and the pixels of what the screen shows, three bytes each."""
     path = machine.folder / f'{machine.name}.ppm'
     machine.qmp.execute('screendump', {'filename': str(path), **more})
-    data = path.read_bytes()
-    head = re.match(rb'P6\n(\d+) (\d+)\n255\n', data)
-    if not head:
-        raise Failed(f'screendump wrote no PPM: {data[:20]}')
-    width, height, pixels = int(head[1]), int(head[2]), data[head.end():]
-    if len(pixels) != width * height * 3:
-        raise Failed(f'a picture of {width}x{height} has {len(pixels)} bytes')
-    return width, height, pixels
+    return read_ppm(path)
 
 
 def pattern(width, height, number):
@@ -154,7 +137,8 @@ def handover(source, destination, uri):
 
 
 def pictures_go_with_the_guest(folder):
-    first = boot(folder)
+    spice = ['-spice', f'unix=on,addr={folder}/spice,disable-ticketing=on'] if HAS_SPICE else []
+    first = boot(args(*spice), name='vm1', folder=folder)
     second = third = None
     try:
         expect_console_text(first, (1024, 600))
@@ -170,13 +154,13 @@ def pictures_go_with_the_guest(folder):
         paint(first, 'part', 200)
         want = with_middle(*size, pattern(*size, 77), 200)
         expect_picture(first, size, want, 'before the handoff')
-        second = start(folder, 'vm2', '-incoming', f'unix:{folder}/one')
+        second = Emulator(args('-incoming', f'unix:{folder}/one'), 'vm2', folder=folder)
         handover(first, second, f'unix:{folder}/one')
         expect_picture(second, size, want, 'at the destination')
         paint(second, 'part', 31)
         want = with_middle(*size, want, 31)
         expect_picture(second, size, want, 'drawn at the destination')
-        third = start(folder, 'vm3', '-incoming', f'unix:{folder}/two')
+        third = Emulator(args('-incoming', f'unix:{folder}/two'), 'vm3', folder=folder)
         handover(second, third, f'unix:{folder}/two')
         expect_picture(third, size, want, 'at the next destination')
         paint(third, 'paint', 8)

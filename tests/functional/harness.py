@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get('BATON_BUILD', ROOT / 'build'))
 EMULATOR = os.environ.get('BATON_EMULATOR', str(BUILD / 'baton-system-riscv64'))
 FULL = bool(os.environ.get('BATON_FULL'))
+HAS_SPICE = os.environ.get('BATON_SPICE', '1') == '1'       # is it in this build?
 # Everything takes longer under a sanitizer or on a loaded machine.
 PATIENCE = float(os.environ.get('BATON_PATIENCE', '1'))
 # What GLib recycles by itself no sanitizer can see.
@@ -42,6 +43,27 @@ class TooLate(Failed):
 
 class Skipped(Exception):
     """What the machine cannot do, for instance without root."""
+
+
+def want(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(type=kind) as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+def read_ppm(path):
+    """Width, height, and three bytes for each pixel."""
+    data = path.read_bytes()
+    head = re.match(rb'P6\n(\d+) (\d+)\n255\n', data)
+    want(head, f'{path}: no PPM: {data[:20]}')
+    width, height, pixels = int(head[1]), int(head[2]), data[head.end():]
+    want(len(pixels) == width * height * 3, f'{path}: a picture of {width}x{height} has {len(pixels)} bytes')
+    return width, height, pixels
 
 
 def cache_dir():
@@ -83,6 +105,12 @@ def bare_args():
     if not image.is_file():
         raise Failed(f'{image}: not built (riscv64-linux-gnu-gcc is missing)')
     return ['-bios', str(image)]
+
+
+def bare_counters(machine):
+    """What the bare guest has counted, as its console tells."""
+    machine.console.send('c')
+    return json.loads(machine.console.expect(r'counters (\{[^\r\n]*\})\r?\n', 20)[1])
 
 
 def deadline(seconds):
@@ -396,8 +424,32 @@ class Emulator:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def ext4_image(path):
+    """A file system in a file."""
+    with open(path, 'wb') as f:
+        f.truncate(64 << 20)
+    subprocess.run(['/sbin/mkfs.ext4', '-q', '-F', str(path)], check=True)
+
+
+def fsck(path):
+    """What is wrong with it, or nothing."""
+    done = subprocess.run(['/sbin/e2fsck', '-f', '-n', str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return f'e2fsck finds:\n{done.stdout.decode()}' if done.returncode else ''
+
+
 def machine_args(memory='512M', harts=1):
     return ['-M', 'virt', '-m', memory, '-smp', str(harts)]
+
+
+def boot(args, ready='BATON-GUEST-READY', seconds=120, **more):
+    """An emulator whose guest has said that it is ready."""
+    machine = Emulator(args, **more)
+    try:
+        machine.console.expect(ready, seconds)
+    except BaseException:
+        machine.close()
+        raise
+    return machine
 
 
 # ---- TAP ------------------------------------------------------------------------------------------------------------

@@ -3,23 +3,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import sys
 
-from harness import Emulator, Failed, GuestFiles, machine_args, run_tests
+from harness import Failed, GuestFiles, boot, machine_args, run_tests
 from keys import CODES, Watch, key, keys_of
 
-BOOT_SECONDS = 120
 KEYS, NAMED = 200, 40
 AT_ONCE = 10                    # never more at once than evdev keeps for who reads: 64 events
 DEVICES = ['-device', 'virtio-keyboard-device', '-device', 'virtio-mouse-device', '-device', 'virtio-tablet-device']
-
-
-def boot(folder, *more):
-    machine = Emulator([*machine_args(), *GuestFiles().args('baton.mode=input'), *DEVICES, *more], folder=folder)
-    try:
-        machine.console.expect('BATON-INPUT-READY 3', BOOT_SECONDS)
-    except BaseException:
-        machine.close()
-        raise
-    return machine, Watch([machine])
 
 
 def send(machine, *events):
@@ -75,7 +64,8 @@ def pointers(machine, watch):
 
 def all_of_them(folder):
     """One boot for all: it is the longest part."""
-    machine, watch = boot(folder)
+    machine = boot([*machine_args(), *GuestFiles().args('baton.mode=input'), *DEVICES], 'BATON-INPUT-READY 3', folder=folder)
+    watch = Watch([machine])
     try:
         keys(machine, watch)
         pointers(machine, watch)

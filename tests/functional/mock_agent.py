@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import struct
 
-from harness import BUILD
-from stock_client import Child, want
+from harness import want
 
 AGENT = 'spicevmc,id=agent,name=vdagent'
 CLIENT_PORT, SERVER_PORT = 1, 2
@@ -12,12 +11,6 @@ CLIENT_DISCONNECTED = 13
 UTF8 = 1
 CAN = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 6    # pointer, screens, replies, clipboard by demand, several of them
 CHUNK = 2048
-
-
-def spice_screen(folder, options, *chardevs):
-    screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, 1, *chardevs])
-    screen.until(lambda lines: 'ready' in lines, 20, 'not ready')
-    return screen
 
 
 class Port:

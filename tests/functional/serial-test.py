@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 # tests/functional/serial-test.py - Debian's own driver on a virtio console and a port.
 # SPDX-License-Identifier: GPL-2.0-or-later
-import os
 import random
 import socket
 import sys
 
-from harness import Emulator, Failed, GuestFiles, machine_args, run_tests
+from harness import HAS_SPICE, Failed, GuestFiles, boot, machine_args, run_tests
 from serial_guest import CONSOLE, PORT, Pump, fnv, port_args, start_echo, wait_echo
 from spice_client import PORT as PORT_CHANNEL, AgentClient, meanwhile
 
 SIZES = (128 << 10, 1 << 20)        # the console's driver takes 16 bytes at a time
 
 SPICE_PORT, SPICE_AGENT = '/dev/vport0p2', '/dev/vport0p3'
-HAS_SPICE = bool(os.environ.get('BATON_SPICE'))
 
 
 def spice_args(folder):
@@ -23,17 +21,6 @@ def spice_args(folder):
         ident = chardev.split(',')[1][3:]
         args += ['-chardev', chardev, '-device', f'virtserialport,chardev={ident},bus=vs0.0,nr={number},name={name}']
     return args if HAS_SPICE else []
-
-
-def boot(folder, append=''):
-    paths, ports = port_args(folder)
-    machine = Emulator([*machine_args('256M'), *GuestFiles().args(append), *ports, *spice_args(folder)], folder=folder)
-    try:
-        machine.console.expect('BATON-GUEST-READY', 120)
-    except BaseException:
-        machine.close()
-        raise
-    return machine, paths
 
 
 def leave(sock):
@@ -107,7 +94,8 @@ def by_spice(machine, folder):
 
 
 def one_guest(folder):
-    machine, paths = boot(folder)
+    paths, ports = port_args(folder)
+    machine = boot([*machine_args('256M'), *GuestFiles().args(), *ports, *spice_args(folder)], folder=folder)
     try:
         echoes(machine, paths)
         comes_and_goes(machine, paths)

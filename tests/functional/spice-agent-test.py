@@ -8,10 +8,10 @@ import sys
 
 import mock_agent as agents
 import spice_client as spice
-from harness import run_tests
-from mock_agent import AGENT, Agent, Port, spice_screen
+from harness import run_tests, want
+from mock_agent import AGENT, Agent, Port
 from spice_client import AgentClient as Client, meanwhile
-from stock_client import want
+from stock_client import spice_screen
 
 PORTS = ('spiceport,id=port,name=org.baton.echo', 'spiceport,id=dav,name=org.spice-space.webdav.0')
 WEBDAV = 11

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 
-from harness import run_tests
+from harness import free_port, run_tests, want
+from keys import CODES
 from mock_agent import AGENT, Agent
-from stock_client import SPICY, Bench, free_port, keys, need, no_complaints, wait_for, want
+from spice_client import certificate
+from stock_client import SPICY, Bench, keys, need, no_complaints, wait_for
 
 TEXT = 'abcdefghijklmnopqrstuvwxyz' * 16
-KEYS = dict(zip('qwertyuiop', range(16, 26))) | dict(zip('asdfghjkl', range(30, 39))) | dict(zip('zxcvbnm', range(44, 51)))
 
 
 def picture_and_keys(folder):
@@ -32,7 +33,7 @@ def picture_and_keys(folder):
         bench.display.do('type', '--delay', '2', TEXT)
         bench.screen.until(lambda lines: len(keys(lines)) >= 2 * len(TEXT), 60, 'keys are missing')
         typed = [code for code, value in keys(bench.screen.lines) if value]
-        want(typed == [KEYS[c] for c in TEXT], f'typed {len(typed)} keys, and not those')
+        want(typed == [CODES[c] for c in TEXT], f'typed {len(typed)} keys, and not those')
         no_complaints(bench)
 
 
@@ -54,10 +55,7 @@ def video(folder):
 
 def on_tls(folder):
     secure = free_port()
-    subject = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost']
-    files = ['-keyout', f'{folder}/server-key.pem', '-out', f'{folder}/server-cert.pem']
-    subprocess.run(['openssl', *subject, *files], check=True, capture_output=True)
-    client = [*SPICY, f'spice://localhost?tls-port={secure}', '--spice-ca-file', f'{folder}/server-cert.pem',
+    client = [*SPICY, f'spice://localhost?tls-port={secure}', '--spice-ca-file', certificate(folder),
               '--spice-secure-channels', 'all']
     options = f'addr=127.0.0.1,tls-port={secure},x509-dir={folder},disable-ticketing=on,tls-channel=default,image-compression=off'
     with Bench(folder, options, client) as bench:

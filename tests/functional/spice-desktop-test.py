@@ -4,15 +4,14 @@
 """Minutes, and large packages: part of `make check-full` only (BATON_FULL=1)."""
 import functools
 import http.server
-import re
 import sys
 import threading
 
-from harness import FULL, Emulator, GuestFiles, Skipped, machine_args, run_tests
-from stock_client import POINTER, REMOTE_VIEWER, SPICY, Bench, free_port, keys, need, no_complaints, wait_for, want
+from harness import FULL, GuestFiles, Skipped, boot, free_port, machine_args, read_ppm, run_tests, want
+from keys import CODES
+from stock_client import POINTER, REMOTE_VIEWER, SPICY, Bench, keys, need, no_complaints, wait_for
 
 HTML5 = '/usr/share/spice-html5'
-KEYS = {'b': 48, 'a': 30, 't': 20, 'o': 24, 'n': 49}
 
 
 def typed(bench, text='baton'):
@@ -20,7 +19,7 @@ def typed(bench, text='baton'):
     bench.display.do('type', '--delay', '30', text)
     bench.screen.until(lambda lines: len(keys(lines)) >= 2 * len(text), 60, 'keys are missing')
     got = [code for code, value in keys(bench.screen.lines) if value]
-    want(got == [KEYS[c] for c in text], f'typed {got}')
+    want(got == [CODES[c] for c in text], f'typed {got}')
 
 
 def follow_wish(bench, seed):
@@ -83,9 +82,7 @@ def html5(folder):
 def dumped(machine):
     path = machine.folder / 'screen.ppm'
     machine.qmp.execute('screendump', {'filename': str(path)})
-    data = path.read_bytes()
-    head = re.match(rb'P6\n(\d+) (\d+)\n255\n', data)
-    return int(head[1]), int(head[2]), data[head.end():]
+    return read_ppm(path)
 
 
 def differs(rows, left, top, width, height, pixels):
@@ -106,11 +103,10 @@ def begins(rows, left, top, width, pixels):
 
 def guest_console(folder):
     port = free_port()
-    machine = Emulator([*machine_args(), *GuestFiles().args('baton.display=on console=tty0 console=ttyS0'),
-                        '-device', 'virtio-gpu-device,xres=800,yres=600', '-device', 'virtio-keyboard-device',
-                        '-spice', f'addr=127.0.0.1,port={port},disable-ticketing=on'], folder=folder, name='guest')
+    machine = boot([*machine_args(), *GuestFiles().args('baton.display=on console=tty0 console=ttyS0'),
+                    '-device', 'virtio-gpu-device,xres=800,yres=600', '-device', 'virtio-keyboard-device',
+                    '-spice', f'addr=127.0.0.1,port={port},disable-ticketing=on'], seconds=180, folder=folder, name='guest')
     try:
-        machine.console.expect('BATON-GUEST-READY', 180)
         machine.console.run('echo seen by a person > /dev/tty1')
         with Bench(folder, None, (*SPICY, f'spice://127.0.0.1:{port}')) as bench:
             def same():

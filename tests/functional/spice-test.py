@@ -4,29 +4,17 @@
 import os
 import resource
 import shutil
-import socket
 import struct
 import subprocess
 import sys
 
 import spice_client as spice
-from harness import EMULATOR, Emulator, Failed, QmpError, Skipped, dying, run_tests
-from spice_client import Link, Session, link_bytes
-
-
-def want(condition, text):
-    if not condition:
-        raise Failed(text)
+from harness import EMULATOR, Emulator, Failed, QmpError, Skipped, dying, free_port, run_tests, want
+from spice_client import Link, Session, certificate, link_bytes, tls_context
 
 
 def same(what, got, wanted):
     want(got == wanted, f'{what}: {got!r}, not {wanted!r}')
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
 
 
 class Server:
@@ -265,18 +253,8 @@ def no_descriptors(folder):
 
 # ---- TLS, WebSocket, SASL ----
 
-def certificates(folder):
-    """A certificate that signs itself, as x509-dir wants it."""
-    files = ['-keyout', f'{folder}/server-key.pem', '-out', f'{folder}/server-cert.pem']
-    command = ['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', *files]
-    done = subprocess.run(command, capture_output=True, text=True)
-    want(done.returncode == 0, done.stderr)
-    shutil.copy(f'{folder}/server-cert.pem', f'{folder}/ca-cert.pem')
-    return spice.tls_context(f'{folder}/ca-cert.pem')
-
-
 def on_tls(folder):
-    tls, plain, secure = certificates(folder), free_port(), free_port()
+    tls, plain, secure = tls_context(certificate(folder)), free_port(), free_port()
     options = f'addr=127.0.0.1,port={plain},tls-port={secure},x509-dir={folder},disable-ticketing=on,'
     with Server(folder, 'tls-channel=main,plaintext-channel=inputs', where=options) as server:
         with Session(('127.0.0.1', secure), tls=tls) as session:
@@ -303,7 +281,7 @@ def control_frame(link):
 
 
 def in_websocket(folder):
-    tls, secure = certificates(folder), free_port()
+    tls, secure = tls_context(certificate(folder)), free_port()
     with Server(folder, f'tls-port={secure},x509-dir={folder},disable-ticketing=on', where='addr=127.0.0.1,') as server:
         with Session(('127.0.0.1', secure), tls=tls, websocket=True):
             pass

@@ -4,12 +4,14 @@
 import base64
 import hashlib
 import os
+import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 
-from harness import Failed, PATIENCE
+from harness import PATIENCE, Failed, want
 
 MAIN, DISPLAY, INPUTS, CURSOR, PORT = 1, 2, 3, 4, 10
 OK, ERROR, INVALID_MAGIC, INVALID_DATA, VERSION_MISMATCH, NEED_SECURED, NEED_UNSECURED, PERMISSION_DENIED, \
@@ -315,6 +317,16 @@ def meanwhile(function, *args):
     thread = threading.Thread(target=function, args=args, daemon=True)
     thread.start()
     return thread
+
+
+def certificate(folder, subject='/CN=localhost'):
+    """One that signs itself, as x509-dir wants it; returns its path."""
+    key, mine = f'{folder}/server-key.pem', f'{folder}/server-cert.pem'
+    done = subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', subject,
+                           '-keyout', key, '-out', mine], capture_output=True, text=True)
+    want(done.returncode == 0, done.stderr)
+    shutil.copy(mine, f'{folder}/ca-cert.pem')
+    return mine
 
 
 def tls_context(ca):

@@ -4,16 +4,10 @@
 import os
 import select
 import shutil
-import socket
 import struct
 import subprocess
 
-from harness import BUILD, Failed, PATIENCE, Skipped, deadline, dying, left
-
-
-def want(condition, text):
-    if not condition:
-        raise Failed(text)
+from harness import BUILD, PATIENCE, Failed, Skipped, deadline, dying, left, want
 
 
 def wait_for(condition, seconds, what):
@@ -66,6 +60,13 @@ class Child:
         self.process.wait()
         for pipe in filter(None, (self.process.stdin, self.process.stdout)):
             pipe.close()
+
+
+def spice_screen(folder, options, *chardevs, screens=1):
+    """A screen without a guest, which obeys and tells what a guest would get."""
+    screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, screens, *chardevs])
+    screen.until(lambda lines: 'ready' in lines, 20, 'not ready')
+    return screen
 
 
 def need(*programs):
@@ -132,10 +133,7 @@ class Bench:
         need(client[0])
         self.edges, self.rim = edges, rim       # how far from the left the picture may be; see is_same()
         self.display = Display(folder)
-        self.screen = None
-        if options:
-            self.screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, screens, *chardevs])
-            self.screen.until(lambda lines: 'ready' in lines, 20, 'not ready')
+        self.screen = spice_screen(folder, options, *chardevs, screens=screens) if options else None
         home = {'HOME': str(folder), 'DISPLAY': self.display.name, 'XDG_RUNTIME_DIR': str(folder), 'NO_AT_BRIDGE': '1',
                 'GIO_USE_VFS': 'local', 'GSETTINGS_BACKEND': 'memory', 'DBUS_SESSION_BUS_ADDRESS': 'disabled:'}
         self.client = Child(folder, 'client', client, env={**home, 'G_MESSAGES_DEBUG': 'all'}, speaks=False)
@@ -165,17 +163,12 @@ class Bench:
             child.end()
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
-
-
 def keys(lines):
     return [tuple(map(int, line.split()[1:])) for line in lines if line.startswith('key ')]
 
 
-def no_complaints(bench):
-    found = [line for line in bench.log().splitlines()
-             if 'failed to parse' in line or 'GSpice-CRITICAL' in line and 'tools/spicy.c' not in line]
-    want(not found, f'the client complains: {found[:3]}')
+def no_complaints(bench, *words):
+    """Nothing of what a client should not say, and none of these words."""
+    found = [line for line in bench.log().splitlines() if any(word in line for word in ('failed to parse', *words)) or
+             'GSpice-CRITICAL' in line and 'tools/spicy.c' not in line]
+    want(not found, f'the client complains: {found[:5]}')

@@ -5,16 +5,11 @@
 import subprocess
 import sys
 
-from harness import BUILD, dying, run_tests
-from stock_client import Child, free_port, keys, pattern, want
+from harness import BUILD, dying, free_port, read_ppm, run_tests, want
+from spice_client import certificate
+from stock_client import Child, keys, pattern, spice_screen
 
 VIEW = BUILD / 'tools/baton-view'
-
-
-def read_ppm(path):
-    head, _, rest = path.read_bytes().partition(b'\n255\n')
-    width, height = map(int, head.split()[1:3])
-    return width, height, rest
 
 
 def is_pattern(path, width, height, seed):
@@ -27,8 +22,7 @@ class View:
     """A screen and a viewer of it."""
     def __init__(self, folder, options, *args):
         self.folder = folder
-        self.screen = Child(folder, 'screen', [BUILD / 'tests/tools/spice-screen', options, 1])
-        self.screen.until(lambda lines: 'ready' in lines, 20, 'not ready')
+        self.screen = spice_screen(folder, options)
         self.view = Child(folder, 'view', [VIEW, *args])
 
     def __enter__(self):
@@ -77,11 +71,8 @@ def picture_and_keys(folder):
 
 def ticket_in_tls(folder):
     port = free_port()
-    subject = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/O=There/CN=localhost']
-    files = ['-keyout', f'{folder}/server-key.pem', '-out', f'{folder}/server-cert.pem']
-    subprocess.run(['openssl', *subject, *files], check=True, capture_output=True)
     options = f'addr=127.0.0.1,tls-port={port},x509-dir={folder},disable-ticketing=on,tls-channel=default'
-    trust = ['--tls', '--ca-file', f'{folder}/server-cert.pem']
+    trust = ['--tls', '--ca-file', certificate(folder, '/O=There/CN=localhost')]
     for args, ok in (([*trust, f'localhost:{port}'], True),
                      ([*trust, '--host-subject', 'O=There, CN=localhost', f'127.0.0.1:{port}'], True),
                      ([*trust, '--host-subject', 'O=Here, CN=localhost', f'127.0.0.1:{port}'], False),
