@@ -5,7 +5,6 @@
 
 Nothing may be lost, doubled or reordered; where docs/netpass.md gives a frame up, it is accounted for to the frame.
 """
-import json
 import sys
 import time
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, Car
                         LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
                         TapAndStream, numbers_in, read_pcap, stalling, standing)
 from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said
-from pair import Failed, Pair, TooLate, bare_args, base, machine_args
+from pair import Failed, Pair, TooLate, bare_args, base, machine_args, netdevs
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 from waits import Waits
 
@@ -77,11 +76,6 @@ class Scene:
     def hold(self, emulator=None):
         """The guest takes no frame from its ring from now on, or does so again."""
         (emulator or self.pair.now).console.send('h')
-
-    def counters(self):
-        console = self.pair.now.console
-        console.send('c')
-        return json.loads(console.expect(r'counters (\{[^\r\n]*\})\r?\n', 20)[1])
 
     def stop(self):
         """The client's reports, after the last frame has been counted."""
@@ -146,9 +140,14 @@ def is_ordered(move):
     return True
 
 
-def netdevs(emulator):
-    report = emulator.qmp.execute('query-migrate').get('netpass', [])
-    return report.get('netdevs', []) if isinstance(report, dict) else report
+def check_plain(scene, lost):
+    """Of the frames that are alike so many are missing, less a few: the guest's own announcements come back to it."""
+    moves, report = scene.pair.moves, scene.stop_one()
+    missing = report['plain_sent'] - report['guest']['plain']
+    if not missing <= lost <= missing + OWN_FRAMES * len(moves) or report['guest']['plain_other']:
+        raise Failed(f"{report['plain_sent']} sent, {report['guest']['plain']} in the guest, {lost} reported lost; "
+                     + '; '.join(map(said, moves)))
+    return report
 
 
 # ---- networks that show everything, storms, twins ------------------------------------------------------------------------
@@ -268,7 +267,7 @@ def big_frames(topology, longest):
         with Scene(folder, topology, '--tcp', '--udp', '--rate', 60) as scene:
             scene.moves(max(4, MOVES))
             report, = scene.stop()
-            guest = scene.counters()
+            guest = base.bare_counters(scene.pair.now)
             wrong = [f'{flow} {where}: {count[what]} {what}' for flow in ('tcp', 'udp')
                      for where, count in (('back', report[flow]), ('in the guest', guest[flow]))
                      for what in ('missing', 'again', 'wrong') if count[what]]
@@ -345,7 +344,7 @@ def bound_reached(topology, how):
             def wait():
                 scene.client.run_for(1)
                 for emulator in pair.emulators[-2:]:
-                    netdev, = netdevs(emulator)
+                    netdev, = netdevs(emulator.qmp.execute('query-migrate'))
                     if netdev['held'] * FRAME_COST > bound + FRAME_COST:
                         raise Failed(f'{netdev} with a bound of {bound} bytes')
                 if netdev['held'] * FRAME_COST < bound // 2:
@@ -414,12 +413,7 @@ def kernel_drops(folder):
                 raise Failed(f'the kernel dropped {dropped}; {said(move)}')
             lost += told + netdev['refused']
         scene.client.run_for(0.2)
-        report = scene.stop_one()
-        missing = report['plain_sent'] - report['guest']['plain']
-        # Of what was dropped a few are the guest's own announcements, which come back to it.
-        if not lost - OWN_FRAMES * len(pair.moves) <= missing <= lost or report['guest']['plain_other']:
-            raise Failed(f"{report['plain_sent']} sent, {report['guest']['plain']} in the guest, {lost} reported lost; "
-                         + '; '.join(map(said, pair.moves)))
+        check_plain(scene, lost)
 
 
 def stuck(topology, bound, takes_all):
@@ -444,12 +438,9 @@ def stuck(topology, bound, takes_all):
                     raise Failed(f'{netdev} with a bound of {bound} bytes')
                 scene.client.run_for(0.5)
             scene.hold()
-            report = scene.stop_one()
-            missing = report['plain_sent'] - report['guest']['plain']
-            exact = missing <= lost <= missing + OWN_FRAMES * len(pair.moves) and not (takes_all and lost)
-            if not exact or report['guest']['plain_other']:
-                raise Failed(f"{report['plain_sent']} sent, {report['guest']['plain']} in the guest, {lost} reported lost; "
-                             + '; '.join(map(said, pair.moves)))
+            report = check_plain(scene, lost)
+            if takes_all and lost:
+                raise Failed(f'{lost} frames were given up; ' + '; '.join(map(said, pair.moves)))
             if report['from_guest']['lost'] or report['from_guest']['duplicated'] or report['from_guest']['reordered']:
                 raise Failed(f"from the guest: {report['from_guest']}")
     return case
@@ -476,11 +467,7 @@ def left_behind(topology):
                 pair.retire(target)
                 lost += given_up([move])
             scene.client.run_for(0.2)
-            report = scene.stop_one()
-            missing = report['plain_sent'] - report['guest']['plain']
-            if not missing <= lost <= missing + OWN_FRAMES * len(pair.moves) or report['guest']['plain_other']:
-                raise Failed(f"{report['plain_sent']} sent, {report['guest']['plain']} in the guest, {lost} reported lost; "
-                             + '; '.join(map(said, pair.moves)))
+            check_plain(scene, lost)
     return case
 
 

@@ -3,28 +3,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two processes open one image; the write lock goes with the guest.  The guest checks what it reads, the file system
 is checked afterwards."""
-import subprocess
 import sys
 
-from pair import Failed, GuestFiles, Pair, machine_args
-from harness import run_tests
+from pair import Failed, GuestFiles, NoNetwork, Pair, machine_args
+from harness import ext4_image, fsck, run_tests
 
 MOVES = 5
 
 
-class NoNetwork:
-    netns = None
-
-    @staticmethod
-    def device(side):
-        return []
-
-
 def moves_under_writes(folder):
     image = folder / 'disk.img'
-    with open(image, 'wb') as f:
-        f.truncate(64 << 20)
-    subprocess.run(['/sbin/mkfs.ext4', '-q', '-F', str(image)], check=True)
+    ext4_image(image)
     args = [*GuestFiles().args('baton.mode=disk'), '-drive', f'file={image},format=raw,if=none,id=d0', '-device',
             'virtio-blk-device,drive=d0']
     pair = Pair(NoNetwork(), args, folder, netpass=False, machine=machine_args('512M', 2))
@@ -39,9 +28,8 @@ def moves_under_writes(folder):
             raise Failed(f'power off ended with {pair.now.process.returncode}: {pair.now.errors()}')
     finally:
         pair.close()
-    check = subprocess.run(['/sbin/e2fsck', '-f', '-n', str(image)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if check.returncode != 0:
-        raise Failed(f'e2fsck finds:\n{check.stdout.decode()}')
+    if found := fsck(image):
+        raise Failed(found)
 
 
 if __name__ == '__main__':

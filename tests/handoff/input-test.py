@@ -4,23 +4,14 @@
 """Keys are sent before, during and after the handoff.  Who does not own the guest refuses them, so the typist tries both
 sides; one that has been taken is never sent again.  The guest says what it has read."""
 import sys
-import threading
 
-from pair import Failed, GuestFiles, Pair, QmpError, base, machine_args
+from pair import Failed, GuestFiles, NoNetwork, Pair, QmpError, base
 from harness import deadline, left, run_tests
 from keys import CODES, Watch, key, keys_of
+from typist import Typist
 
 KEYS, MOVES = (1000, 20) if base.FULL else (200, 4)
-AHEAD = 8               # keys that the guest has not read yet: evdev keeps 64 events and drops what comes then
 QUEUED = 8              # keys that are sent while the guest stands
-
-
-class NoNetwork:
-    netns = None
-
-    @staticmethod
-    def device(side):
-        return []
 
 
 class Scene:
@@ -44,34 +35,17 @@ class Scene:
         emulator.qmp.execute('input-send-event', {'events': [key(name, down)]})
 
 
-class Typist(threading.Thread):
-    """Types until it has typed all, whoever has the guest."""
+class PatientTypist(Typist):
+    """Tries both sides until one takes it, whoever has the guest."""
     def __init__(self, scene, names):
-        super().__init__(daemon=True)
-        self.scene, self.names, self.error = scene, names, None
-        self.typed, self.refused = 0, 0
+        super().__init__(scene.watch, names, self.send)
+        self.scene, self.refused = scene, 0
 
-    def run(self):
-        try:
-            for self.typed, name in enumerate(self.names):
-                self.keep_pace()
-                for down in (True, False):
-                    self.send(name, down)
-        except Failed as why:
-            self.error = why
+    def send(self, name):
+        for down in (True, False):
+            self.send_change(name, down)
 
-    def keep_pace(self):
-        def near(events):
-            return len(self.scene.watch.key_changes(events)) >= 2 * (self.typed - AHEAD)
-        until = deadline(60)
-        while not near(self.scene.watch.events()):
-            console = self.scene.pair.emulators[-1].console.reader
-            with console.changed:
-                console.changed.wait(0.02)          # it may be the other one that prints
-            if not left(until):
-                raise Failed(f'key {self.typed}: the guest reads no more')
-
-    def send(self, name, down):
+    def send_change(self, name, down):
         until = deadline(60)
         while left(until):
             for emulator in reversed(self.scene.pair.emulators[-2:]):
@@ -87,35 +61,24 @@ class Typist(threading.Thread):
                 last.changed.wait(0.005)
         raise Failed(f'key {self.typed}: nobody takes it')
 
-    def finish(self):
-        self.join(120 * base.PATIENCE)
-        if self.error:
-            raise self.error
-        if self.is_alive():
-            raise Failed(f'only {self.typed} of {len(self.names)} keys are typed')
-        self.scene.watch.expect_keys(self.names)
-        print(f'# {len(self.names)} keys read once and in order; {self.refused} times nobody or the other side had the guest',
-              flush=True)
-
-
-def when_typed(typist, count):
-    """Waits until that many keys are typed."""
-    until = deadline(60)
-    while typist.typed < count and typist.is_alive():
-        typist.join(0.01)
-        if not left(until):
-            raise Failed(f'only {typist.typed} of {count} keys are typed')
+    def until_refused(self, times):
+        """So often more, by the side that has no guest or by both."""
+        refused, until = self.refused + times, deadline(30)
+        while self.refused < refused and self.is_alive() and left(until):
+            self.join(0.005)
 
 
 def typed_through(*handoffs):
     def run(folder):
         with Scene(folder) as scene:
-            typist = Typist(scene, keys_of(KEYS))
+            typist = PatientTypist(scene, keys_of(KEYS))
             typist.start()
             for number in range(MOVES):
-                when_typed(typist, (number + 1) * KEYS // (MOVES + 2))
+                typist.until((number + 1) * KEYS // (MOVES + 2))
                 handoffs[number % len(handoffs)](scene, typist)
             typist.finish()
+            print(f'# {KEYS} keys read once and in order; {typist.refused} times nobody or the other side had the guest',
+                  flush=True)
     return run
 
 
@@ -124,22 +87,14 @@ def running(scene, typist):
 
 
 def parked(scene, typist):
-    refused = typist.refused
-
-    def try_again():
-        until = deadline(30)
-        while typist.refused < refused + 4 and typist.is_alive() and left(until):
-            typist.join(0.005)
-    scene.pair.move_parked(try_again)
+    scene.pair.move_parked(lambda: typist.until_refused(4))
 
 
 def taken_back(scene, typist):
     """Everything is sent, the guest stands, and then it stays; somebody types all the time."""
-    pair, refused = scene.pair, typist.refused
+    pair = scene.pair
     target, since = pair.to_switchover()
-    until = deadline(30)
-    while typist.refused < refused + 4 and typist.is_alive() and left(until):
-        typist.join(0.005)
+    typist.until_refused(4)
     pair.now.qmp.execute('migrate_cancel')
     target.kill()
     pair.now.qmp.event('MIGRATION', 20, since=since, status=('cancelled', 'failed'))

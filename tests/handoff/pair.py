@@ -17,6 +17,20 @@ from topology import CLIENT_IP, GUEST_IP                                        
 ENDED = ('completed', 'failed', 'cancelled')
 
 
+class NoNetwork:
+    """For guests that have none."""
+    netns = None
+
+    @staticmethod
+    def device(side):
+        return []
+
+
+def netdevs(info):
+    """What query-migrate says of each netdev; nothing where there is no netpass."""
+    return info.get('netpass', {}).get('netdevs', [])
+
+
 class Attempt:
     """A handoff, or one that was given up: its times in seconds of CLOCK_REALTIME."""
     def __init__(self, prepared, began, stop, resume):
@@ -50,9 +64,7 @@ class Move(Attempt):
         return self.ram_mb / (ms / 1000) if ms > 0 else 0.0
 
     def netpass(self, side='target'):
-        """The reports per netdev, empty when there are none."""
-        report = (self.source if side == 'source' else self.target).get('netpass', [])
-        return report.get('netdevs', []) if isinstance(report, dict) else report
+        return netdevs(self.source if side == 'source' else self.target)
 
 
 class Pair:

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two real processes; where a message has to be lost or a process to die at a message, a relay sits between them."""
 import fcntl
-import json
 import os
 import socket
 import struct
@@ -12,7 +11,7 @@ import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
-from harness import Emulator, Failed, QmpError, bare_args, deadline, left, machine_args, run_tests      # noqa: E402
+from harness import Emulator, Failed, QmpError, bare_args, bare_counters, deadline, left, machine_args, run_tests    # noqa: E402
 
 RUN = struct.pack('>BHH', 8, 33, 8)
 RUN_SIZE = len(RUN) + 8
@@ -150,8 +149,7 @@ class Two:
             raise Failed('both sides run')
 
     def counters(self):
-        self.source.console.send('c')
-        return json.loads(self.source.console.expect(r'counters (\{[^\r\n]*\})\r?\n', 10)[1])
+        return bare_counters(self.source)
 
     def stays(self, state):
         status = self.source.qmp.execute('query-status')

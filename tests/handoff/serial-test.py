@@ -8,21 +8,13 @@ handoff, in turns: then all is full of bytes on the way, and the other one flows
 import sys
 import threading
 
-from pair import GuestFiles, Pair, machine_args
+from pair import GuestFiles, NoNetwork, Pair, machine_args
 from harness import FULL, run_tests
 from serial_guest import CONSOLE, PORT, Pump, fnv, port_args, start_echo, wait_echo
 
 MOVES = 3 if FULL else 1
 RESERVE = 32 << 10                              # written after the last handoff only
 SIZES = {CONSOLE: MOVES * 80 << 10, PORT: 1 << 20}  # the console's driver takes 16 bytes at a time
-
-
-class NoNetwork:
-    netns = None
-
-    @staticmethod
-    def device(side):
-        return []
 
 
 class Stream:

@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import statistics
-import subprocess
 import sys
 import time
 
@@ -67,9 +66,7 @@ class Soak:
             raise
 
     def open(self):
-        with open(self.image, 'wb') as f:
-            f.truncate(64 << 20)
-        subprocess.run(['/sbin/mkfs.ext4', '-q', '-F', str(self.image)], check=True)
+        base.ext4_image(self.image)
         self.net = self.make_network(self.folder)
         args = [*debian_args('soak', 'baton.dirty=5:32'), '-drive', f'file={self.image},format=raw,if=none,id=d0', '-device',
                 'virtio-blk-device,drive=d0']
@@ -157,9 +154,7 @@ class Soak:
         self.pair.now.console.send('poweroff\n')
         if self.pair.now.wait(60) != 0:
             wrong.append(f'power off ended with {self.pair.now.process.returncode}: {self.pair.now.errors()}')
-        fsck = subprocess.run(['/sbin/e2fsck', '-f', '-n', str(self.image)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if fsck.returncode != 0:
-            wrong.append(f'e2fsck finds: {fsck.stdout.decode()}')
+        wrong += filter(None, [base.fsck(self.image)])
         try:
             check_report(report, self.pair.attempts, self.waits)
         except base.Failed as why:

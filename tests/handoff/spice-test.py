@@ -3,98 +3,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The client is a script (spice_mover.py) that goes with the guest as stock clients do, and says what it heard in which order.
 The guest of the first case reads what is typed; the others have none that would, but all devices."""
-import os
 import signal
-import socket
 import sys
 import threading
 import time
 
-from pair import Failed, GuestFiles, Pair, bare_args, base
-from harness import deadline, left, run_tests
+from pair import Failed, GuestFiles, bare_args, base
+from harness import run_tests
 from keys import CODES, Watch, keys_of
 import stock_client as stock
-from spice_mover import BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, MIGRATE, MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST, Mover
+from spice_mover import BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, MIGRATE, MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST
+from spice_scene import Scene, expect_ways
+from typist import Typist
 
 KEYS, MOVES = (4000, 100) if base.FULL else (400, 2)
-AHEAD = 8               # keys that the guest has not read yet: evdev keeps 64 events and drops what comes then
 FROZEN_SECONDS = 15 if base.FULL else 0
 CHANNELS = ('main', 'display', 'inputs', 'cursor')
 LAST = {'main': MULTI_MEDIA_TIME, 'display': SET_ACK, 'cursor': SET_ACK}   # what a destination says first
-
-
-class NoNetwork:
-    netns = None
-
-    @staticmethod
-    def device(side):
-        return []
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
-
-
-class Scene:
-    """A guest with a screen and a keyboard and an agent's port, and who looks at it."""
-    def __init__(self, folder, guest, seamless='on'):
-        self.ports = {}
-        devices = ['-device', 'virtio-gpu-device', '-device', 'virtio-keyboard-device',
-                   '-device', 'virtio-serial-device,id=vs0', '-chardev', 'spicevmc,id=agent,name=vdagent',
-                   '-device', 'virtserialport,chardev=agent,bus=vs0.0,nr=1,name=com.redhat.spice.0']
-        self.seamless = seamless
-        self.pair = Pair(NoNetwork(), [*guest, *devices], folder, netpass=False, more=self.spice)
-        self.clients = []
-
-    def spice(self, number):
-        self.ports[number] = free_port()
-        return ['-spice', f'addr=127.0.0.1,port={self.ports[number]},disable-ticketing=on,seamless-migration={self.seamless}']
-
-    def client(self):
-        mover = Mover(self.ports[self.pair.number])
-        self.clients.append(mover)
-        mover.wait(lambda m: ('display' in [name for _, name, _ in m.log]), 'a picture')
-        return mover
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        for client in self.clients:
-            client.close()
-        self.pair.close()
-
-    def tell(self, port=None):
-        self.pair.now.qmp.execute('client_migrate_info', {'protocol': 'spice', 'hostname': '127.0.0.1',
-                                                          'port': port or self.ports[self.pair.number], 'tls-port': -1})
-
-    def move(self, port=None, meanwhile=lambda: None):
-        """Tells the clients and migrates in the same moment.  Returns how each went, by QMP."""
-        pair = self.pair
-        target, uri = pair.listen()
-        since = pair.now.qmp.mark()
-        self.tell(port)
-        pair.begin(uri)
-        pair.finish(target, since)
-        meanwhile()
-        pair.now.qmp.event('SPICE_MIGRATE_COMPLETED', 60, since=since)
-        ways = self.ways(pair.now, since)
-        if not pair.now.qmp.execute('query-spice')['migrated']:
-            raise Failed('query-spice does not say that the sessions have gone')
-        pair.retire(target)
-        return ways
-
-    @staticmethod
-    def ways(emulator, since):
-        with emulator.qmp.changed:
-            return [event['data'] for event in emulator.qmp.events[since:] if event['event'] == 'DISPLAY_MIGRATE_COMPLETE']
-
-
-def expect_ways(ways, *wanted):
-    if sorted(way['way'] for way in ways) != sorted(wanted):
-        raise Failed(f'the clients went {ways}, not {wanted}')
 
 
 def check_order(mover, move):
@@ -111,40 +36,6 @@ def check_order(mover, move):
     mover.check()
 
 
-class Typist(threading.Thread):
-    def __init__(self, mover, watch, names):
-        super().__init__(daemon=True)
-        self.mover, self.watch, self.names = mover, watch, names
-        self.typed, self.error = 0, None
-
-    def run(self):
-        try:
-            for self.typed, name in enumerate(self.names):
-                self.keep_pace()
-                self.mover.type(CODES[name])
-            self.typed = len(self.names)
-        except (Failed, OSError) as why:
-            self.error = why
-
-    def keep_pace(self):
-        until = deadline(60)
-        while len(self.watch.key_changes(self.watch.events())) < 2 * (self.typed - AHEAD):
-            console = self.watch.machines[-1].console.reader
-            with console.changed:
-                console.changed.wait(0.02)
-            if not left(until):
-                raise Failed(f'key {self.typed}: the guest reads no more')
-
-    def until(self, count):
-        until = deadline(120)
-        while self.typed < count and self.is_alive():
-            self.join(0.01)
-            if not left(until):
-                raise Failed(f'only {self.typed} of {count} keys are typed')
-        if self.error:
-            raise self.error
-
-
 def typed_across(folder):
     """The client sees one session: each key is read once and in order, whichever server heard it."""
     with Scene(folder, GuestFiles().args('baton.mode=input')) as scene:
@@ -152,7 +43,7 @@ def typed_across(folder):
         mover = scene.client()
         watch = Watch(scene.pair.emulators)
         names = keys_of(KEYS)
-        typist = Typist(mover, watch, names)
+        typist = Typist(watch, names, lambda name: mover.type(CODES[name]))
         typist.start()
         tail, gaps = 0, []
         for number in range(1, MOVES + 1):
@@ -162,8 +53,7 @@ def typed_across(folder):
             tail += ways[0]['tail-bytes']
             gaps.append(ways[0]['gap-us'])
             check_order(mover, number)
-        typist.until(KEYS)
-        watch.expect_keys(names)
+        typist.finish()
         if mover.moves != MOVES or mover.restarts:
             raise Failed(f'{mover.moves} of {MOVES} moves, {mover.restarts} restarts')
         print(f'# {KEYS} keys read once and in order across {MOVES} handoffs; {tail} bytes of them went behind the guest; '
@@ -182,25 +72,12 @@ def several_at_once_and_one_asleep(folder):
     """Nobody waits for a client that sleeps: not the guest, and not the others.  When it wakes up it is there, too."""
     with Scene(folder, bare_args()) as scene:
         movers = [scene.client() for _ in range(3)]
-
-        def wake():
-            awake = [mover for mover in movers if not mover.is_frozen]
-            for mover in awake:
-                mover.wait(lambda m: m.moves == 1, 'to be handed over')
-            guest_runs_on(target, FROZEN_SECONDS)
-            movers[0].freeze(False)
-        target, uri = scene.pair.listen()
-        since = scene.pair.now.qmp.mark()
-        scene.tell()
-        for mover in movers:
-            mover.wait(lambda m: m.ahead, 'to be connected')
-        movers[0].freeze()
-        scene.pair.begin(uri)
-        move = scene.pair.finish(target, since)
-        wake()
-        scene.pair.now.qmp.event('SPICE_MIGRATE_COMPLETED', 60, since=since)
-        expect_ways(scene.ways(scene.pair.now, since), 'seamless', 'seamless', 'seamless')
-        scene.pair.retire(target)
+        target, since, move = scene.move_but(movers[0])
+        for mover in movers[1:]:
+            mover.wait(lambda m: m.moves == 1, 'to be handed over')
+        guest_runs_on(target, FROZEN_SECONDS)
+        movers[0].freeze(False)
+        expect_ways(scene.gone(target, since), 'seamless', 'seamless', 'seamless')
         for mover in movers:
             mover.wait(lambda m: m.moves == 1, 'to be handed over')
             check_order(mover, 1)
@@ -212,9 +89,7 @@ def taken_back(folder):
     with Scene(folder, bare_args()) as scene:
         mover = scene.client()
         pair = scene.pair
-        target, uri = pair.listen()
-        since = pair.now.qmp.mark()
-        scene.tell()
+        target, uri, since = scene.announce()
         pair.pause_at_switchover(True)
         pair.begin(uri)
         pair.now.qmp.event('MIGRATION', 30, since=since, status='pre-switchover')
@@ -260,52 +135,30 @@ def without_seamless(folder):
 
 
 LOCKS = (58, 69, 70)
-ABSENT = ('reset migrating', 'migrate-switch-host', 'failed to parse', 'expected SPICE_MSG_MIGRATE_DATA', 'port_handle_init')
+ABSENT = ('reset migrating', 'migrate-switch-host', 'expected SPICE_MSG_MIGRATE_DATA', 'port_handle_init')
 
 
-def check_stock_log(client, moves):
-    log = client.err.read_text(errors='replace')
-    found = [line for line in log.splitlines() if any(word in line for word in ABSENT) or
-             'GSpice-CRITICAL' in line and 'tools/spicy.c' not in line]
-    if found:
-        raise Failed(f'the client says {found[:5]}')
-    if log.count('migration: all channel migrated, success') != moves:
-        raise Failed(f'the client has moved {log.count("migration: all channel migrated, success")} times, not {moves}')
+def check_stock_log(bench, moves):
+    stock.no_complaints(bench, *ABSENT)
+    count = bench.log().count('migration: all channel migrated, success')
+    if count != moves:
+        raise Failed(f'the client has moved {count} times, not {moves}')
 
 
 def with_spicy(folder, do):
-    """Calls do(scene, display, client, watch) with an unmodified client that looks at a guest with a text console."""
-    stock.need('spicy', 'xdotool')
-    display = stock.Display(folder)
-    try:
-        screen = 'baton.mode=input baton.display=on console=tty0 console=ttyS0'
-        with Scene(folder, GuestFiles().args(screen)) as scene:
-            scene.pair.now.console.expect('BATON-INPUT-READY 1', 120)
-            watch = Watch(scene.pair.emulators)
-            home = {'HOME': str(folder), 'DISPLAY': display.name, 'XDG_RUNTIME_DIR': str(folder), 'NO_AT_BRIDGE': '1',
-                    'GIO_USE_VFS': 'local', 'GSETTINGS_BACKEND': 'memory', 'DBUS_SESSION_BUS_ADDRESS': 'disabled:',
-                    'G_MESSAGES_DEBUG': 'all'}
-            client = stock.Child(folder, 'client', ['spicy', '--uri', f'spice://127.0.0.1:{scene.ports[1]}', '--spice-debug'],
-                             env=home, speaks=False)
-            try:
-                do(scene, display, client, watch)
-            finally:
-                client.end()
-    finally:
-        display.server.end()
+    """Calls do(scene, bench, watch) with an unmodified client that looks at a guest with a text console, and has the keys."""
+    stock.need('spicy', 'Xvfb', 'xdotool')
+    screen = 'baton.mode=input baton.display=on console=tty0 console=ttyS0'
+    with Scene(folder, GuestFiles().args(screen)) as scene:
+        scene.pair.now.console.expect('BATON-INPUT-READY 1', 120)
+        with stock.Bench(folder, None, (*stock.SPICY, f'spice://127.0.0.1:{scene.ports[1]}')) as bench:
+            stock.wait_for(lambda: any(word in bench.log() for word in ('channel display', 'display-2:0')), 60, 'a display channel')
+            bench.focus()
+            do(scene, bench, Watch(scene.pair.emulators))
 
 
-def see(display, client):
-    """The window is there, and has the keys."""
-    window = stock.wait_for(lambda: display.do('search', '--onlyvisible', '--class', 'spicy'), 60, 'a window')[-1]
-    stock.wait_for(lambda: 'channel display' in client.err.read_text(errors='replace') or
-               'display-2:0' in client.err.read_text(errors='replace'), 60, 'a display channel')
-    display.do('windowfocus', '--sync', window)
-
-
-def type_through(scene, display, client, watch, names, moves):
-    see(display, client)
-    typist = threading.Thread(target=display.do, args=('type', '--delay', '20', ''.join(names)), daemon=True)
+def type_through(scene, bench, watch, names, moves):
+    typist = threading.Thread(target=bench.display.do, args=('type', '--delay', '20', ''.join(names)), daemon=True)
     typist.start()
     for number in range(1, moves + 1):
         count = number * len(names) // (moves + 1)
@@ -313,7 +166,7 @@ def type_through(scene, display, client, watch, names, moves):
         expect_ways(scene.move(), 'seamless')
     typist.join(120 * base.PATIENCE)
     expect_typed(watch, names)
-    check_stock_log(client, moves)
+    check_stock_log(bench, moves)
 
 
 def expect_typed(watch, names):
@@ -333,26 +186,21 @@ def spicy_goes_along(folder):
 
 def spicy_sleeps(folder):
     """Its process is stopped across the switch, and for a while after it."""
-    def do(scene, display, client, watch):
-        see(display, client)
+    def do(scene, bench, watch):
         pair, names = scene.pair, list('abcdefghijklmnopqrstuvwxyz')
-        target, uri = pair.listen()
-        since = pair.now.qmp.mark()
-        scene.tell()
+        target, uri, since = scene.announce()
         pair.now.qmp.event('DISPLAY_MIGRATE_CONNECTED', 30, since=since, way='seamless')
-        os.kill(client.process.pid, signal.SIGSTOP)
+        bench.client.process.send_signal(signal.SIGSTOP)
         try:
             pair.begin(uri)
             move = pair.finish(target, since)
             guest_runs_on(target, FROZEN_SECONDS)
         finally:
-            os.kill(client.process.pid, signal.SIGCONT)
-        pair.now.qmp.event('SPICE_MIGRATE_COMPLETED', 60, since=since)
-        expect_ways(scene.ways(pair.now, since), 'seamless')
-        pair.retire(target)
-        display.do('type', '--delay', '20', ''.join(names))
+            bench.client.process.send_signal(signal.SIGCONT)
+        expect_ways(scene.gone(target, since), 'seamless')
+        bench.display.do('type', '--delay', '20', ''.join(names))
         expect_typed(watch, names)
-        check_stock_log(client, 1)
+        check_stock_log(bench, 1)
         print(f'# pause {move.pause_ms:.1f} ms; the client slept {FROZEN_SECONDS} s', flush=True)
     with_spicy(folder, do)
 
@@ -367,16 +215,9 @@ def on_to_the_next(folder):
     """A client sleeps while the guest moves, and the guest moves on: that does not wait for it."""
     with Scene(folder, bare_args()) as scene:
         mover, pair = scene.client(), scene.pair
-        for number in range(2):
-            target, uri = pair.listen()
-            since = pair.now.qmp.mark()
-            if not number:
-                scene.tell()
-                mover.wait(lambda m: m.ahead, 'to be connected')
-                mover.freeze()
-            pair.begin(uri)
-            pair.finish(target, since, 15)
-            pair.now, pair.side = target, 1 - pair.side
+        pair.now, _, _ = scene.move_but(mover)
+        target, uri = pair.listen()
+        pair.finish(target, pair.begin(uri), 15)
         mover.freeze(False)
         mover.wait(lambda m: m.moves == 1, 'to be handed over')
         mover.check()
@@ -386,9 +227,7 @@ def released_while_parked(folder):
     """The source is told to quit while the guest waits for `cont` over there: the clients go, and wait with it."""
     with Scene(folder, bare_args()) as scene:
         mover, pair = scene.client(), scene.pair
-        target, uri = pair.listen('-S')
-        since = pair.now.qmp.mark()
-        scene.tell()
+        target, uri, since = scene.announce('-S')
         pair.begin(uri)
         pair.now.qmp.event('MIGRATION', 60, since=since, status='completed')
         if mover.moves:
@@ -406,19 +245,12 @@ def released_while_parked(folder):
 def quit_twice(folder):
     """The source stays for a client that sleeps, until it is told a second time."""
     with Scene(folder, bare_args()) as scene:
-        mover = scene.client()
-        pair = scene.pair
-        target, uri = pair.listen()
-        since = pair.now.qmp.mark()
-        scene.tell()
-        mover.wait(lambda m: m.ahead, 'to be connected')
-        mover.freeze()
-        pair.begin(uri)
-        pair.finish(target, since)
+        mover, pair = scene.client(), scene.pair
+        _, since, _ = scene.move_but(mover)
         pair.now.qmp.execute('quit')
         pair.now.qmp.event('SHUTDOWN', 20, since=since)
         pair.now.qmp.execute('query-spice')
-        expect_ways(scene.ways(pair.now, since))
+        expect_ways(scene.ways(since))
         try:
             pair.now.qmp.execute('quit')
         except Failed:

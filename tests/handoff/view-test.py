@@ -2,31 +2,27 @@
 # tests/handoff/view-test.py - a viewer that replays: typed across handoffs, over a network that breaks.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The network is relay.py's: it cuts connections at random bytes, but while the guest is on its way."""
-import importlib.util
 import sys
-from pathlib import Path
 
 from pair import GuestFiles, base
-from harness import BUILD, Failed, run_tests
+from harness import BUILD, run_tests, want
 from keys import CODES, Watch, keys_of
 from relay import Relay
+from spice_scene import Scene, expect_ways
 from stock_client import Child
-
-spec = importlib.util.spec_from_file_location('spice_handoff', Path(__file__).with_name('spice-test.py'))
-handoff = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(handoff)
+from typist import Typist
 
 KEYS, MOVES = (4000, 20) if base.FULL else (400, 2)
 CUT = 1200              # bytes of a connection at most
 
 
 class Viewer:
-    """baton-view, as a Typist wants its client."""
+    """baton-view, as one of a Scene's clients."""
     def __init__(self, folder, port):
         self.child = Child(folder, 'view', [BUILD / 'tools/baton-view', f'127.0.0.1:{port}'])
 
-    def type(self, code):
-        self.child.say(f'codes {code:x} {code | 0x80:x}')
+    def type(self, name):
+        self.child.say(f'codes {CODES[name]:x} {CODES[name] | 0x80:x}')
 
     def until(self, line, what):
         self.child.until(lambda lines: any(x.startswith(line) for x in lines), 60, what)
@@ -37,7 +33,7 @@ class Viewer:
 
 def typed_over_cuts_and_handoffs(folder):
     """Each key is read once and in order, whichever server heard it on whichever connection."""
-    with handoff.Scene(folder, GuestFiles().args('baton.mode=input')) as scene:
+    with Scene(folder, GuestFiles().args('baton.mode=input')) as scene:
         scene.pair.now.console.expect('BATON-INPUT-READY 1', 120)
         relays = [Relay(scene.ports[scene.pair.number])]
         viewer = Viewer(folder, relays[0].port)
@@ -47,10 +43,10 @@ def typed_over_cuts_and_handoffs(folder):
             viewer.until('linked display', 'no screen')
             watch = Watch(scene.pair.emulators)
             names = keys_of(KEYS)
-            typist = handoff.Typist(viewer, watch, names)
+            typist = Typist(watch, names, viewer.type)
             relays[0].most = CUT
-            for sock in list(relays[0].left):
-                relays[0].left[sock][0] = CUT // 3
+            for budget in list(relays[0].left.values()):
+                budget[0] = CUT // 3
             typist.start()
             for number in range(1, MOVES + 1):
                 typist.until(number * KEYS // (MOVES + 1))
@@ -58,11 +54,9 @@ def typed_over_cuts_and_handoffs(folder):
                 viewer.child.read(0.5)
                 move(scene, viewer, relays)
                 relays[-1].most = CUT
-            typist.until(KEYS)
-            watch.expect_keys(names)
+            typist.finish()
             cuts = sum(relay.cuts for relay in relays)
-            if not cuts:
-                raise Failed('nothing was cut')
+            want(cuts, 'nothing was cut')
             print(f'# {KEYS} keys read once and in order across {MOVES} handoffs and {cuts} cuts', flush=True)
         finally:
             for relay in relays:
@@ -70,17 +64,12 @@ def typed_over_cuts_and_handoffs(folder):
 
 
 def move(scene, viewer, relays):
-    target, uri = scene.pair.listen()
-    relays.append(Relay(scene.ports[scene.pair.number]))
-    since = scene.pair.now.qmp.mark()
+    def behind_a_relay(port):
+        relays.append(Relay(port))
+        return relays[-1].port
     viewer.child.lines.clear()
-    scene.tell(relays[-1].port)
-    scene.pair.begin(uri)
-    scene.pair.finish(target, since)
-    scene.pair.now.qmp.event('SPICE_MIGRATE_COMPLETED', 60, since=since)
-    handoff.expect_ways(scene.ways(scene.pair.now, since), 'seamless')
+    expect_ways(scene.move(through=behind_a_relay), 'seamless')
     viewer.until('moved', 'it has not moved')
-    scene.pair.retire(target)
 
 
 TESTS = [('typed_keys_are_read_once_and_in_order_over_cuts_and_handoffs', typed_over_cuts_and_handoffs)]

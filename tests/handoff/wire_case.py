@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import wire as wires                                                                            # noqa: E402
 from observer import Delays, Memory, Noise, check_disk, check_frames, check_ticks, ticks        # noqa: E402
-from pair import Failed, Pair, QmpError, TooLate, bare_args, base, machine_args                 # noqa: E402
+from pair import Failed, Pair, QmpError, TooLate, bare_args, base, machine_args, netdevs        # noqa: E402
 from topology import Stream                                                                     # noqa: E402
 
 TRANSPORTS = ('tcp', 'unix', 'fd')
@@ -509,9 +509,7 @@ class Run:
     def gate_was_forced(self):
         """The destination waited for the source's frames as long as it may, and says so."""
         info = self.target.ask('query-migrate') if self.target.alive else None
-        report = (info or {}).get('netpass') or {}
-        netdevs = report.get('netdevs', []) if isinstance(report, dict) else report
-        return any(n.get('ordered') is False for n in netdevs)
+        return any(n.get('ordered') is False for n in netdevs(info or {}))
 
     # ---- all of it ----
     def run(self):
