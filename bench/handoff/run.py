@@ -22,11 +22,11 @@ if '--build' in sys.argv[:-1]:      # the harness reads it when it is imported
 sys.path[:0] = [str(ROOT / 'tests/handoff'), str(ROOT / 'scripts'), str(Path(__file__).resolve().parent)]
 import chart                                                                            # noqa: E402
 from demo_picture import gap_around                                                     # noqa: E402
+from judge import TIMEOUT_MS                                                            # noqa: E402
 from pair import Failed, Pair, Skipped, bare_args, base, debian_args, machine_args      # noqa: E402
 from topology import OneBridge, Stream                                                  # noqa: E402
 
 QEMU = 'qemu-system-riscv64'
-RTO_MS = 200            # Linux sends again after so long a silence, never earlier
 
 
 def percentile(values, part):
@@ -133,7 +133,7 @@ def summary(name, moves, reports, rate):
                        'ram_mb')},
         'unreported': sum(m['reported_ms'] is None for m in moves), 'downtime_error_ms': spread(off),
         **{what: over('echo', what) + over('from_guest', what) for what in ('lost', 'duplicated', 'reordered', 'sent')},
-        'handoff_retransmissions': sum((m['request_gap_ms'] or 0) >= RTO_MS for m in moves),
+        'handoff_retransmissions': sum((m['request_gap_ms'] or 0) >= TIMEOUT_MS for m in moves),
         'retransmissions': over('request', 'retransmissions') +
         sum((r['guest'] or {}).get('tcp_retransmissions', 0) for r in reports),
     }

@@ -54,13 +54,13 @@ static void print_events(unsigned i)
     }
 }
 
-/* Caps lock turns its light on and off, as a desktop would do it: the way back to the emulator. */
-static void set_light(unsigned i, int on)
+/* The light of caps lock, as a desktop would turn it on: the way back to the emulator. */
+static void light_up(void)
 {
-    struct input_event event[2] = { { .type = EV_LED, .code = LED_CAPSL, .value = on }, { .type = EV_SYN } };
+    struct input_event event[2] = { { .type = EV_LED, .code = LED_CAPSL, .value = 1 }, { .type = EV_SYN } };
 
-    if (write(devices[i].fd, event, sizeof(event)) < 0) {
-        printf("BATON-GUEST-ERROR light of event%u: %s\n", i, strerror(errno));
+    if (write(devices[0].fd, event, sizeof(event)) < 0) {
+        printf("BATON-GUEST-ERROR light of event0: %s\n", strerror(errno));
     }
 }
 
@@ -72,7 +72,7 @@ int main(void)
         printf("BATON-GUEST-ERROR no input devices\n");
         return 1;
     }
-    set_light(0, 1);
+    light_up();
     printf("BATON-INPUT-READY %u\n", count);
     while (poll(devices, count, -1) > 0) {
         for (unsigned i = 0; i < count; i++) {

@@ -7,7 +7,7 @@
  * `cursor X Y` a pointer; `tablet off`; `open ID`, `close ID`, `say ID HEX` the guest's end of a chardev; `quit`.
  * Standard output: `ready`, and what a guest would get: `key CODE VALUE`, `button`, `rel`, `abs`; `got ID HEX`; `host ID 0|1`
  * nobody, somebody is at the other end; `wish SCREEN ON WIDTH HEIGHT` what a client would like a screen to be.
- * The pixel at x, y of a pattern is pattern() below; tests/functional/spice-client-test.py has it, too. */
+ * The pixel at x, y of a pattern is pattern() below; tests/functional/stock_client.py has it, too. */
 #include "chardev/chardev.h"
 #include "object/object.h"
 #include "qapi/opts.h"
@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES (64 * 1024)
-
 #define FRAME_NS (NS_PER_SEC / 30)
 
 typedef struct Screen {
@@ -36,7 +35,8 @@ typedef struct Screen {
 } Screen;
 
 static Screen screens[CONSOLES_MAX], *it = screens;
-static unsigned played[5], frame; /* x, y, width, height, of which screen */
+static unsigned played[4], frame; /* x, y, width, height */
+static Screen *player;
 static LoopTimer *next_frame;
 
 static uint32_t pattern(unsigned x, unsigned y, unsigned seed)
@@ -44,18 +44,18 @@ static uint32_t pattern(unsigned x, unsigned y, unsigned seed)
     return ((x / 16 * 37 + seed * 11) % 256) << 16 | ((y / 16 * 53 + seed * 7) % 256) << 8 | (x / 16 + y / 16 + seed) % 256;
 }
 
-static void paint(unsigned x, unsigned y, unsigned width, unsigned height, unsigned seed)
+static void paint(Screen *s, unsigned x, unsigned y, unsigned width, unsigned height, unsigned seed)
 {
-    unsigned stride = it->picture ? pixman_image_get_stride(it->picture) / 4 : 0;
-    uint32_t *pixels = it->picture ? pixman_image_get_data(it->picture) : NULL;
-    unsigned bottom = it->picture ? MIN(y + height, (unsigned)pixman_image_get_height(it->picture)) : 0;
+    unsigned stride = s->picture ? pixman_image_get_stride(s->picture) / 4 : 0;
+    uint32_t *pixels = s->picture ? pixman_image_get_data(s->picture) : NULL;
+    unsigned bottom = s->picture ? MIN(y + height, (unsigned)pixman_image_get_height(s->picture)) : 0;
 
     for (unsigned row = y; row < bottom; row++) {
-        for (unsigned column = x; column < MIN(x + width, (unsigned)pixman_image_get_width(it->picture)); column++) {
+        for (unsigned column = x; column < MIN(x + width, (unsigned)pixman_image_get_width(s->picture)); column++) {
             pixels[row * stride + column] = pattern(column, row, seed);
         }
     }
-    console_update(it->console, x, y, width, height);
+    console_update(s->console, x, y, width, height);
 }
 
 static void show(unsigned width, unsigned height, unsigned seed)
@@ -63,7 +63,7 @@ static void show(unsigned width, unsigned height, unsigned seed)
     g_clear_pointer(&it->picture, pixman_image_unref);
     it->picture = pixman_image_create_bits(PIXMAN_x8r8g8b8, width, height, NULL, 0);
     console_set_surface(it->console, it->picture);
-    paint(0, 0, width, height, seed);
+    paint(it, 0, 0, width, height, seed);
 }
 
 static void show_cursor(int x, int y)
@@ -78,8 +78,7 @@ static void show_cursor(int x, int y)
 
 static void play(void *opaque)
 {
-    it = &screens[played[4]];
-    paint(played[0], played[1], played[2], played[3], ++frame);
+    paint(player, played[0], played[1], played[2], played[3], ++frame);
     loop_timer_set(next_frame, time_monotonic_ns() + FRAME_NS);
 }
 
@@ -209,12 +208,13 @@ static void obey(const char *line)
     } else if (!strncmp(line, "dark", 4)) {
         console_set_surface(it->console, NULL);
     } else if (sscanf(line, "play %u %u %u %u", &a, &b, &c, &d) == 4) {
-        memcpy(played, (unsigned[]){a, b, c, d, it->number}, sizeof(played));
+        memcpy(played, (unsigned[]){a, b, c, d}, sizeof(played));
+        player = it;
         play(NULL);
     } else if (!strncmp(line, "stop", 4)) {
         loop_timer_cancel(next_frame);
     } else if (sscanf(line, "paint %u %u %u %u %u", &a, &b, &c, &d, &seed) == 5) {
-        paint(a, b, c, d, seed);
+        paint(it, a, b, c, d, seed);
     } else if (sscanf(line, "cursor %u %u", &a, &b) == 2) {
         show_cursor(a, b);
     } else if (!strcmp(line, "tablet off")) {
