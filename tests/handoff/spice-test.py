@@ -5,7 +5,6 @@
 The guest of the first case reads what is typed; the others have none that would, but all devices."""
 import signal
 import sys
-import threading
 import time
 
 from pair import Failed, GuestFiles, bare_args, base
@@ -158,15 +157,13 @@ def with_spicy(folder, do):
 
 
 def type_through(scene, bench, watch, names, moves):
-    typist = threading.Thread(target=bench.display.do, args=('type', '--delay', '20', ''.join(names)), daemon=True)
+    typist = Typist(watch, names, lambda name: bench.display.do('key', name))
     typist.start()
     for number in range(1, moves + 1):
-        count = number * len(names) // (moves + 1)
-        watch.expect(lambda events: len(watch.key_changes(events)) >= 2 * count, f'{count} keys', 60)
+        typist.until(number * len(names) // (moves + 1))
         expect_ways(scene.move(), 'seamless')
-    typist.join(120 * base.PATIENCE)
+    typist.until(len(names))
     expect_typed(watch, names)
-    check_stock_log(bench, moves)
 
 
 def expect_typed(watch, names):
@@ -180,14 +177,16 @@ def expect_typed(watch, names):
 
 def spicy_goes_along(folder):
     """Somebody types while the guest moves, and every key is read once."""
-    names, moves = list('abcdefghijklmnopqrstuvwxyz' * 16), 5
-    with_spicy(folder, lambda *args: type_through(*args, names, moves))
+    def do(scene, bench, watch):
+        type_through(scene, bench, watch, list('abcdefghijklmnopqrstuvwxyz' * 16), 5)
+        check_stock_log(bench, 5)
+    with_spicy(folder, do)
 
 
 def spicy_sleeps(folder):
     """Its process is stopped across the switch, and for a while after it."""
     def do(scene, bench, watch):
-        pair, names = scene.pair, list('abcdefghijklmnopqrstuvwxyz')
+        pair = scene.pair
         target, uri, since = scene.announce()
         pair.now.qmp.event('DISPLAY_MIGRATE_CONNECTED', 30, since=since, way='seamless')
         bench.client.process.send_signal(signal.SIGSTOP)
@@ -198,8 +197,7 @@ def spicy_sleeps(folder):
         finally:
             bench.client.process.send_signal(signal.SIGCONT)
         expect_ways(scene.gone(target, since), 'seamless')
-        bench.display.do('type', '--delay', '20', ''.join(names))
-        expect_typed(watch, names)
+        type_through(scene, bench, watch, list('abcdefghijklmnopqrstuvwxyz'), 0)
         check_stock_log(bench, 1)
         print(f'# pause {move.pause_ms:.1f} ms; the client slept {FROZEN_SECONDS} s', flush=True)
     with_spicy(folder, do)
