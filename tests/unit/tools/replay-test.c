@@ -238,6 +238,7 @@ static void turn(ViewSession *s)
 }
 
 #define KEYS 400
+#define CUTS 4
 
 static void expect_keys(const GString *wanted)
 {
@@ -275,14 +276,14 @@ static void no_key_is_lost_or_doubled(void)
         g_assert_true(view_scancodes(s, codes, n));
         turn(s);
     }
-    while (typed->len < wanted->len && time_monotonic_ns() < limit) {
+    while ((typed->len < wanted->len || cuts < CUTS) && time_monotonic_ns() < limit) {
         turn(s);
         if (!g_test_rand_int_range(0, 50)) {
             paint(typed->len); /* so that its channel has something to lose */
         }
     }
     expect_keys(wanted);
-    g_assert_cmpuint(cuts, >, 3);
+    g_assert_cmpuint(cuts, >=, CUTS);
     may_cut = false;
     space = 1000;
     until(shows_it, s);
