@@ -318,12 +318,15 @@ static void take_tail(StateReader *r)
     chardev_accept_input(c);
 }
 
+/* A destination has nothing to say to a guest that is still ours, and a source nothing behind its end. */
 static void part_message(HandoffPart *p, StateReader *r)
 {
     uint8_t kind = 0;
 
     if (!state_get_u8(r, &kind, NULL) || (kind != MESSAGE_BYTES && kind != MESSAGE_END)) {
         warn_report("a message about chardevs that is not understood");
+    } else if (((CharPart *)p)->tail != TAIL_COMES) {
+        TRACE(chardev_message_late, "kind %u", kind);
     } else if (kind == MESSAGE_BYTES) {
         take_tail(r);
     } else {

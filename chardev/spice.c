@@ -18,7 +18,6 @@ struct SpicePort {
     const SpicePortServer *server; /* NULL: nobody attached */
     void *opaque;
     bool was_refused;              /* room() is owed */
-    uint64_t given;
 };
 
 static SpicePort *ports[SPICE_PORTS_MAX]; /* in order of making, the first free place is taken */
@@ -109,13 +108,7 @@ size_t spice_port_give(SpicePort *p, const uint8_t *data, size_t size)
         done += part;
     }
     p->was_refused = done < size;
-    p->given += done;
     return done;
-}
-
-uint64_t spice_port_given(const SpicePort *p)
-{
-    return p->given;
 }
 
 void spice_port_has_room(SpicePort *p)

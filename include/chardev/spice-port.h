@@ -50,6 +50,5 @@ bool spice_port_is_open(const SpicePort *p);
 bool spice_port_is_guest_open(const SpicePort *p);  /* somebody in the guest has it open */
 
 size_t spice_port_give(SpicePort *p, const uint8_t *data, size_t size); /* to the guest: how many it took; see room() */
-uint64_t spice_port_given(const SpicePort *p);      /* bytes that the guest has taken in this process */
 void spice_port_has_room(SpicePort *p);             /* take() may be called again */
 void spice_port_break(SpicePort *p);                /* as on a serial line */

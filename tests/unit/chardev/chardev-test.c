@@ -1,6 +1,7 @@
 /* tests/unit/chardev/chardev-test.c - byte pipes: sockets, files, pty, ring, mux; slow readers; bad options.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "chardev/chardev.h"
+#include "peer.h"
 #include "qapi/opts.h"
 #include "util/loop.h"
 
@@ -78,24 +79,7 @@ static Chardev *add(const char *text, GError **errp)
     return chardev_add(options, errp);
 }
 
-static void settle(void)
-{
-    while (g_main_context_iteration(NULL, false)) {
-    }
-}
-
 static char *folder;
-
-static int unix_client(const char *path)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
-    settle();
-    return fd;
-}
 
 /* ---- promises ---- */
 

@@ -2,7 +2,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * One process plays both sides, one after the other: what the source sends behind the guest is kept for the destination. */
+#include "../state-bytes.h"
 #include "chardev/chardev.h"
+#include "peer.h"
 #include "qapi/opts.h"
 #include "system/handoff.h"
 #include "util/loop.h"
@@ -11,7 +13,6 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 typedef struct Front {
@@ -62,12 +63,6 @@ static HandoffPart *part(void)
     return handoff_find("chardev");
 }
 
-static void settle(void)
-{
-    while (g_main_context_iteration(NULL, false)) {
-    }
-}
-
 /* ---- a process ---- */
 static void start_process(void)
 {
@@ -92,27 +87,15 @@ static void end_process(void)
 
 static int join(void)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
-    settle();
-    return fd;
+    return unix_client(path);
 }
 
 static GBytes *save(void)
 {
     StateWriter *w = state_writer_new();
-    const uint8_t *data;
-    GBytes *saved;
-    size_t size;
 
     g_assert_true(part()->save(part(), w, NULL));
-    data = state_writer_data(w, &size);
-    saved = g_bytes_new(data, size);
-    state_writer_free(w);
-    return saved;
+    return state_bytes(w);
 }
 
 static bool load(const void *data, size_t size, GError **errp)
@@ -337,6 +320,31 @@ static void nobody_who_was_not_there_is_waited_for(void)
     end_process();
 }
 
+/* A guest that is still ours hears nothing of the other side, nor one that has all that was behind it. */
+static void nobody_speaks_out_of_turn(void)
+{
+    static const char bytes[] = "\1\1sfalse words", end[] = "\2";
+    StateReader r;
+
+    start_process();
+    front.room = 100;
+    part()->abandon(part());
+    for (unsigned i = 0; i < 2; i++) {
+        state_reader_init(&r, bytes, sizeof(bytes) - 1, "message");
+        part()->message(part(), &r);
+        state_reader_init(&r, end, 1, "message");
+        part()->message(part(), &r);
+        g_assert_cmpuint(tails_done, ==, i);
+        g_assert_cmpuint(front.in->len, ==, 0);
+        part()->freeze(part());
+        deliver(move());
+        part()->starting(part());
+        front.room = 100;
+    }
+    g_assert_cmpuint(front.in->len, ==, 0);
+    end_process();
+}
+
 static void damaged_sections_are_refused(void)
 {
     static const struct {
@@ -377,6 +385,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/handoff/a_guest_that_stays_loses_nothing", a_guest_that_stays_loses_nothing);
     g_test_add_func("/chardev/handoff/a_peer_is_waited_for", a_peer_is_waited_for);
     g_test_add_func("/chardev/handoff/nobody_who_was_not_there_is_waited_for", nobody_who_was_not_there_is_waited_for);
+    g_test_add_func("/chardev/handoff/nobody_speaks_out_of_turn", nobody_speaks_out_of_turn);
     g_test_add_func("/chardev/handoff/damaged_sections_are_refused", damaged_sections_are_refused);
     result = g_test_run();
     g_ptr_array_unref(messages);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include "../state-bytes.h"
 #include "hw/display/virtio-gpu.h"
 #include "hw/machine.h"
 #include "net/net.h"
@@ -115,15 +116,9 @@ static inline uint32_t rig_command(VirtioGpu *g, uint32_t type, const uint32_t *
 static inline GBytes *rig_save(VirtioGpu *g)
 {
     StateWriter *w = state_writer_new();
-    const uint8_t *data;
-    size_t size;
-    GBytes *bytes;
 
     vmstate_save(g->v.dev.obj.type->state, g, w);
-    data = state_writer_data(w, &size);
-    bytes = g_bytes_new(data, size);
-    state_writer_free(w);
-    return bytes;
+    return state_bytes(w);
 }
 
 static inline bool rig_load(VirtioGpu *g, GBytes *bytes, GError **errp)

@@ -3,6 +3,7 @@
 #include <linux/input-event-codes.h>
 #include <string.h>
 
+#include "../state-bytes.h"
 #include "hw/machine.h"
 #include "hw/virtio.h"
 #include "system/devices.h"
@@ -100,15 +101,9 @@ static const StateEntry *entry(void)
 static GBytes *save(void)
 {
     StateWriter *w = state_writer_new();
-    const uint8_t *data;
-    GBytes *bytes;
-    size_t size;
 
     vmstate_save(entry()->state, entry()->object, w);
-    data = state_writer_data(w, &size);
-    bytes = g_bytes_new(data, size);
-    state_writer_free(w);
-    return bytes;
+    return state_bytes(w);
 }
 
 static bool load(const void *data, size_t size, GError **errp)
