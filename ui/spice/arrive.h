@@ -13,7 +13,6 @@ typedef enum ArriveState {
     ARRIVE_WAITING,         /* linked with the id that it has at the source; starts anew when it says MIGRATE_END */
     ARRIVE_SEAMLESS,        /* the same, and we have agreed to take it as it is */
     ARRIVE_GONE,
-    ARRIVE_STATES,
 } ArriveState;
 
 typedef enum ArriveEvent {
@@ -22,7 +21,6 @@ typedef enum ArriveEvent {
     ARRIVE_GUEST_RUNS,
     ARRIVE_NO_GUEST,        /* it will not come */
     ARRIVE_LATE,
-    ARRIVE_EVENTS,
 } ArriveEvent;
 
 typedef struct ClientArrival { /* of a client of the destination */

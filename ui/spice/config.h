@@ -1,4 +1,4 @@
-/* ui/spice/config.h - what -spice says.  Page: docs/spice.md.  Test: tests/unit/ui/spice-config-test.c
+/* ui/spice/config.h - what -spice says.  Page: docs/spice.md.  Test: tests/functional/spice-test.py
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* ui/spice/link.h - a connection before it is a channel: who is it, may it, what does it want.  Owner: main loop (vm_lock).
- * Page: docs/spice.md.  Test: tests/unit/ui/spice-link-test.c
+ * Page: docs/spice.md.  Test: tests/functional/spice-test.py, tests/fuzz/spice-link.c
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A link lives LINK_WAIT_NS at most.  It reads what its step needs and not a byte more, so the channel finds the rest. */

@@ -163,18 +163,6 @@ bool listeners_start(const SpiceConfig *c, GError **errp)
     return (!c->port || listen_tcp(c, c->port, false, errp)) && (!c->tls_port || listen_tcp(c, c->tls_port, true, errp));
 }
 
-bool listeners_address(SpiceEnd *ret)
-{
-    SpiceEnds ends;
-
-    if (!count) {
-        return false;
-    }
-    ends_of_socket(listeners[0].fd, &ends);
-    *ret = ends.server;
-    return true;
-}
-
 void listeners_stop(void)
 {
     g_clear_pointer(&pause_timer, loop_timer_free);

@@ -5,9 +5,6 @@
 #include <glib.h>
 
 #include "config.h"
-#include "ends.h"
 
 bool listeners_start(const SpiceConfig *c, GError **errp); /* all that the options name; then server_accept() for each */
 void listeners_stop(void);                                 /* a unix socket's file goes */
-/* For events and query-spice: the first one's address; false: there is none. */
-bool listeners_address(SpiceEnd *ret);

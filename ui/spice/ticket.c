@@ -55,12 +55,6 @@ static TicketKey *key_make(GError **errp)
     return k;
 }
 
-TicketKey *ticket_key_ref(TicketKey *k)
-{
-    k->refs++;
-    return k;
-}
-
 void ticket_key_unref(TicketKey *k)
 {
     if (k && !--k->refs) {
@@ -81,7 +75,8 @@ TicketKey *ticket_key(GError **errp)
         ticket_key_unref(current);
         current = made;
     }
-    return ticket_key_ref(current);
+    current->refs++;
+    return current;
 }
 
 const uint8_t *ticket_key_public(const TicketKey *k)

@@ -18,7 +18,6 @@
 
 typedef struct TicketKey TicketKey;              /* counted */
 TicketKey *ticket_key(GError **errp);            /* the one of now; caller unrefs.  NULL: the library refuses RSA-1024 */
-TicketKey *ticket_key_ref(TicketKey *k);
 void ticket_key_unref(TicketKey *k);             /* NULL allowed */
 const uint8_t *ticket_key_public(const TicketKey *k); /* TICKET_KEY_BYTES */
 

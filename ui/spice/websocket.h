@@ -1,5 +1,5 @@
 /* ui/spice/websocket.h - SPICE in a WebSocket (RFC 6455), for clients that live in a browser.
- * Page: docs/spice.md.  Test: tests/unit/ui/spice-websocket-test.c, tests/fuzz/spice-websocket.c
+ * Page: docs/spice.md.  Test: tests/unit/ui/spice-websocket-test.c, tests/fuzz/spice-link.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
