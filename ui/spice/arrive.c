@@ -66,6 +66,9 @@ static void take_over(SpiceChannel *c, bool is_whole)
     if (kind->has_window) {
         spice_set_ack(c);
     }
+    if (c->is_closed) { /* what the source had still to say filled its queue */
+        return;
+    }
     if (!is_whole && kind->reset) {
         kind->reset(c);
     } else if (kind->adopted) {

@@ -296,7 +296,6 @@ static void take_shared(const SessionRecords *s)
         server_mouse_modes() & s->mouse_mode) {
         server()->st.mouse_mode = s->mouse_mode;
     }
-    input_release(s->keys, s->buttons);
 }
 
 static void part_starting(HandoffPart *p)
@@ -305,6 +304,9 @@ static void part_starting(HandoffPart *p)
         take_shared(destination.records);
     }
     arrive_prepare(destination.records, destination.is_damaged);
+    if (destination.records) {
+        sessions_release(destination.records);
+    }
     forget_records();
 }
 
@@ -423,7 +425,8 @@ static bool take_tail(StateReader *r, GError **errp)
     if (!take_channel(r, &c, errp) || !state_get_be16(r, &message, errp)) {
         return false;
     }
-    if (c && (c->mode == CHANNEL_LIVE || c->mode == CHANNEL_QUIET)) { /* quiet: the guest is parked */
+    /* Quiet: the guest is parked.  Who replays has no tail: it says it again here. */
+    if (c && !c->replay.is_on && (c->mode == CHANNEL_LIVE || c->mode == CHANNEL_QUIET)) {
         spice_hear_late(c, UINT_MAX, message, r->at, state_left(r));
     }
     r->at = r->end;

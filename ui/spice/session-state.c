@@ -102,6 +102,9 @@ static bool load_unread(SpiceChannel *c, StateReader *r, GError **errp)
     if (!state_get_be32(r, &n, errp)) {
         return false;
     }
+    if (n && c->replay.is_on) { /* they would be counted twice */
+        return fail(errp, "%s: %u messages that the client says again", r->what, n);
+    }
     for (uint32_t i = 0; i < n; i++) { /* before what has come already, of a guest that was parked */
         if (!get_message(r, &type, &size, &data, errp)) {
             return false;
@@ -297,18 +300,21 @@ static void save_session(SpiceClient *client, StateWriter *w)
     state_writer_free(own);
 }
 
-/* Keys that are held by who does not come along, or by nobody any more. */
+static void add_held(const SpiceClient *client, InputUser *to)
+{
+    for (unsigned n = 0; n < client->channels->len; n++) {
+        inputs_add_held(client->channels->pdata[n], to);
+    }
+}
+
+/* Keys that anybody holds, or nobody any more: who will be there nobody knows yet. */
 static void save_held(StateWriter *w)
 {
     InputUser held;
 
     input_held_by_nobody(&held);
     for (unsigned i = 0; i < server()->clients->len; i++) {
-        const SpiceClient *client = server()->clients->pdata[i];
-
-        for (unsigned n = 0; !client->mig.goes && n < client->channels->len; n++) {
-            inputs_add_held(client->channels->pdata[n], &held);
-        }
+        add_held(server()->clients->pdata[i], &held);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(held.keys); i++) {
         state_put_be32(w, held.keys[i]);
@@ -452,6 +458,24 @@ static bool load_all(SessionRecords *s, StateReader *r, GError **errp)
         }
     }
     return load_held(s, r, errp) && (!state_left(r) || fail(errp, "%s: %zu bytes are left over", r->what, state_left(r)));
+}
+
+void sessions_release(const SessionRecords *s)
+{
+    InputUser here = {.buttons = 0};
+    uint32_t keys[G_N_ELEMENTS(s->keys)];
+
+    for (unsigned i = 0; i < server()->clients->len; i++) {
+        const SpiceClient *client = server()->clients->pdata[i];
+
+        if (client->arr.is_whole) {
+            add_held(client, &here);
+        }
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {
+        keys[i] = s->keys[i] & ~here.keys[i];
+    }
+    input_release(keys, s->buttons & ~here.buttons);
 }
 
 SessionRecords *sessions_load(StateReader *r, GError **errp)

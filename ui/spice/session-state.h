@@ -26,13 +26,14 @@ typedef struct SessionRecord {
 typedef struct SessionRecords {
     uint32_t mouse_mode;
     uint64_t mm_ms, wall_ns;    /* the clock of sound and video, and when that was */
-    uint32_t keys[INPUT_KEYS / 32], buttons; /* to be released: whoever held them does not come */
+    uint32_t keys[INPUT_KEYS / 32], buttons; /* that anybody holds */
     GPtrArray *sessions;    /* of SessionRecord */
 } SessionRecords;
 
 bool session_can_go(const SpiceClient *client); /* linked over there, nothing opened since, and small enough */
 void sessions_save(StateWriter *w);         /* decides which go: ClientMigration.goes */
 SessionRecords *sessions_load(StateReader *r, GError **errp); /* NULL: damaged */
+void sessions_release(const SessionRecords *s); /* what nobody holds who is here: states are in place */
 void sessions_free(SessionRecords *s);      /* NULL allowed */
 const SessionRecord *sessions_find(const SessionRecords *s, uint32_t id);
 const ChannelRecord *session_channel(const SessionRecord *s, uint8_t type, uint8_t id);

@@ -146,6 +146,25 @@ static void keys_of_who_does_not_come_are_released(void)
     end_test();
 }
 
+/* Its session goes with the guest, but it is not there when the guest comes. */
+static void keys_of_who_is_lost_on_the_way_are_released(void)
+{
+    static const uint8_t down = 0x2a;
+    Session a = linked_client(), b;
+    g_autoptr(GByteArray) state = NULL;
+
+    say(&a, INPUTS, SPICE_MSGC_INPUTS_KEY_SCANCODE, &down, 1);
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    end_side();
+    b = destination_client(MIGRATE_VERSION);
+    hang_up(&b);
+    guest_arrives(state);
+    assert_typed("k42=0 ");
+    end_test();
+}
+
 static void acknowledgements_begin_a_new_generation(void)
 {
     Session a = linked_client(), b;
@@ -518,6 +537,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/arrive/keys_that_still_wait_go_on_with_the_guest", keys_that_still_wait_go_on_with_the_guest);
     g_test_add_func("/ui/spice/arrive/keys_that_are_held_are_known_over_there", keys_that_are_held_are_known_over_there);
     g_test_add_func("/ui/spice/arrive/keys_of_who_does_not_come_are_released", keys_of_who_does_not_come_are_released);
+    g_test_add_func("/ui/spice/arrive/keys_of_who_is_lost_on_the_way_are_released", keys_of_who_is_lost_on_the_way_are_released);
     g_test_add_func("/ui/spice/arrive/acknowledgements_begin_a_new_generation", acknowledgements_begin_a_new_generation);
     g_test_add_func("/ui/spice/arrive/only_what_is_missing_is_drawn", only_what_is_missing_is_drawn);
     g_test_add_func("/ui/spice/arrive/videos_do_not_go_along", videos_do_not_go_along);
