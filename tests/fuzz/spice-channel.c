@@ -1,56 +1,22 @@
 /* tests/fuzz/spice-channel.c - any messages to any kind of channel of the SPICE server.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Input: byte 0 chooses the kind; byte 1: most bytes of one read (0: all); the rest is what the client sends. */
+ * Input: byte 0 chooses the kind; byte 1: most bytes of one read (0: all); the rest is what the client sends.  With bit 1 of
+ * byte 1 it may come back when that is over, and sends it again. */
 #include "../unit/ui/spice-guest.h"
-#include "system/runstate.h"
-#include "system/vm-lock.h"
-#include "ui/console.h"
-#include "ui/input.h"
+#include "spice-rig.h"
 #include "ui/spice/ports.h"
-
-#include "replay.h"
 
 static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR,
                                 SPICE_CHANNEL_PORT, SPICE_CHANNEL_WEBDAV};
 
-static bool has_room(InputSink *s, unsigned events)
-{
-    return g_random_int_range(0, 3);
-}
-
-static void take(InputSink *s, const InputEvent *e)
-{
-    g_assert_true(e->kind != INPUT_ABS || (e->value >= 0 && e->value <= INPUT_AXIS_MAX));
-}
-
-static void sync_events(InputSink *s)
-{
-}
-
 static Guest guests[3]; /* an agent that says nothing, and ports */
 
-static InputSink sink = {.name = "all", .takes = 15, .room = has_room, .event = take, .sync = sync_events};
-static const ConsoleDevice no_ops;
-
-/* A screen with a picture and a pointer, and a device for everything. */
 static void prepare(void)
 {
-    pixman_image_t *image = pixman_image_create_bits(PIXMAN_x8r8g8b8, 100, 70, NULL, 0);
-    ConsoleCursor *shape = console_cursor_new(9, 9);
-    Console *screen;
-
-    fuzz_hush();
-    g_random_set_seed(1);
-    loop_init();
-    runstate_init();
-    vm_lock();
-    input_init();
+    rig_prepare();
     server_init();
-    screen = console_add(object_container("/machine"), 0, &no_ops, NULL, NULL);
-    console_set_surface(screen, image);
-    console_set_cursor(screen, shape);
-    input_add(&sink);
+    console_set_cursor(rig_plug(), console_cursor_new(9, 9));
     server_set_mouse_mode(SPICE_MOUSE_MODE_CLIENT);
     guest_plug(&guests[0], "spicevmc,id=a,name=vdagent");
     guest_plug(&guests[1], "spiceport,id=p,name=org.baton.one");
@@ -71,9 +37,26 @@ static SpiceClient *client_make(void)
     return client;
 }
 
+/* Says all of it, and hangs up. */
+static void say_all(SpiceChannel *c, const uint8_t *data, size_t size)
+{
+    FakeWire *w = (FakeWire *)c->wire;
+
+    g_byte_array_append(w->in, data, size);
+    w->is_ended = true;
+    for (unsigned turn = 0; turn < 1000 && !c->is_closed && !c->is_lost; turn++) {
+        spice_pump(c);
+        for (unsigned i = 0; i < G_N_ELEMENTS(guests); i++) {
+            g_byte_array_set_size(guests[i].got, 0);
+            guest_allow(&guests[i], g_random_int_range(0, 5000));
+        }
+        c->is_held ? spice_resume(c) : (void)0;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    SpiceCaps common = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, caps = {{UINT32_MAX}};
+    SpiceCaps common, caps = {{UINT32_MAX}};
     SpiceEnds ends = {{{0}}};
     const ChannelKind *kind;
     FakeWire *w[2];
@@ -87,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!kind) {
         return 0;
     }
+    fake_extension = data[1] & 2 ? FAKE_RETURNS : 0;
+    common = fake_common();
     client = client_make();
     for (unsigned i = 0; i < 2; i++) { /* the main channel, and another unless that is the one */
         bool is_it = i || kind->type == SPICE_CHANNEL_MAIN;
@@ -102,15 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         }
     }
-    g_byte_array_append(((FakeWire *)c->wire)->in, data + 2, size - 2);
-    ((FakeWire *)c->wire)->is_ended = true;
-    for (unsigned turn = 0; turn < 1000 && !c->is_closed; turn++) {
-        spice_pump(c);
-        for (unsigned i = 0; i < G_N_ELEMENTS(guests); i++) {
-            g_byte_array_set_size(guests[i].got, 0);
-            guest_allow(&guests[i], g_random_int_range(0, 5000));
-        }
-        c->is_held ? spice_resume(c) : (void)0;
+    say_all(c, data + 2, size - 2);
+    if (!c->is_closed && spice_may_reattach(c, &common)) {
+        fake_come_back(c)->piece = data[1];
+        say_all(c, data + 2, size - 2);
     }
     if (server()->clients->len) {
         spice_close(client->channels->pdata[0]);
@@ -141,7 +121,7 @@ static GByteArray *make_seed(unsigned i)
     GByteArray *b = g_byte_array_new();
 
     put_u8(b, i);
-    put_u8(b, i == 1 ? 3 : 0);
+    put_u8(b, i == 1 ? 3 : i == 2 ? 2 : 0);
     for (unsigned n = 0; n < G_N_ELEMENTS(said); n++) {
         if (said[n].kind == i) {
             put_u16(b, said[n].type);

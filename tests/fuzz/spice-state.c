@@ -1,40 +1,19 @@
 /* tests/fuzz/spice-state.c - whatever the source says of its display sessions: the state, and messages before and behind it.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Input: be16 length of the state, the state; then messages, each with its length in a byte.  A client with id 1 has linked. */
+ * Input: be16 length of the state, the state; then messages, each with its length in a byte.  A client with id 1 has linked; if
+ * the highest bit of the length is set, it is one that replays, and comes back on other connections in the end. */
 #include "../unit/ui/spice-fake.h"
+#include "spice-rig.h"
 #include "system/handoff.h"
-#include "system/runstate.h"
-#include "system/vm-lock.h"
-#include "ui/console.h"
-#include "ui/input.h"
 #include "ui/spice.h"
 #include "ui/spice/kinds.h"
 #include "ui/spice/server.h"
 #include "ui/spice/session-state.h"
 
-#include "replay.h"
-
 #include <spice/protocol.h>
 
-enum { CHANNELS = 4, SESSION = 1 };
-
-static bool has_room(InputSink *s, unsigned events)
-{
-    return g_random_int_range(0, 3);
-}
-
-static void take(InputSink *s, const InputEvent *e)
-{
-    g_assert_true(e->kind != INPUT_ABS || (e->value >= 0 && e->value <= INPUT_AXIS_MAX));
-}
-
-static void sync_events(InputSink *s)
-{
-}
-
-static InputSink sink = {.name = "all", .takes = 15, .room = has_room, .event = take, .sync = sync_events};
-static const ConsoleDevice no_ops;
+enum { CHANNELS = 4, SESSION = 1, REPLAYS = 0x80 /* of the first byte */ };
 
 static HandoffPart *part(void)
 {
@@ -43,28 +22,22 @@ static HandoffPart *part(void)
 
 static void prepare(void)
 {
-    pixman_image_t *image = pixman_image_create_bits(PIXMAN_x8r8g8b8, 100, 70, NULL, 0);
-
-    fuzz_hush();
-    g_random_set_seed(1);
-    loop_init();
-    runstate_init();
-    vm_lock();
-    input_init();
+    rig_prepare();
     spice_init();
     server()->config.seamless_migration = true;
-    console_set_surface(console_add(object_container("/machine"), 0, &no_ops, NULL, NULL), image);
-    input_add(&sink);
+    rig_plug();
 }
 
-static SpiceClient *link_client(FakeWire *w[CHANNELS])
+static SpiceClient *link_client(FakeWire *w[CHANNELS], bool replays)
 {
     const ChannelKind *const kinds[CHANNELS] = {&main_channel_kind, &display_channel_kind, &inputs_channel_kind,
                                                 &cursor_channel_kind};
-    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, own = {{UINT32_MAX}};
+    SpiceCaps common, own = {{UINT32_MAX}};
     SpiceEnds ends = {{{0}}};
     SpiceClient *client = g_new0(SpiceClient, 1);
 
+    fake_extension = replays ? FAKE_RETURNS : 0;
+    common = fake_common();
     client->st.session_id = SESSION;
     client->channels = g_ptr_array_new();
     g_ptr_array_add(server()->clients, client);
@@ -73,7 +46,7 @@ static SpiceClient *link_client(FakeWire *w[CHANNELS])
         SpiceChannel *c;
 
         w[i] = fake_wire();
-        c = spice_channel_new(kinds[i], 0, client, &w[i]->wire, &ends, &mini, &own);
+        c = spice_channel_new(kinds[i], 0, client, &w[i]->wire, &ends, &common, &own);
         g_ptr_array_add(client->channels, c);
         client->opened++;
         spice_channel_wait(c);
@@ -93,10 +66,23 @@ static void pump_all(void)
     fake_settle();
 }
 
+static void all_come_back(void)
+{
+    for (unsigned i = 0; server()->clients->len && i < CHANNELS; i++) {
+        const SpiceClient *client = server()->clients->pdata[0];
+        SpiceChannel *c = i < client->channels->len ? client->channels->pdata[i] : NULL;
+
+        if (c && spice_may_reattach(c, &c->common)) {
+            fake_say(fake_come_back(c), SPICE_MSGC_ACK, NULL, 0);
+        }
+    }
+    pump_all();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint32_t version = GUINT32_TO_LE(MIGRATE_VERSION);
-    size_t length = size > 1 ? MIN(load_be16(data), size - 2) : 0, at = 2 + length;
+    size_t length = size > 1 ? MIN(load_be16(data) & 0x7fffu, size - 2) : 0, at = 2 + length;
     FakeWire *w[CHANNELS];
     SpiceClient *client;
     StateReader r;
@@ -107,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2) {
         return 0;
     }
-    client = link_client(w);
+    client = link_client(w, data[0] & REPLAYS);
     fake_say(w[0], SPICE_MSGC_MAIN_MIGRATE_DST_DO_SEAMLESS, &version, 4);
     fake_say(w[2], SPICE_MSGC_INPUTS_KEY_SCANCODE, "\x1e\x9e", 2);
     spice_pump(client_main(client));
@@ -123,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     part()->peer_gone(part());
     pump_all();
+    all_come_back();
     while (server()->clients->len) {
         client_disconnect(server()->clients->pdata[0], "over");
     }
@@ -154,12 +141,12 @@ static GByteArray *make_seed(unsigned i)
     if (!server()->clients) {
         prepare();
     }
-    client = link_client(w);
+    client = link_client(w, i == 2);
     client->mig.state = i ? MIGRATE_LINKED : MIGRATE_STAYS;
     client->mig.opened_then = client->opened;
     sessions_save(state);
     data = state_writer_data(state, &size);
-    put_u8(b, size >> 8);
+    put_u8(b, size >> 8 | (i == 2 ? REPLAYS : 0));
     put_u8(b, size & 0xff);
     put_bytes(b, data, size);
     state_writer_free(state);
@@ -174,4 +161,4 @@ static GByteArray *make_seed(unsigned i)
     return b;
 }
 
-FUZZ_MAIN("spice-state", make_seed, 2, 2000)
+FUZZ_MAIN("spice-state", make_seed, 3, 2000)

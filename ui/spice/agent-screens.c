@@ -2,11 +2,12 @@
  * Page: docs/spice.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent-screens.h"
-#include "agent-filter.h"
+#include "agent.h"
 #include "format.h"
 #include "util/bytes.h"
 
 #include <spice/vd_agent.h>
+#include <string.h>
 
 #define CAN_SIZES                                                                                                      \
     (1 << VD_AGENT_CAP_MONITORS_CONFIG | 1 << VD_AGENT_CAP_SPARSE_MONITORS_CONFIG |                                    \
@@ -22,7 +23,8 @@ bool screens_can_follow(void)
     return false;
 }
 
-void screens_wish(const uint8_t *body, uint32_t size)
+/* Screens that the client does not name are off for it; malformed: nothing. */
+static void screens_wish(const uint8_t *body, uint32_t size)
 {
     ConsoleWish wishes[CONSOLES_MAX] = {{0}};
 
@@ -31,6 +33,16 @@ void screens_wish(const uint8_t *body, uint32_t size)
     }
     for (unsigned i = 0; i < CONSOLES_MAX && console_at(i); i++) {
         console_wish(console_at(i), &wishes[i]);
+    }
+}
+
+void screens_take_piece(AgentClientState *s, const uint8_t *piece, uint32_t size)
+{
+    memcpy(s->monitors + s->monitors_size, piece, size);
+    s->monitors_size += size;
+    if (!s->said.left) {
+        screens_wish(s->monitors + AGENT_MESSAGE_HEADER, s->monitors_size - AGENT_MESSAGE_HEADER);
+        s->monitors_size = 0;
     }
 }
 

@@ -320,16 +320,6 @@ static AgentRules rules_now(void)
                         .takes_monitors = screens_can_follow()};
 }
 
-static void take_monitors(AgentClientState *s, const uint8_t *piece, uint32_t size)
-{
-    memcpy(s->monitors + s->monitors_size, piece, size);
-    s->monitors_size += size;
-    if (!s->said.left) {
-        screens_wish(s->monitors + AGENT_MESSAGE_HEADER, s->monitors_size - AGENT_MESSAGE_HEADER);
-        s->monitors_size = 0;
-    }
-}
-
 static void introduce(SpiceChannel *c, const uint8_t *piece, uint32_t size)
 {
     AgentClientState *s = of(c);
@@ -371,7 +361,7 @@ Taken agent_take_data(SpiceChannel *c, const uint8_t *piece, uint32_t size)
         return TAKEN;
     }
     if (verdict == AGENT_MONITORS) {
-        take_monitors(s, piece, size);
+        screens_take_piece(s, piece, size);
     } else if (is_first && !agent_is_there()) {
         introduce(c, piece, size);
     }
@@ -748,6 +738,19 @@ void agent_begin_unknown(SpiceChannel *c)
     if (a.st.talker == session(c)) { /* how its message goes on nobody knows */
         give_up_message();
     }
+}
+
+/* What it was told last may not have reached it: half a message, tokens.  While it is away nobody waits for it. */
+void agent_lost(SpiceChannel *c)
+{
+    if (a.st.talker == session(c)) {
+        give_up_message();
+        pump();
+    } else {
+        begin_anew(c, NULL);
+    }
+    let_output_go();
+    mind_patience();
 }
 
 void agent_leave(SpiceChannel *c)

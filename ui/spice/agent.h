@@ -66,6 +66,7 @@ bool agent_press(uint32_t buttons);     /* where the pointer is */
 void agent_join(SpiceChannel *c);
 void agent_begin(SpiceChannel *c);      /* before INIT, which tells it of the agent */
 void agent_begin_unknown(SpiceChannel *c); /* it came with the guest, and nobody knows what it knows */
+void agent_lost(SpiceChannel *c);       /* its connection is; it may come back, and begins anew then */
 void agent_leave(SpiceChannel *c);
 Taken agent_take_start(SpiceChannel *c, uint32_t tokens);
 Taken agent_take_tokens(SpiceChannel *c, uint32_t tokens);

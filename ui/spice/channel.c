@@ -1,6 +1,6 @@
 /* ui/spice/channel.c - one channel of one client: messages both ways.  Owner: main loop (vm_lock).  Page: docs/spice.md.
  * SPDX-License-Identifier: GPL-2.0-or-later */
-#include "channel.h"
+#include "channel-own.h"
 #include "migrate.h"
 #include "server.h"
 #include "util/bytes.h"
@@ -14,14 +14,17 @@
 
 #define READ_TURN_BYTES (128 * 1024)    /* of one channel before others have their turn */
 #define WRITE_TURN_MESSAGES 256
-#define LINGER_NS (1 * NS_PER_SEC)      /* for a client to end a connection that it has left */
-#define NO_PART 100                     /* types below are of a connection, not of what is said by it */
 
-static void update_watch(SpiceChannel *c);
 static void lose(SpiceChannel *c);
 static void come_again(SpiceChannel *c);
 
-static void out_message_free(void *p)
+/* A channel without a connection has nobody to talk to; it may be lost, or over. */
+static bool has_wire(const SpiceChannel *c)
+{
+    return !c->is_closed && !c->is_lost;
+}
+
+void channel_message_free(void *p)
 {
     OutMessage *m = p;
 
@@ -209,7 +212,7 @@ static void take_late(SpiceChannel *c)
         g_byte_array_append(c->body, m->body->data, m->body->len);
         take_message(c);
     }
-    out_message_free(m);
+    channel_message_free(m);
 }
 
 static bool has_late(const SpiceChannel *c)
@@ -220,7 +223,7 @@ static bool has_late(const SpiceChannel *c)
 /* Is the socket to be read?  A quiet channel's client says nothing but on main. */
 static bool listens(const SpiceChannel *c)
 {
-    return !c->is_closed && !c->is_lost && !c->is_held && !c->awaits_tail && c->mode != CHANNEL_FROZEN &&
+    return has_wire(c) && !c->is_held && !c->awaits_tail && c->mode != CHANNEL_FROZEN &&
            (c->mode != CHANNEL_QUIET || c->kind->type == SPICE_CHANNEL_MAIN);
 }
 
@@ -256,7 +259,7 @@ static void read_some(SpiceChannel *c)
 {
     size_t budget = READ_TURN_BYTES;
 
-    while (!c->is_closed && !c->is_lost && !c->is_held && budget && c->mode != CHANNEL_LEFT) {
+    while (has_wire(c) && !c->is_held && budget && c->mode != CHANNEL_LEFT) {
         if (has_late(c)) {
             take_late(c);
         } else if (!listens(c)) {
@@ -267,7 +270,7 @@ static void read_some(SpiceChannel *c)
             break;
         }
     }
-    if (!c->is_closed && c->mode == CHANNEL_LEFT) {
+    if (has_wire(c) && c->mode == CHANNEL_LEFT) {
         read_nothing(c);
     } else if (listens(c) && (!budget || wire_pending(c->wire))) {
         come_again(c);
@@ -276,7 +279,7 @@ static void read_some(SpiceChannel *c)
 
 /* ---- writing ---- */
 
-static OutMessage *out_message_new(uint16_t type, GByteArray *take)
+OutMessage *channel_message_new(uint16_t type, GByteArray *take)
 {
     OutMessage *m = g_new0(OutMessage, 1);
 
@@ -287,14 +290,14 @@ static OutMessage *out_message_new(uint16_t type, GByteArray *take)
 
 static void queue_message(SpiceChannel *c, uint16_t type, GByteArray *take)
 {
-    g_queue_push_tail(&c->out, out_message_new(type, take));
+    g_queue_push_tail(&c->out, channel_message_new(type, take));
     c->out_bytes += take->len;
 }
 
 void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body)
 {
     body = body ? body : g_byte_array_new();
-    if (c->is_closed || c->is_lost || (c->mode != CHANNEL_LIVE && c->mode != CHANNEL_FROZEN)) {
+    if (!has_wire(c) || (c->mode != CHANNEL_LIVE && c->mode != CHANNEL_FROZEN)) {
         g_byte_array_unref(body);
         return;
     }
@@ -304,23 +307,23 @@ void spice_send(SpiceChannel *c, uint16_t type, GByteArray *body)
         spice_close(c);
         return;
     }
-    update_watch(c);
+    channel_update_watch(c);
 }
 
 void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body)
 {
     take_body = take_body ? take_body : g_byte_array_new();
-    if (c->is_closed || c->is_lost) {
+    if (!has_wire(c)) {
         g_byte_array_unref(take_body);
         return;
     }
     queue_message(c, type, take_body);
-    update_watch(c);
+    channel_update_watch(c);
 }
 
 bool spice_has_room(const SpiceChannel *c)
 {
-    return !c->is_closed && !c->is_lost && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
+    return has_wire(c) && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
 }
 
 static void begin_message(SpiceChannel *c, const OutMessage *m)
@@ -364,6 +367,7 @@ static bool may_write(const SpiceChannel *c)
 static void write_some(SpiceChannel *c)
 {
     unsigned turns = WRITE_TURN_MESSAGES;
+    int kept;
 
     for (; may_write(c) && turns; turns--) {
         OutMessage *m = g_queue_peek_head(&c->out);
@@ -382,21 +386,22 @@ static void write_some(SpiceChannel *c)
         }
         c->is_writing = false;
         c->out_bytes -= m->body->len;
-        out_message_free(g_queue_pop_head(&c->out));
+        channel_message_free(g_queue_pop_head(&c->out));
     }
-    if (!c->is_closed && !c->is_lost && wire_flush(c->wire) < 0 && wire_flush(c->wire) != -EAGAIN) {
+    kept = wire_flush(c->wire);
+    if (kept < 0 && kept != -EAGAIN) {
         lose(c);
     }
 }
 
 /* ---- events ---- */
 
-static void update_watch(SpiceChannel *c)
+void channel_update_watch(SpiceChannel *c)
 {
     bool is_curious = c->awaits_tail && !loop_timer_pending(c->patience); /* has the client come? */
     GIOCondition want = listens(c) || (is_curious && !c->is_held) ? G_IO_IN : 0;
 
-    if (c->is_closed || c->is_lost) {
+    if (!has_wire(c)) {
         return;
     }
     want |= wire_wants(c->wire) | (may_write(c) || wire_flush(c->wire) == -EAGAIN ? G_IO_OUT : 0);
@@ -413,7 +418,7 @@ static bool use_room(SpiceChannel *c)
 {
     uint64_t before = c->st.sent + c->out.length;
 
-    if (c->is_closed || !c->kind->room || !spice_has_room(c)) {
+    if (!c->kind->room || !spice_has_room(c)) {
         return false;
     }
     c->kind->room(c);
@@ -424,20 +429,20 @@ void spice_pump(SpiceChannel *c)
 {
     bool has_more;
 
-    if (!c->is_closed && !c->is_lost) {
+    if (has_wire(c)) {
         write_some(c);
     }
-    if (!c->is_closed && !c->is_lost) {
+    if (has_wire(c)) {
         read_some(c);
     }
     has_more = use_room(c);
-    if (!c->is_closed && !c->is_lost) {
+    if (has_wire(c)) {
         write_some(c);
     }
     if (has_more && spice_has_room(c)) { /* the socket took all of it: nothing else would come back here */
         come_again(c);
     }
-    update_watch(c);
+    channel_update_watch(c);
 }
 
 static void ready(int fd, GIOCondition condition, void *opaque)
@@ -485,7 +490,7 @@ void spice_resume(SpiceChannel *c)
     c->is_held = false;
     take_message(c);
     if (!c->is_closed) {
-        update_watch(c);
+        channel_update_watch(c);
         come_again(c);
     }
 }
@@ -555,7 +560,7 @@ void spice_channel_wait(SpiceChannel *c)
     if (wire_pending(c->wire)) {
         come_again(c);
     }
-    update_watch(c);
+    channel_update_watch(c);
 }
 
 void spice_channel_start(SpiceChannel *c)
@@ -569,7 +574,7 @@ void spice_channel_start(SpiceChannel *c)
     if (!c->is_closed && wire_pending(c->wire)) {
         come_again(c);
     }
-    update_watch(c);
+    channel_update_watch(c);
 }
 
 void spice_close(SpiceChannel *c)
@@ -596,7 +601,7 @@ void spice_disconnect(SpiceChannel *c, uint32_t reason)
     put_u64(b, time_wall_ns());
     put_u32(b, reason);
     spice_send(c, SPICE_MSG_DISCONNECTING, b);
-    if (!c->is_closed) {
+    if (has_wire(c)) {
         write_some(c);
     }
     spice_close(c);
@@ -604,7 +609,7 @@ void spice_disconnect(SpiceChannel *c, uint32_t reason)
 
 /* ---- connections that are lost, and others instead ---- */
 
-static void forget_heard(SpiceChannel *c)
+void channel_forget_heard(SpiceChannel *c)
 {
     c->is_held = false;
     c->row = NULL;
@@ -623,12 +628,23 @@ static void lose(SpiceChannel *c)
     loop_watch_set(c->watch, 0);
     loop_timer_cancel(c->again);
     wire_hang_up(c->wire);
-    forget_heard(c);
+    channel_forget_heard(c);
     c->is_writing = false;
-    g_queue_clear_full(&c->out, out_message_free);
+    g_queue_clear_full(&c->out, channel_message_free);
     c->out_bytes = 0;
     loop_timer_set(c->patience, time_monotonic_ns() + REPLAY_PARK_NS);
+    if (c->kind->lost) {
+        c->kind->lost(c);
+    }
     server_channel_lost(c);
+}
+
+bool spice_detach(SpiceChannel *c)
+{
+    if (!c->is_lost) {
+        lose(c);
+    }
+    return !c->is_closed;
 }
 
 bool spice_may_reattach(const SpiceChannel *c, const SpiceCaps *common)
@@ -639,11 +655,7 @@ bool spice_may_reattach(const SpiceChannel *c, const SpiceCaps *common)
 
 void spice_reattach(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, const SpiceCaps *common, const SpiceCaps *caps)
 {
-    void (*begin)(SpiceChannel *) = !c->replay.is_on && c->kind->reset ? c->kind->reset : c->kind->adopted;
-
-    if (!c->is_lost) { /* the client knows before us */
-        lose(c);
-    }
+    g_assert(c->is_lost);
     TRACE(spice_resume, "%s %u:%u", ends->client.host, c->st.type, c->st.id);
     loop_timer_cancel(c->patience);
     loop_watch_free(c->watch);
@@ -659,131 +671,10 @@ void spice_reattach(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, con
     if (c->kind->has_window) {
         spice_set_ack(c);
     }
-    if (begin) {
-        begin(c);
-    }
+    c->kind->resumed(c);
     come_again(c);
-    update_watch(c);
-}
-
-/* ---- handoff ---- */
-
-void spice_freeze(SpiceChannel *c)
-{
-    if (!c->is_closed && c->mode == CHANNEL_LIVE) {
-        c->mode = CHANNEL_FROZEN;
-        update_watch(c);
-    }
-}
-
-void spice_thaw(SpiceChannel *c)
-{
-    if (!c->is_closed && c->mode == CHANNEL_FROZEN) {
-        c->mode = CHANNEL_LIVE;
-        spice_resume(c);
-        come_again(c);
-    }
-}
-
-static void forget_unsaid(SpiceChannel *c)
-{
-    while (c->out.length > (c->is_writing ? 1 : 0)) {
-        OutMessage *m = g_queue_pop_tail(&c->out);
-
-        c->out_bytes -= m->body->len;
-        out_message_free(m);
-    }
-}
-
-void spice_leave(SpiceChannel *c, bool is_over)
-{
-    if (c->is_closed) {
-        return;
-    }
-    forget_unsaid(c);
-    c->mode = is_over ? CHANNEL_LEFT : CHANNEL_LEAVING;
-    if (c->is_held) { /* it went with the guest, or its client says it there again */
-        forget_heard(c);
-    }
-    come_again(c);
-    update_watch(c);
-}
-
-void spice_flushed(SpiceChannel *c)
-{
-    if (c->is_closed || c->mode == CHANNEL_LEFT) {
-        return;
-    }
-    c->mode = CHANNEL_LEFT;
-    shutdown(c->wire->fd, SHUT_WR);
-    loop_timer_set(c->patience, time_monotonic_ns() + LINGER_NS);
-    migrate_flushed(c);
-}
-
-void spice_foreach_unsaid(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque)
-{
-    for (const GList *at = c->out.head; at; at = at->next) {
-        const OutMessage *m = at->data;
-
-        if ((at != c->out.head || !c->is_writing) && (m->type > NO_PART || m->type == SPICE_MSG_NOTIFY)) {
-            fn(m, opaque);
-        }
-    }
-}
-
-void spice_foreach_unread(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque)
-{
-    if (c->is_held) {
-        fn(&(OutMessage){c->in.type, c->body}, opaque);
-    }
-    for (const GList *at = c->late.head; at; at = at->next) {
-        fn(at->data, opaque);
-    }
-}
-
-void spice_adopt(SpiceChannel *c, bool awaits_tail)
-{
-    g_assert(c->mode == CHANNEL_QUIET);
-    if (!c->is_closed) {
-        c->mode = CHANNEL_LIVE;
-        c->awaits_tail = awaits_tail && !c->had_tail;
-        come_again(c);
-        update_watch(c);
-    }
-}
-
-bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void *data, uint32_t size)
-{
-    GByteArray *body;
-
-    if (c->late_bytes + size > CHANNEL_LATE_MAX || c->late.length >= CHANNEL_QUEUE_MESSAGES_MAX) {
-        TRACE(spice_late_full, "%s %u:%u", c->ends.client.host, c->st.type, c->st.id);
-        spice_close(c);
-        return false;
-    }
-    body = g_byte_array_sized_new(size);
-    g_byte_array_append(body, data, size);
-    g_queue_push_nth(&c->late, out_message_new(type, body), place < c->late.length ? (int)place : -1);
-    c->late_bytes += size;
-    come_again(c);
-    return true;
-}
-
-void spice_forget_moved(SpiceChannel *c)
-{
-    forget_unsaid(c);
-    g_queue_clear_full(&c->late, out_message_free);
-    c->late_bytes = 0;
-}
-
-void spice_tail_over(SpiceChannel *c)
-{
-    c->had_tail = true;
-    if (c->awaits_tail) {
-        c->awaits_tail = false;
-        loop_timer_cancel(c->patience);
-        come_again(c);
-    }
+    channel_update_watch(c);
+    migrate_channel_resumed(c);
 }
 
 void spice_channel_free(SpiceChannel *c)
@@ -794,7 +685,7 @@ void spice_channel_free(SpiceChannel *c)
     replay_free(c);
     wire_free(c->wire);
     g_byte_array_unref(c->body);
-    g_queue_clear_full(&c->out, out_message_free);
-    g_queue_clear_full(&c->late, out_message_free);
+    g_queue_clear_full(&c->out, channel_message_free);
+    g_queue_clear_full(&c->late, channel_message_free);
     g_free(c);
 }

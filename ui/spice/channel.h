@@ -70,6 +70,8 @@ typedef struct ChannelKind {
     void (*start)(SpiceChannel *c);     /* say what comes first */
     void (*adopted)(SpiceChannel *c);   /* the client came with the guest, parts are loaded: say what comes first here; NULL */
     void (*reset)(SpiceChannel *c);     /* it came, but nobody knows what it knows: say all of it; NULL: as adopted */
+    void (*lost)(SpiceChannel *c);      /* its connection is; its client may come back with another; NULL */
+    void (*resumed)(SpiceChannel *c);   /* it has: say what it may have missed; NULL: no client comes back to such a channel */
     void (*room)(SpiceChannel *c);      /* there may be room again; NULL */
     void (*stop)(SpiceChannel *c);      /* no more of it; the client may be gone already; NULL */
 } ChannelKind;
@@ -149,8 +151,10 @@ GByteArray *spice_notify_body(uint32_t severity, const char *text);
 /* Says DISCONNECTING as far as that goes without waiting, and closes.  Tells server_channel_closed(). */
 void spice_disconnect(SpiceChannel *c, uint32_t reason);
 void spice_close(SpiceChannel *c);
-/* Another connection for a channel that may be resumed; it is live and says what its client has to know. */
+/* Another connection for a channel that may be resumed, in two steps: the old one is of no use, also if it seems to be alive
+ * (false: the channel has ended by that); and the new one, which is live and says what its client has to know. */
 bool spice_may_reattach(const SpiceChannel *c, const SpiceCaps *common);
+bool spice_detach(SpiceChannel *c);
 void spice_reattach(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, const SpiceCaps *common, const SpiceCaps *caps);
 void spice_pump(SpiceChannel *c);     /* reads and writes what goes now */
 void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body); /* on a channel that is not live; body NULL: empty */

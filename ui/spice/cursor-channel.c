@@ -232,5 +232,5 @@ static const ChannelPart cursor_parts[] = {{"cursor", &cursor_channel_vmstate, s
 const ChannelKind cursor_channel_kind = {
     .type = SPICE_CHANNEL_CURSOR, .has_window = true, .size = sizeof(CursorChannel), .rows = cursor_rows,
     .count = screens_count, .parts = cursor_parts, .open = cursor_open, .start = cursor_start, .adopted = cursor_adopted,
-    .reset = cursor_reset, .room = cursor_room, .stop = cursor_stop,
+    .reset = cursor_reset, .resumed = cursor_reset, .room = cursor_room, .stop = cursor_stop,
 };

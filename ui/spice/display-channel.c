@@ -453,6 +453,7 @@ static void display_reset(SpiceChannel *c)
     DisplayChannel *d = (DisplayChannel *)c;
     GByteArray *nobody = g_byte_array_new();
 
+    streams_stop(&d->streams); /* one that it has lost may have a frame with a worker */
     d->st = (DisplayState){.is_ready = true, .has_primary = true, .images = (uint64_t)1 << 40};
     streams_start(&d->streams, c, &d->st.streams);
     spice_send(c, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, NULL);
@@ -509,5 +510,5 @@ const ChannelKind display_channel_kind = {
     .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION | 1 << SPICE_DISPLAY_CAP_STREAM_REPORT,
     .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count,
     .parts = display_parts, .open = display_open, .start = display_start, .adopted = display_adopted, .reset = display_reset,
-    .room = display_room, .stop = display_stop,
+    .resumed = display_reset, .room = display_room, .stop = display_stop,
 };

@@ -405,6 +405,6 @@ static const ChannelPart inputs_parts[] = {{"inputs", &inputs_channel_vmstate, s
 const ChannelKind inputs_channel_kind = {
     .type = SPICE_CHANNEL_INPUTS, .caps = 1 << SPICE_INPUTS_CAP_KEY_SCANCODE, .size = sizeof(InputsChannel), .rows = inputs_rows,
     .needs_flush = true, .moves_queue = true, .parts = inputs_parts, .open = inputs_open, .adopted = inputs_adopted,
-    .reset = inputs_reset,
-    .partial = inputs_partial, .count = inputs_count, .start = inputs_start, .stop = inputs_stop,
+    .reset = inputs_reset, .resumed = inputs_adopted, .partial = inputs_partial, .count = inputs_count, .start = inputs_start,
+    .stop = inputs_stop,
 };

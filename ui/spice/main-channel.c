@@ -281,6 +281,15 @@ static void main_reset(SpiceChannel *c)
     main_adopted(c);
 }
 
+/* A channel may have come meanwhile, or the list itself was on its way. */
+static void main_resumed(SpiceChannel *c)
+{
+    if (((MainChannel *)c)->st.has_attached) {
+        spice_send(c, SPICE_MSG_MAIN_CHANNELS_LIST, server_channels_list());
+    }
+    main_adopted(c);
+}
+
 static void save_speed(SpiceChannel *c, StateWriter *w)
 {
     state_put_u8(w, c->client->st.is_slow);
@@ -323,5 +332,5 @@ const ChannelKind main_channel_kind = {
             1 << SPICE_MAIN_CAP_SEMI_SEAMLESS_MIGRATE | 1 << SPICE_MAIN_CAP_SEAMLESS_MIGRATE,
     .needs_flush = true, .moves_queue = true, .parts = main_parts, .size = sizeof(MainChannel), .rows = main_rows,
     .count = main_count, .open = main_open, .start = main_start, .adopted = main_adopted, .reset = main_reset,
-    .room = main_room, .stop = main_stop,
+    .lost = agent_lost, .resumed = main_resumed, .room = main_room, .stop = main_stop,
 };

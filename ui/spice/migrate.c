@@ -147,6 +147,20 @@ static void was_late(SpiceClient *client)
     cancel(client);
 }
 
+/* Its connections at the destination are of one piece with those here.  It is asked again when all are back. */
+static void await_return(SpiceClient *client)
+{
+    client->mig.ends = client_main(client)->ends;
+    client->mig.why = "has lost a connection";
+    stay_apart(client);
+}
+
+static void was_cut(SpiceClient *client)
+{
+    await_return(client);
+    cancel(client);
+}
+
 static void cannot_migrate(SpiceClient *client)
 {
     client->mig.ends = client_main(client)->ends;
@@ -231,6 +245,15 @@ static void lose(SpiceClient *client)
     client_disconnect(client, client->mig.why);
 }
 
+static void lose_absent(SpiceClient *client)
+{
+    client->mig.ends = client_main(client)->ends;
+    client->mig.why = "has lost its connection, and was not back when the guest left";
+    follow_until(client, SPICE_WAY_LOST);
+    report(client);
+    client_disconnect(client, client->mig.why);
+}
+
 static void dismiss(SpiceClient *client)
 {
     SpiceChannel *main = client_main(client);
@@ -284,6 +307,22 @@ static bool has_place_to_go(const SpiceClient *client)
     return migrate_has_target();
 }
 
+static bool is_cut(const SpiceClient *client)
+{
+    for (unsigned i = 0; i < client->channels->len; i++) {
+        if (((const SpiceChannel *)client->channels->pdata[i])->is_lost) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody can tell it anything. */
+static bool is_absent(const SpiceClient *client)
+{
+    return migrate_has_target() && client_main(client)->is_lost;
+}
+
 static bool knows_where(const SpiceClient *client)
 {
     return migrate_has_target() && knows_migration(client);
@@ -303,6 +342,7 @@ static bool has_gone(const SpiceClient *client)
 #define SAME (-1)
 
 static const StepRow rows[] = {
+    {IN(STAYS) | IN(APART), MIGRATE_TARGET, is_cut, await_return, MIGRATE_APART},
     {IN(STAYS) | IN(APART), MIGRATE_TARGET, can_seamless, begin_seamless, MIGRATE_ASKED},
     {IN(STAYS) | IN(APART), MIGRATE_TARGET, knows_migration, begin_semi, MIGRATE_ASKED_SEMI},
     {IN(STAYS) | IN(APART), MIGRATE_TARGET, NULL, cannot_migrate, MIGRATE_APART},
@@ -312,10 +352,13 @@ static const StepRow rows[] = {
     {ASKING, MIGRATE_CONNECTED, NULL, tell_connected, MIGRATE_LINKED_SEMI},
     {ASKING, MIGRATE_CONNECT_ERROR, NULL, could_not_connect, MIGRATE_APART},
     {ASKING, MIGRATE_LATE, NULL, was_late, MIGRATE_APART},
+    {ASKING | LINKED, MIGRATE_CUT, NULL, was_cut, MIGRATE_APART},
     /* An answer after all: the CANCEL behind which it was said follows. */
     {IN(STAYS) | IN(APART), MIGRATE_CONNECTED, NULL, NULL, SAME},
     {IN(STAYS) | IN(APART), MIGRATE_CONNECTED_SEAMLESS, NULL, NULL, SAME},
     {IN(STAYS) | IN(APART), MIGRATE_CONNECT_ERROR, NULL, NULL, SAME},
+    {IN(STAYS) | IN(APART), MIGRATE_RELEASED, is_absent, lose_absent, MIGRATE_GONE},
+    {IN(STAYS) | IN(APART), MIGRATE_SAVED, is_absent, lose_absent, MIGRATE_GONE},
     {IN(LINKED), MIGRATE_RELEASED, has_gone, hand_over, MIGRATE_LEAVING},
     {IN(LINKED_SEMI), MIGRATE_RELEASED, NULL, end, MIGRATE_ENDING},
     /* Never MIGRATE_END to a client that has agreed to be handed over: it hangs. */
@@ -385,6 +428,7 @@ void migrate_all(MigrateEvent event)
 {
     g_autoptr(GPtrArray) clients = all_clients();
 
+    is_frozen = false; /* it is known by now whose guest it is */
     for (unsigned i = 0; i < clients->len; i++) {
         SpiceClient *client = clients->pdata[i];
 
@@ -545,6 +589,24 @@ void migrate_channel_closed(SpiceChannel *c)
     if (c->client && c->mode == CHANNEL_LEAVING && c->kind->needs_flush) {
         c->client->mig.has_lost = true;
         had_last_word(c);
+    }
+}
+
+/* On another connection a client does not answer what it was asked on this one. */
+void migrate_channel_lost(SpiceChannel *c)
+{
+    if (c->st.type == SPICE_CHANNEL_MAIN) {
+        c->client->mig.replies_due = 0;
+    }
+    migrate_step(c->client, MIGRATE_CUT);
+}
+
+void migrate_channel_resumed(SpiceChannel *c)
+{
+    SpiceClient *client = c->client;
+
+    if (client && client->mig.state == MIGRATE_APART && migrate_has_target() && !is_frozen && !is_cut(client)) {
+        migrate_step(client, MIGRATE_TARGET);
     }
 }
 

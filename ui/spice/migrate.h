@@ -21,19 +21,18 @@ typedef enum MigrateState {
     MIGRATE_ENDING,         /* MIGRATE_END said */
     MIGRATE_SWITCHING,      /* SWITCH_HOST said */
     MIGRATE_GONE,
-    MIGRATE_STATES,
 } MigrateState;
 
 typedef enum MigrateEvent {
     MIGRATE_TARGET,         /* client_migrate_info */
     MIGRATE_CONNECTED, MIGRATE_CONNECTED_SEAMLESS, MIGRATE_CONNECT_ERROR, /* the client's answer */
     MIGRATE_LATE,           /* there was none in time */
+    MIGRATE_CUT,            /* a connection here is lost, which may come back */
     MIGRATE_RELEASED,       /* the guest runs over there */
     MIGRATE_SAVED,          /* it went into a stream that nobody answers */
     MIGRATE_STAYED,         /* it is ours again, or never left */
     MIGRATE_TIMEOUT,        /* the client has not followed in time */
     MIGRATE_ENDED,          /* its last connection has ended */
-    MIGRATE_EVENTS,
 } MigrateEvent;
 
 typedef struct ClientMigration { /* of a client of the source */
@@ -61,6 +60,8 @@ bool migrate_may_open(SpiceClient *client);                 /* another channel, 
 Taken migrate_tail(SpiceChannel *c, uint16_t type, const uint8_t *data, uint32_t size); /* said on a channel that is leaving */
 void migrate_flushed(SpiceChannel *c);                      /* that was the last of it */
 void migrate_channel_closed(SpiceChannel *c);
+void migrate_channel_lost(SpiceChannel *c);
+void migrate_channel_resumed(SpiceChannel *c);              /* which may have ended at once */
 
 /* ---- for handoff.c ---- */
 typedef struct MigrateTarget {

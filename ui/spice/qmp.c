@@ -123,6 +123,19 @@ static bool check_protocol(DisplayProtocol protocol, GError **errp)
     return true;
 }
 
+/* Sessions that are kept for a client that may come back do not count. */
+static bool is_anybody_here(void)
+{
+    const GPtrArray *clients = server()->clients;
+
+    for (unsigned i = 0; i < clients->len; i++) {
+        if (!client_main(clients->pdata[i])->is_lost) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool qmp_set_password(const SetPasswordArgs *args, GError **errp)
 {
     SetPasswordAction action = args->has_connected ? args->connected : SET_PASSWORD_ACTION_KEEP;
@@ -131,7 +144,7 @@ bool qmp_set_password(const SetPasswordArgs *args, GError **errp)
     if (!check_protocol(args->protocol, errp)) {
         return false;
     }
-    if (action == SET_PASSWORD_ACTION_FAIL && s->clients->len) {
+    if (action == SET_PASSWORD_ACTION_FAIL && is_anybody_here()) {
         return fail(errp, "a SPICE client is connected");
     }
     if (!ticket_set_password(&s->ticket, args->password, errp)) {
@@ -214,20 +227,36 @@ static SpiceChannelInfo *channel_info(const SpiceEnds *ends, uint32_t session_id
     return info;
 }
 
-static SpiceChannelInfoList *channel_list(void)
+/* fn for each that has a connection now. */
+static void each_channel(void (*fn)(const SpiceChannel *c, void *opaque), void *opaque)
 {
     const GPtrArray *clients = server()->clients;
-    SpiceChannelInfoList *head = NULL, **tail = &head;
 
     for (unsigned i = 0; i < clients->len; i++) {
-        const SpiceClient *client = clients->pdata[i];
+        const GPtrArray *channels = ((const SpiceClient *)clients->pdata[i])->channels;
 
-        for (unsigned n = 0; n < client->channels->len; n++) {
-            const SpiceChannel *c = client->channels->pdata[n];
+        for (unsigned n = 0; n < channels->len; n++) {
+            const SpiceChannel *c = channels->pdata[n];
 
-            QAPI_LIST_APPEND(tail, channel_info(&c->ends, client->st.session_id, c->st.type, c->st.id));
+            if (!c->is_lost) {
+                fn(c, opaque);
+            }
         }
     }
+}
+
+static void add_channel(const SpiceChannel *c, void *opaque)
+{
+    SpiceChannelInfoList ***tail = opaque;
+
+    QAPI_LIST_APPEND(*tail, channel_info(&c->ends, c->client->st.session_id, c->st.type, c->st.id));
+}
+
+static SpiceChannelInfoList *channel_list(void)
+{
+    SpiceChannelInfoList *head = NULL, **tail = &head;
+
+    each_channel(add_channel, &tail);
     return head;
 }
 
@@ -253,6 +282,16 @@ SpiceInfo *qmp_query_spice(GError **errp)
     return info;
 }
 
+static void print_channel(const SpiceChannel *c, void *opaque)
+{
+    GString *out = opaque;
+
+    g_string_append_printf(out, "Channel:\n     address: %s:%s%s\n", c->ends.client.host, c->ends.client.port,
+                           c->ends.is_tls ? " [tls]" : "");
+    g_string_append_printf(out, "     session: %u\n     channel: %s:%u\n", c->client->st.session_id,
+                           channel_type_name(c->st.type), c->st.id);
+}
+
 void spice_info(GString *out)
 {
     const SpiceServer *s = server();
@@ -264,18 +303,7 @@ void spice_info(GString *out)
     g_string_append_printf(out, "Server:\n     address: %s:%u, [tls] %u\n        auth: %s\n", s->config.addr ? s->config.addr : "*",
                            (unsigned)s->config.port, (unsigned)s->config.tls_port, auth_name());
     g_string_append_printf(out, "  mouse-mode: %s\n", s->st.mouse_mode == SPICE_MOUSE_MODE_CLIENT ? "client" : "server");
-    for (unsigned i = 0; i < s->clients->len; i++) {
-        const SpiceClient *client = s->clients->pdata[i];
-
-        for (unsigned n = 0; n < client->channels->len; n++) {
-            const SpiceChannel *c = client->channels->pdata[n];
-
-            g_string_append_printf(out, "Channel:\n     address: %s:%s%s\n", c->ends.client.host, c->ends.client.port,
-                                   c->ends.is_tls ? " [tls]" : "");
-            g_string_append_printf(out, "     session: %u\n     channel: %s:%u\n", client->st.session_id,
-                                   channel_type_name(c->st.type), c->st.id);
-        }
-    }
+    each_channel(print_channel, out);
 }
 
 /* ---- events ---- */

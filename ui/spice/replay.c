@@ -28,17 +28,23 @@ bool replay_counts(uint8_t channel_type, uint16_t message)
 
 SpiceCaps replay_offer(const SpiceCaps *client)
 {
+    static const unsigned ours[] = {REPLAY_CAP, RESUME_CAP};
     SpiceCaps caps = {{0}};
 
-    for (unsigned bit = REPLAY_CAP; bit <= RESUME_CAP; bit += RESUME_CAP - REPLAY_CAP) {
-        if (caps_has(client, bit)) {
-            caps_set(&caps, bit);
+    for (unsigned i = 0; i < G_N_ELEMENTS(ours); i++) {
+        if (caps_has(client, ours[i])) {
+            caps_set(&caps, ours[i]);
         }
     }
     return caps;
 }
 
 /* ---- the server ---- */
+
+bool replay_says(uint16_t message)
+{
+    return message >= REPLAY_COMMIT && message <= REPLAY_ADOPT;
+}
 
 static bool has_numbers(uint8_t type)
 {

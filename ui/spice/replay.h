@@ -21,7 +21,7 @@
 enum {
     REPLAY_COMMIT = 0xf001, /* seq u64: the guest has all up to that one */
     REPLAY_WINDOW = 0xf002, /* bytes u32, messages u32: so much may be said and not committed */
-    REPLAY_ADOPT = 0xf003,  /* next u64, partial u32: first of a connection: say that one next.  0: nobody knows, count from 1 */
+    REPLAY_ADOPT = 0xf003,  /* next u64, partial u32: once on a connection: say that one next.  0: nobody knows, count from 1 */
 };
 
 #define REPLAY_WINDOW_BYTES (4 * 1024 * 1024)
@@ -35,6 +35,8 @@ enum {
 bool replay_counts(uint8_t channel_type, uint16_t message);
 /* What we offer to a client with these capabilities. */
 SpiceCaps replay_offer(const SpiceCaps *client);
+/* Is it one of those above?  They are of a connection, and are not said on another. */
+bool replay_says(uint16_t message);
 
 typedef struct SpiceChannel SpiceChannel;
 

@@ -1,5 +1,5 @@
 /* ui/spice/server.c - the SPICE server: links that become channels, channels that make sessions.  Owner: main loop (vm_lock).
- * Page: docs/spice.md.  Test: tests/unit/ui/spice-server-test.c, tests/functional/spice-test.py
+ * Page: docs/spice.md.  Test: tests/unit/ui/spice-resume-test.c, tests/functional/spice-test.py
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server.h"
 #include "agent.h"
@@ -221,25 +221,39 @@ bool server_may_return(const SpiceChannel *c)
 {
     const SpiceClient *client = c->client;
 
-    return c->replay.resumes && (c->replay.is_on || !c->kind->needs_flush) && c->mode == CHANNEL_LIVE && !c->awaits_tail &&
-           client && !client->is_closing && client->arr.state == ARRIVE_HERE;
+    return c->replay.resumes && c->kind->resumed && (c->replay.is_on || !c->kind->needs_flush) && c->mode == CHANNEL_LIVE &&
+           !c->awaits_tail && client && !client->is_closing && client->arr.state == ARRIVE_HERE;
 }
 
 void server_channel_lost(SpiceChannel *c)
 {
     spice_event_disconnected(&c->ends);
+    migrate_channel_lost(c);
+}
+
+/* A session that is only kept; NULL: there is none. */
+static SpiceClient *find_away(void)
+{
+    for (unsigned i = 0; i < the_server.clients->len; i++) {
+        SpiceClient *client = the_server.clients->pdata[i];
+
+        if (client_main(client)->is_lost) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
+static bool is_full(void)
+{
+    return the_server.clients->len >= SPICE_CLIENTS_MAX;
 }
 
 /* Who is here goes before who may come back. */
 static void make_room(void)
 {
-    for (unsigned i = 0; the_server.clients->len >= SPICE_CLIENTS_MAX && i < the_server.clients->len; i++) {
-        SpiceClient *client = the_server.clients->pdata[i];
-
-        if (client_main(client)->is_lost) {
-            client_disconnect(client, "another one needs its place");
-            return;
-        }
+    if (is_full()) {
+        client_disconnect(find_away(), "another one needs its place");
     }
 }
 
@@ -295,11 +309,10 @@ static uint32_t link_admit(SpiceLink *l, void *opaque)
     }
     client = find_client(r->connection_id);
     if (r->type == SPICE_CHANNEL_MAIN) {
-        make_room();
         /* A main link with an id is a client that moves to us with the guest that we wait for. */
         return r->connection_id && (client || !arrive_expects(r->connection_id)) ? SPICE_LINK_ERR_BAD_CONNECTION_ID
                : r->id                                         ? SPICE_LINK_ERR_CHANNEL_NOT_AVAILABLE
-               : the_server.clients->len >= SPICE_CLIENTS_MAX  ? SPICE_LINK_ERR_ERROR
+               : is_full() && !find_away()                     ? SPICE_LINK_ERR_ERROR
                                                                : SPICE_LINK_ERR_OK;
     }
     if (!client) {
@@ -323,9 +336,14 @@ static void link_adopt(SpiceLink *l, void *opaque)
     }
     c = returns_to(l);
     if (c) {
-        spice_event_initialized(&l->ends, r->connection_id, r->type, r->id);
-        spice_reattach(c, link_take_wire(l), &l->ends, &r->common, &r->channel);
+        if (spice_detach(c)) {
+            spice_event_initialized(&l->ends, r->connection_id, r->type, r->id);
+            spice_reattach(c, link_take_wire(l), &l->ends, &r->common, &r->channel);
+        }
         return;
+    }
+    if (is_main) {
+        make_room();
     }
     client = is_main ? client_new(r->connection_id) : find_client(r->connection_id);
     spice_event_initialized(&l->ends, client->st.session_id, r->type, r->id);

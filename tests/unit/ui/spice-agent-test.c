@@ -1,115 +1,6 @@
 /* tests/unit/ui/spice-agent-test.c - the agent and its clients: tokens, whole messages, rules, who waits for whom.
  * SPDX-License-Identifier: GPL-2.0-or-later */
-#include "spice-guest.h"
-
-#include "system/runstate.h"
-#include "system/vm-lock.h"
-#include "ui/input.h"
-#include "ui/spice/agent.h"
-#include "ui/spice/main-channel.h"
-#include "ui/spice/ports.h"
-
-#include <spice/vd_agent.h>
-
-/* ---- messages ---- */
-
-static void put_chunk(GByteArray *to, uint32_t port, const uint8_t *message, uint32_t size) /* of any size, as agents make them */
-{
-    put_u32(to, port);
-    put_u32(to, size);
-    put_bytes(to, message, size);
-}
-
-static GByteArray *message(uint32_t type, const void *body, uint32_t size)
-{
-    GByteArray *b = g_byte_array_new();
-
-    put_u32(b, VD_AGENT_PROTOCOL);
-    put_u32(b, type);
-    put_u64(b, 0);
-    put_u32(b, size);
-    put_bytes(b, body, size);
-    return b;
-}
-
-static void client_says(FakeClient *f, const GByteArray *m, uint32_t from, uint32_t size)
-{
-    fake_say(f->w, SPICE_MSGC_MAIN_AGENT_DATA, m->data + from, size);
-    spice_pump(f->main);
-}
-
-static void client_starts(FakeClient *f)
-{
-    fake_say(f->w, SPICE_MSGC_MAIN_AGENT_START, "\xff\xff\xff\xff", 4);
-    spice_pump(f->main);
-}
-
-static void agent_says(Guest *g, uint32_t port, const GByteArray *m)
-{
-    g_autoptr(GByteArray) b = g_byte_array_new();
-
-    put_chunk(b, port, m->data, m->len);
-    guest_say(g, b->data, b->len);
-}
-
-/* The next chunk at the guest is this. */
-static void assert_chunk(Guest *g, uint32_t port, const uint8_t *data, uint32_t size)
-{
-    g_assert_cmpuint(g->got->len, >=, AGENT_CHUNK_HEADER);
-    g_assert_cmpuint(load_le32(g->got->data), ==, port);
-    g_assert_cmpuint(load_le32(g->got->data + 4), ==, size);
-    g_assert_cmpmem(g->got->data + AGENT_CHUNK_HEADER, MIN(size, g->got->len - AGENT_CHUNK_HEADER), data, size);
-    g_byte_array_remove_range(g->got, 0, AGENT_CHUNK_HEADER + size);
-}
-
-static void assert_gone(Guest *g)
-{
-    g_autoptr(GByteArray) m = message(VD_AGENT_CLIENT_DISCONNECTED, NULL, 0);
-
-    assert_chunk(g, VDP_SERVER_PORT, m->data, m->len);
-}
-
-static bool hears(FakeClient *f, uint16_t type, GByteArray *ret)
-{
-    spice_pump(f->main);
-    return fake_until(f->w, type, ret);
-}
-
-static bool stands_in; /* a screen can be resized: before there is an agent the server is it */
-
-/* A guest with an agent, and n clients that have started it. */
-static void meet(Guest *g, FakeClient *f, unsigned n)
-{
-    g_autoptr(GByteArray) b = g_byte_array_new();
-
-    guest_plug(g, "spicevmc,id=agent,name=vdagent");
-    g_assert_cmpstr(g->events->str, ==, "o"); /* from the start */
-    g_assert_true(chardev_is_open(g->c));
-    for (unsigned i = 0; i < n; i++) {
-        f[i] = fake_client();
-        g_assert_true(hears(&f[i], SPICE_MSG_MAIN_INIT, b));
-        g_assert_cmpuint(load_le32(b->data + 16), ==, stands_in);
-        if (stands_in) {
-            client_starts(&f[i]);
-        }
-    }
-    chardev_set_guest_open(g->c, true);
-    for (unsigned i = 0; i < n; i++) {
-        g_assert_true(hears(&f[i], SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
-        g_assert_cmpuint(load_le32(b->data), ==, AGENT_TOKENS);
-        client_starts(&f[i]);
-    }
-}
-
-static void part(Guest *g, FakeClient *f, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        fake_leave(&f[i]);
-    }
-    guest_unplug(g);
-}
-
-static uint8_t noise[100 * 1000];
+#include "spice-agent-rig.h"
 
 /* ---- to the guest ---- */
 
@@ -329,6 +220,44 @@ static void an_agent_that_talks_nonsense_is_not_heard(void)
     client_starts(&f);
     agent_says(&g, VDP_CLIENT_PORT, m);
     g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    part(&g, &f, 1);
+}
+
+/* What of a message was on its way to it nobody knows; and while it is away the agent does not wait for it. */
+static void who_comes_back_begins_anew(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 3000), b = g_byte_array_new(), said = g_byte_array_new();
+    FakeClient f;
+    Guest g;
+
+    fake_extension = FAKE_RETURNS;
+    meet(&g, &f, 1);
+    fake_extension = 0;
+    put_chunk(said, VDP_CLIENT_PORT, m->data, m->len);
+    guest_say(&g, said->data, 2500);
+    client_says(&f, m, 0, 2000);
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 2000);
+    g_assert_true(spice_detach(f.main));
+    assert_gone(&g); /* of what it has half */
+    guest_say(&g, said->data + 2500, said->len - 2500);
+    for (unsigned i = 0; i < 2 * AGENT_AHEAD_MAX; i++) {
+        agent_says(&g, VDP_CLIENT_PORT, m);
+    }
+    g_assert_cmpuint(g.says->len, ==, 0);
+    f.w = fake_come_back(f.main);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DISCONNECTED, b));
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
+    g_assert_cmpuint(load_le32(b->data), ==, AGENT_TOKENS);
+    client_says(&f, m, 2000, 1000); /* before it has heard: for nobody */
+    client_starts(&f);
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpmem(b->data, b->len, m->data, AGENT_PIECE_MAX);
+    for (unsigned i = 0; i < AGENT_TOKENS; i++) {
+        client_says(&f, m, i ? 100 * (i + 1) : 0, i ? 100 : 200);
+    }
+    assert_chunk(&g, VDP_CLIENT_PORT, m->data, 200);
+    g_assert_false(f.main->is_closed);
     part(&g, &f, 1);
 }
 
@@ -590,182 +519,10 @@ static void half_a_message_of_nobody_knows_whom_is_forgotten(void)
     part(&g, &f, 1);
 }
 
-/* ---- screens and pointers ---- */
-
-static ConsoleWish wished;
-
-static void note_wish(void *opaque, const ConsoleWish *wish)
-{
-    wished = *wish;
-}
-
-static void the_clients_size_is_the_screens(void)
-{
-    static const ConsoleDevice device = {.wish = note_wish};
-    g_autoptr(GByteArray) body = g_byte_array_new(), m = NULL;
-    Console *screen = console_add(object_container("/machine"), 0, &device, NULL, NULL);
-    FakeClient f;
-    Guest g;
-
-    for (unsigned i = 0; i < 2; i++) {
-        put_u32(body, i ? 890 : 1); /* one screen; flags; its height, width, depth, place */
-        put_u32(body, i ? 744 : 3);
-    }
-    put_u32(body, 32);
-    put_u32(body, 5);
-    put_u32(body, 6);
-    put_u16(body, 200);
-    put_u16(body, 300);
-    m = message(VD_AGENT_MONITORS_CONFIG, body->data, body->len);
-    stands_in = true;
-    meet(&g, &f, 1);
-    stands_in = false;
-    client_says(&f, m, 0, 30);
-    g_assert_cmpuint(wished.width, ==, 0);
-    client_says(&f, m, 30, m->len - 30);
-    g_assert_true(wished.is_on);
-    g_assert_cmpuint(wished.width, ==, 744);
-    g_assert_cmpuint(wished.height, ==, 890);
-    g_assert_cmpint(wished.x + wished.y, ==, 11);
-    g_assert_cmpuint(wished.width_mm, ==, 300);
-    g_assert_cmpuint(g.got->len, ==, 0);
-    console_remove(screen);
-    part(&g, &f, 1);
-}
-
-/* What the client is told then, and that it is a token for a piece all the same. */
-static void without_an_agent_the_server_takes_the_size(void)
-{
-    static const ConsoleDevice device = {.wish = note_wish};
-    static const uint32_t one[] = {1, 0, 600, 800, 32, 0, 0}, asks[] = {1, UINT32_MAX};
-    g_autoptr(GByteArray) size = message(VD_AGENT_MONITORS_CONFIG, one, sizeof(one)), b = g_byte_array_new(),
-                          caps = message(VD_AGENT_ANNOUNCE_CAPABILITIES, asks, sizeof(asks)),
-                          copy = message(VD_AGENT_CLIPBOARD, noise, 8000);
-    Console *screen = console_add(object_container("/machine"), 0, &device, NULL, NULL);
-    FakeClient f = fake_client();
-    Guest g;
-
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_INIT, b));
-    g_assert_cmpuint(load_le32(b->data + 16), ==, 1);
-    client_starts(&f);
-    client_says(&f, caps, 0, caps->len);
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
-    g_assert_cmpuint(b->len, ==, AGENT_MESSAGE_HEADER + 8);
-    g_assert_cmpuint(load_le32(b->data + 4), ==, VD_AGENT_ANNOUNCE_CAPABILITIES);
-    g_assert_true(load_le32(b->data + AGENT_MESSAGE_HEADER + 4) & 1 << VD_AGENT_CAP_MONITORS_CONFIG);
-    g_assert_false(load_le32(b->data + AGENT_MESSAGE_HEADER + 4) & 1 << VD_AGENT_CAP_CLIPBOARD_BY_DEMAND);
-    for (uint32_t at = 0; at < copy->len; at += 2000) { /* nobody asked for it */
-        client_says(&f, copy, at, MIN(2000, copy->len - at));
-    }
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_TOKEN, b));
-    wished.width = 0;
-    client_says(&f, size, 0, size->len);
-    g_assert_cmpuint(wished.width, ==, 800);
-    guest_plug(&g, "spicevmc,id=agent,name=vdagent");
-    chardev_set_guest_open(g.c, true);
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DISCONNECTED, b));
-    while (hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b)) {
-        client_starts(&f);
-    }
-    client_says(&f, caps, 0, caps->len);
-    g_assert_cmpuint(g.got->len, ==, AGENT_CHUNK_HEADER + caps->len); /* to the real one, and only that */
-    chardev_set_guest_open(g.c, false);
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b)); /* back again */
-    console_remove(screen);
-    part(&g, &f, 1);
-}
-
-static void sizes_are_checked(void)
-{
-    static const struct {
-        uint32_t n, flags, size;
-        unsigned got;
-    } cases[] = {{0, 0, 28, 0}, {1, 0, 27, 0}, {1, 0, 28, 1}, {2, 0, 47, 0}, {2, 2, 48, 2}, {1, 2, 31, 1}, {UINT32_MAX, 0, 28, 0},
-                 {0x0ccccccd, 0, 28, 0}, {3, 3, 80, 2}, {1, 0, 0, 0}, {1, 0, 7, 0}};
-    uint8_t body[100];
-    ConsoleWish wishes[2];
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        memset(body, 1, sizeof(body));
-        store_le32(body, cases[i].n);
-        store_le32(body + 4, cases[i].flags);
-        g_assert_cmpuint(agent_monitors(body, cases[i].size, wishes, 2), ==, cases[i].got);
-    }
-}
-
-static void assert_mouse(Guest *g, uint32_t x, uint32_t y, uint32_t buttons, uint8_t display)
-{
-    g_autoptr(GByteArray) body = g_byte_array_new(), m = NULL;
-
-    put_u32(body, x);
-    put_u32(body, y);
-    put_u32(body, buttons);
-    put_u8(body, display);
-    m = message(VD_AGENT_MOUSE_STATE, body->data, body->len);
-    assert_chunk(g, VDP_SERVER_PORT, m->data, m->len);
-}
-
-static void the_pointer_goes_by_the_agent(void)
-{
-    g_autoptr(GByteArray) caps = message(VD_AGENT_ANNOUNCE_CAPABILITIES, "\1\0\0\0\1\0\0\0", 8), b = g_byte_array_new();
-    SpiceChannel *inputs;
-    FakeClient f;
-    FakeWire *w;
-    Guest g;
-
-    server()->config.agent_mouse = true;
-    meet(&g, &f, 1);
-    inputs = fake_open(&f, SPICE_CHANNEL_INPUTS, 0, &w);
-    agent_says(&g, VDP_CLIENT_PORT, caps);
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
-    g_assert_cmpuint(load_le16(b->data), ==, SPICE_MOUSE_MODE_SERVER | SPICE_MOUSE_MODE_CLIENT);
-    fake_say(f.w, SPICE_MSGC_MAIN_MOUSE_MODE_REQUEST, "\2\0", 2);
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
-    g_assert_cmpuint(load_le16(b->data + 2), ==, SPICE_MOUSE_MODE_CLIENT);
-    guest_allow(&g, 0);
-    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_POSITION, "\1\0\0\0\2\0\0\0\0\0\3", 11);
-    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_POSITION, "\5\0\0\0\6\0\0\0\0\0\3", 11);
-    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_POSITION, "\7\0\0\0\6\0\0\0\0\0\3", 11);
-    for (unsigned i = 0; i < AGENT_MOUSE_MAX; i++) { /* each is heard; places in between need not be */
-        fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\1\1\0", 3);
-        fake_say(w, SPICE_MSGC_INPUTS_MOUSE_RELEASE, "\1\0\0", 3);
-    }
-    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\5\20\0", 3);
-    spice_pump(inputs);
-    g_assert_true(inputs->is_held);
-    for (unsigned i = 0; i < 10; i++) {
-        guest_allow(&g, SIZE_MAX);
-        fake_settle();
-        spice_pump(inputs);
-    }
-    assert_mouse(&g, 1, 2, 0, 3); /* on its way when the others came */
-    assert_mouse(&g, 7, 6, 0, 3);
-    for (unsigned i = 0; i < AGENT_MOUSE_MAX; i++) {
-        assert_mouse(&g, 7, 6, VD_AGENT_LBUTTON_MASK, 3);
-        assert_mouse(&g, 7, 6, 0, 3);
-    }
-    assert_mouse(&g, 7, 6, VD_AGENT_DBUTTON_MASK, 3);
-    spice_close(inputs); /* who leaves lets go */
-    assert_mouse(&g, 7, 6, 0, 3);
-    chardev_set_guest_open(g.c, false);
-    g_assert_true(hears(&f, SPICE_MSG_MAIN_MOUSE_MODE, b));
-    g_assert_cmpuint(load_le16(b->data + 2), ==, SPICE_MOUSE_MODE_SERVER);
-    server()->config.agent_mouse = false;
-    part(&g, &f, 1);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    loop_init();
-    runstate_init();
-    vm_lock();
-    input_init();
-    server_init();
-    ports_start();
-    for (unsigned i = 0; i < sizeof(noise); i++) {
-        noise[i] = i * 7 ^ i >> 8;
-    }
+    prepare();
 #define T(name) g_test_add_func("/ui/spice/agent/" #name, name)
     T(long_messages_go_in_chunks_for_tokens);
     T(who_sends_without_tokens_is_dropped);
@@ -776,6 +533,7 @@ int main(int argc, char **argv)
     T(who_comes_late_hears_whole_messages);
     T(a_client_without_credit_holds_the_agent_back);
     T(an_agent_that_talks_nonsense_is_not_heard);
+    T(who_comes_back_begins_anew);
     T(nobody_waits_for_one_client_for_ever);
     T(who_does_not_read_loses_the_agent_not_the_others);
     T(news_of_the_agent_cost_no_memory);
@@ -785,9 +543,5 @@ int main(int argc, char **argv)
     T(the_middle_of_messages_goes_along);
     T(states_that_no_client_can_have_are_refused);
     T(half_a_message_of_nobody_knows_whom_is_forgotten);
-    T(the_clients_size_is_the_screens);
-    T(without_an_agent_the_server_takes_the_size);
-    T(sizes_are_checked);
-    T(the_pointer_goes_by_the_agent);
     return g_test_run();
 }

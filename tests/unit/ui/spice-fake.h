@@ -7,6 +7,7 @@
 #include "util/bytes.h"
 
 #include <errno.h>
+#include <spice/protocol.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -77,6 +78,31 @@ static inline void fake_say(FakeWire *w, uint16_t type, const void *body, uint32
     put_u32(w->in, size);
     put_bytes(w->in, body, size);
 }
+
+/* ---- clients that come back ---- */
+
+#define FAKE_RETURNS (1u << (REPLAY_CAP - 96) | 1u << (RESUME_CAP - 96))
+
+static uint32_t fake_extension; /* of clients that link from now on: FAKE_RETURNS, or nothing */
+
+static inline SpiceCaps fake_common(void)
+{
+    return (SpiceCaps){{1 << SPICE_COMMON_CAP_MINI_HEADER, 0, 0, fake_extension}};
+}
+
+/* With another connection; the old one may be lost already. */
+static inline FakeWire *fake_come_back(SpiceChannel *c)
+{
+    SpiceCaps common = c->common, caps = c->caps;
+    SpiceEnds ends = {{{0}}};
+    FakeWire *w = fake_wire();
+
+    g_assert_true(spice_may_reattach(c, &common) && spice_detach(c));
+    spice_reattach(c, &w->wire, &ends, &common, &caps);
+    return w;
+}
+
+/* ---- */
 
 /* The first message that was written, with its body; 0 when there is none that is whole. */
 static inline uint16_t fake_hear(FakeWire *w, GByteArray *ret_body)

@@ -93,12 +93,12 @@ typedef struct FakeClient {
 
 static inline SpiceChannel *fake_open(FakeClient *f, uint8_t type, uint8_t id, FakeWire **ret)
 {
-    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, all = {{UINT32_MAX}};
+    SpiceCaps common = fake_common(), all = {{UINT32_MAX}};
     SpiceEnds ends = {{{0}}};
     SpiceChannel *c;
 
     *ret = fake_wire();
-    c = spice_channel_new(server_kind(type), id, f->client, &(*ret)->wire, &ends, &mini, &all);
+    c = spice_channel_new(server_kind(type), id, f->client, &(*ret)->wire, &ends, &common, &all);
     g_ptr_array_add(f->client->channels, c);
     spice_channel_start(c);
     return c;

@@ -5,6 +5,7 @@
  * destination's, whose clients have the same ids.  Clients are wires of memory. */
 #pragma once
 
+#include "../state-bytes.h"
 #include "spice-fake.h"
 #include "system/handoff.h"
 #include "system/runstate.h"
@@ -111,15 +112,9 @@ static inline void guest_stops(void)
 static inline GByteArray *guest_is_saved(void)
 {
     StateWriter *w = state_writer_new();
-    GByteArray *b = g_byte_array_new();
-    const uint8_t *data;
-    size_t size;
 
     g_assert_true(part()->save(part(), w, NULL));
-    data = state_writer_data(w, &size);
-    g_byte_array_append(b, data, size);
-    state_writer_free(w);
-    return b;
+    return g_bytes_unref_to_array(state_bytes(w));
 }
 
 static inline void guest_has_left(void)
@@ -174,7 +169,7 @@ static const ChannelKind *const kinds[] = {&main_channel_kind, &display_channel_
 /* is_early: at the destination, before the guest. */
 static inline Session link_client(uint32_t id, uint32_t caps, bool is_early)
 {
-    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, own = {{caps}};
+    SpiceCaps common = fake_common(), own = {{caps}};
     SpiceEnds ends = {{{0}}};
     Session s = {.client = g_new0(SpiceClient, 1)};
 
@@ -186,7 +181,7 @@ static inline Session link_client(uint32_t id, uint32_t caps, bool is_early)
     }
     for (unsigned i = 0; i < CHANNELS; i++) {
         s.w[i] = fake_wire();
-        s.c[i] = spice_channel_new(kinds[i], 0, s.client, &s.w[i]->wire, &ends, &mini, &own);
+        s.c[i] = spice_channel_new(kinds[i], 0, s.client, &s.w[i]->wire, &ends, &common, &own);
         g_ptr_array_add(s.client->channels, s.c[i]);
         s.client->opened++;
         (is_early ? spice_channel_wait : spice_channel_start)(s.c[i]);
@@ -276,6 +271,7 @@ static inline void end_test(void)
     end_side();
     g_ptr_array_set_size(messages, 0);
     server()->config.seamless_migration = true;
+    fake_extension = 0;
     space = 1000;
     tails_done = 0;
 }

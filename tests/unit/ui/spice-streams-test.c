@@ -266,6 +266,33 @@ static void who_leaves_while_a_frame_is_coded_gets_none(void)
     }
 }
 
+/* The frame is of a stream that it has lost; over the new connection it is no stream's. */
+static void who_comes_back_while_a_frame_is_coded_gets_none(void)
+{
+    Client me;
+    int64_t until;
+
+    begin(&me, STREAMING_ALL, 0);
+    play(&me, &here, true, has_video);
+    look(&me, true, is_like);
+    stream_times.enough_ns = LONG_NS;
+    until = time_monotonic_ns() + 150 * NS_PER_MS; /* a frame is due by then, and only the loop could end it */
+    while (time_monotonic_ns() < until) {
+        paint_photo(here.x, here.y, here.width, here.height, ++painted);
+        spice_pump(me.c);
+    }
+    while (fake_hear(me.w, NULL)) {
+        if (++me.seen % CHANNEL_ACK_WINDOW == 0) {
+            fake_say(me.w, SPICE_MSGC_ACK, NULL, 0);
+        }
+    }
+    me.c->kind->resumed(me.c);
+    video_ends(&me, &me.video[0]);
+    look(&me, true, is_same);
+    g_assert_cmpuint(me.videos, ==, 0);
+    end(&me);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -281,5 +308,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/streams/a_slow_client_costs_one_frame", a_slow_client_costs_one_frame);
     g_test_add_func("/ui/spice/streams/frames_that_come_too_late_are_sent_for_later", frames_that_come_too_late_are_sent_for_later);
     g_test_add_func("/ui/spice/streams/who_leaves_while_a_frame_is_coded_gets_none", who_leaves_while_a_frame_is_coded_gets_none);
+    g_test_add_func("/ui/spice/streams/who_comes_back_while_a_frame_is_coded_gets_none",
+                    who_comes_back_while_a_frame_is_coded_gets_none);
     return g_test_run();
 }
