@@ -252,6 +252,9 @@ static void tell_sender(NetChain *c, NetLaneId lane)
 
 void net_chain_room(NetChain *c, NetLaneId lane)
 {
+    if (lane == NET_TO_GUEST && !c->hook && !c->world->is_running) {
+        return; /* asked again when the guest goes on */
+    }
     if (!flush_segments(c, lane)) {
         return;
     }

@@ -203,26 +203,52 @@ static void frames_of_a_wrong_size_are_counted(void)
     cable_clear(&c);
 }
 
-/* A receiver without offloads gets plain frames; when it is full the rest waits, in order. */
-static void segments_wait_for_room(void)
+/* Three pieces for who takes no large frame. */
+static void send_large_frame(End *from)
 {
     uint8_t data[14 + 20 + 20 + 300] = {0};
     NetFrame f = {.data = data, .size = sizeof(data), .offload = {NET_HDR_NEEDS_CSUM, NET_GSO_TCPV4, 54, 100, 34, 16}};
-    Cable c;
 
-    cable_init(&c);
     store_be16(data + 12, 0x0800);
     data[14] = 0x45;
     data[23] = 6;
     data[46] = 5 << 4;
+    g_assert_cmpint(net_port_send(&from->port, &f), ==, NET_DONE);
+}
+
+/* A receiver without offloads gets plain frames; when it is full the rest waits, in order. */
+static void segments_wait_for_room(void)
+{
+    Cable c;
+
+    cable_init(&c);
     c.netdev.room = 1;
-    g_assert_cmpint(net_port_send(&c.nic.port, &f), ==, NET_DONE);
+    send_large_frame(&c.nic);
     g_assert_cmpuint(c.netdev.got->len, ==, 1);
     g_assert_cmpuint(c.netdev.last_size, ==, 154);
     say(&c.nic, "z"); /* behind the segments */
     give_room(&c.netdev, UINT_MAX);
     g_assert_cmpuint(c.netdev.got->len, ==, 4);
     g_assert_cmpint(c.netdev.got->str[3], ==, 'z');
+    cable_clear(&c);
+}
+
+/* Not of a frame either that it had begun to take. */
+static void stopped_guest_gets_nothing(void)
+{
+    Cable c;
+
+    cable_init(&c);
+    c.nic.room = 1;
+    send_large_frame(&c.netdev);
+    net_world_set_running(&c.world, false);
+    c.nic.room = UINT_MAX;
+    net_chain_room_soon(c.netdev.port.chain, NET_TO_GUEST); /* as the removal of a filter asks for it */
+    settle();
+    g_assert_cmpuint(c.nic.got->len, ==, 1);
+    net_world_set_running(&c.world, true);
+    settle();
+    g_assert_cmpuint(c.nic.got->len, ==, 3);
     cable_clear(&c);
 }
 
@@ -410,6 +436,7 @@ int main(int argc, char **argv)
         {"port/one_nic_per_netdev", one_nic_per_netdev},
         {"port/frames_of_a_wrong_size_are_counted", frames_of_a_wrong_size_are_counted},
         {"port/segments_wait_for_room", segments_wait_for_room},
+        {"port/stopped_guest_gets_nothing", stopped_guest_gets_nothing},
         {"filter/sits_where_it_was_told", filter_sits_where_it_was_told},
         {"filter/removed_gives_back_what_it_held", removed_filter_gives_back_what_it_held},
         {"filter/sees_only_its_queue", filter_sees_only_its_queue},
