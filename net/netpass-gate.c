@@ -21,7 +21,6 @@
 #define LATE_NS (10 * NS_PER_MS)
 #define ALONE_NS (10 * NS_PER_MS) /* our frames come, but no check: a network that lets none through */
 #define ACK_BYTES (64 * 1024)
-#define LET_IN_BYTES (64ull << 20) /* behind the backlog the source's bound counts, up to this, or ours where that is more */
 #define READS_MAX 16 /* of NET_DRAIN_MAX frames */
 
 static void each_gated(Netpass *n, void (*fn)(NetpassPort *np))
@@ -384,22 +383,7 @@ static void gate_gone(NetHook *h)
     np->state = NETPASS_DONE;
 }
 
-/* ---- load ---- */
-void netpass_gate_early(NetChain *c, const NetFrame *f)
-{
-    NetPort *nic = net_chain_nic(c);
-
-    if (nic && netpass_is_wanted_on(c)) {
-        c->early = c->early ? c->early : netpass_pairs_new((uint64_t)g_random_int() << 32 | g_random_int(), nic->mac);
-        if (netpass_marker_is_here(f, nic->mac)) {
-            netpass_pairs_heard(c->early);
-        } else {
-            netpass_pairs_flooded(c->early, f, time_monotonic_ns());
-        }
-    }
-}
-
-static void attach(NetpassPort *np)
+void netpass_gate_attach(NetpassPort *np)
 {
     NetChain *c = np->chain;
 
@@ -417,83 +401,12 @@ static void attach(NetpassPort *np)
     net_chain_room_soon(c, NET_TO_GUEST);
 }
 
-static bool load_frames(NetpassPort *np, uint32_t count, StateReader *r, GError **errp)
+/* The source counts it against our bound until we say that it is gone. */
+void netpass_gate_leave(NetpassPort *np, const NetFrame *f)
 {
-    int64_t now = time_monotonic_ns();
-    NetpassFrame f;
-
-    for (uint32_t i = 0; i < count; i++) {
-        if (!netpass_get_frame(r, &f, errp)) {
-            return false;
-        }
-        if (!np->chain || f.frame.size < NET_FRAME_MIN) {
-            np->pass->unknown_frames++;
-            np->refused++;
-            continue;
-        }
-        netpass_pairs_source(np->pairs, &f.frame, now - (int64_t)MIN(f.age_ns, (uint64_t)INT64_MAX / 2));
-        if (!netpass_cache_push(&np->cache, &f.frame, f.seq, now)) {
-            return fail(errp, "netpass: netdev '%s': the source holds more frames than fit here (netpass-max-bytes %" PRIu64
-                        ")", np->id, np->cache.bytes_max);
-        }
-        np->forwarded++;
-        np->last_seq = MAX(np->last_seq, f.seq);
-    }
-    return true;
-}
-
-static bool load_netdev(Netpass *n, StateReader *r, GError **errp)
-{
-    NetpassBacklogNetdev head;
-    NetpassPort *np;
-    NetPort *p;
-
-    if (!netpass_get_netdev(r, &head, errp)) {
-        return false;
-    }
-    p = net_world_find(n->world, head.id);
-    np = netpass_port_new(n, head.id, p && p->peer && p->ops->can_capture && !head.is_best_effort ? p->chain : NULL);
-    np->is_best_effort = head.is_best_effort;
-    np->tx_waits = np->chain && head.is_sending;
-    if (np->chain && np->chain->hook) {
-        return fail(errp, "netpass: netdev '%s' comes twice", head.id);
-    }
-    if (np->chain) {
-        attach(np);
-    } else {
-        np->state = NETPASS_DONE;
-        n->unknown_netdevs += !head.is_best_effort;
-    }
-    if (!load_frames(np, head.frames, r, errp)) {
-        return false;
-    }
-    np->cache.bytes_max = np->shared.bytes_max = MAX(np->cache.bytes_max, LET_IN_BYTES);
-    return true;
-}
-
-static bool gate_load(HandoffPart *part, StateReader *r, GError **errp)
-{
-    Netpass *n = part->opaque;
-    NetpassBacklog head;
-
-    netpass_clear(n);
-    n->is_source = false;
-    if (!netpass_get_backlog(r, &head, errp)) {
-        return false;
-    }
-    n->is_active = n->has_peer = true;
-    n->nonce = head.nonce;
-    for (unsigned i = 0; i < head.netdevs; i++) {
-        if (!load_netdev(n, r, errp)) {
-            return false;
-        }
-    }
-    if (n->unknown_netdevs) {
-        warn_report("netpass: %" PRIu64 " netdevs of the source are not here or cannot be captured; %" PRIu64
-                    " frames for them are left out", n->unknown_netdevs, n->unknown_frames);
-    }
-    n->total.bytes_max = MAX(n->total.bytes_max, NETPASS_TOTAL_FACTOR * LET_IN_BYTES);
-    return true;
+    np->pass->unknown_frames++;
+    np->refused++;
+    np->unacked += net_queue_cost(f->size);
 }
 
 /* ---- start ---- */
@@ -632,11 +545,10 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
             break;
         }
         if (!np->chain || f.frame.size < NET_FRAME_MIN) {
-            np->pass->unknown_frames++;
-            np->refused++;
-            continue;
+            netpass_gate_leave(np, &f.frame);
+        } else {
+            take_frame(np, &f, now);
         }
-        take_frame(np, &f, now);
     }
     if (np->refused && !refused && np->chain) {
         warn_report("netpass: netdev '%s': frames from the source do not fit (netpass-max-bytes %" PRIu64 ")", np->id,
@@ -648,6 +560,8 @@ void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *
         }
         np->state = np->state == NETPASS_DONE ? NETPASS_DRAIN : np->state;
         gate_pump(np);
+    } else {
+        acknowledge(np);
     }
 }
 
@@ -791,7 +705,7 @@ void netpass_gate_setup(Netpass *n)
     n->gate = loop_timer_new(gate_deadline, n);
     n->markers = loop_timer_new(markers_due, n);
     n->twins = loop_timer_new(twins_due, n);
-    p->load = gate_load;
+    p->load = netpass_gate_load;
     p->owned = gate_owned;
     p->give_back = gate_give_back;
     p->starting = gate_starting;

@@ -129,13 +129,18 @@ bool netpass_is_wanted_on(const NetChain *c);
 void netpass_source_acknowledged(NetpassPort *np, uint64_t bytes);
 void netpass_source_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r); /* HELD */
 
+/* ---- destination: netpass-load.c ---- */
+void netpass_gate_early(NetChain *c, const NetFrame *f); /* before anything was loaded; it is left out */
+bool netpass_gate_load(HandoffPart *part, StateReader *r, GError **errp);
+
 /* ---- destination: netpass-gate.c ---- */
 void netpass_gate_setup(Netpass *n);
+void netpass_gate_attach(NetpassPort *np);
+void netpass_gate_leave(NetpassPort *np, const NetFrame *f); /* nobody here can take it */
 void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r);
 void netpass_gate_seen(NetpassPort *np);
 void netpass_gate_sent(NetpassPort *np);
 void netpass_gate_mirror(NetpassPort *np);
-void netpass_gate_early(NetChain *c, const NetFrame *f); /* before anything was loaded; it is left out */
 void netpass_gate_end(NetpassPort *np, const NetpassEnd *end);
 void netpass_gate_peer_gone(Netpass *n);
 

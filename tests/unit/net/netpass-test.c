@@ -521,6 +521,7 @@ static void unknown_netdev_is_skipped(Lab *l)
     lab_settle();
     lab_start(l, 1);
     g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 4);
+    g_assert_cmpuint(l->side[0].pass->in_flight, ==, 0); /* which other netdevs may use */
     g_assert_true(l->side[1].tail_done);
 }
 
