@@ -1,5 +1,6 @@
 /* tests/unit/ui/spice-resume-test.c - connections that are lost, and clients that come back: what is kept, and what a handoff does.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "qapi/qapi-commands.h"
 #include "spice-moving.h"
 
 #include <sys/socket.h>
@@ -133,6 +134,46 @@ static void where_to_go_on_is_said_once_on_a_connection(void)
     }
     g_assert_cmpuint(adopts, ==, 1);
     g_assert_cmpuint(b.c[INPUTS]->replay.st.taken, ==, 1);
+    end_test();
+}
+
+/* ---- what is kept ---- */
+
+static unsigned connections(void)
+{
+    SpiceInfo *info = qmp_query_spice(NULL);
+    unsigned n = 0;
+
+    for (const SpiceChannelInfoList *at = info->channels; at; at = at->next) {
+        n++;
+    }
+    SpiceInfo_free(info);
+    return n;
+}
+
+static void who_does_not_come_back_is_gone_when_its_time_is_over(void)
+{
+    static const uint8_t down = 0x2a;
+    int64_t before = time_monotonic_ns();
+    Session s;
+
+    fake_extension = FAKE_RETURNS;
+    s = source_client();
+    say(&s, INPUTS, SPICE_MSGC_INPUTS_KEY_SCANCODE, &down, 1);
+    g_assert_cmpuint(connections(), ==, CHANNELS);
+    cut(&s, DISPLAY);
+    cut(&s, MAIN);
+    g_assert_cmpuint(connections(), ==, CHANNELS - 2);
+    come_back(&s, MAIN);
+    g_assert_cmpuint(connections(), ==, CHANNELS - 1);
+    g_assert_false(loop_timer_pending(s.c[MAIN]->patience));
+    cut(&s, MAIN);
+    g_assert_true(loop_timer_pending(s.c[MAIN]->patience));
+    assert_typed("k42=1 ");
+    loop_timer_set(s.c[MAIN]->patience, before); /* it is over */
+    fake_settle();
+    g_assert_cmpuint(server()->clients->len, ==, 0);
+    assert_typed("k42=0 ");
     end_test();
 }
 
@@ -303,6 +344,7 @@ int main(int argc, char **argv)
     T(what_the_guest_has_half_is_ended_on_another_connection);
     T(who_replays_has_no_tail);
     T(where_to_go_on_is_said_once_on_a_connection);
+    T(who_does_not_come_back_is_gone_when_its_time_is_over);
     T(who_loses_a_connection_on_the_way_is_asked_again);
     T(who_is_away_when_the_others_are_told_is_asked_when_it_is_back);
     T(who_is_away_when_the_guest_leaves_holds_nobody_up);
