@@ -32,14 +32,14 @@ def mappings(pid):
 
 
 def descriptors(pid):
-    """What each one is, without its number."""
+    """What each one is, without the numbers of the process."""
     kinds = Counter()
     for fd in os.listdir(f'/proc/{pid}/fd'):
         try:
             target = os.readlink(f'/proc/{pid}/fd/{fd}')
         except OSError:
             continue
-        kinds[re.sub(r':\[\d+\]$', '', re.sub(r'/vm\d+\.', '/vm.', target))] += 1
+        kinds[re.sub(r':\[\d+\]$|(?<=^/proc)/\d+(/task/\d+)?|(?<=/vm)\d+(?=\.)', '', target)] += 1
     return kinds
 
 
