@@ -9,10 +9,13 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define CONNECT_NEXT_MS 1000    /* for the first answer of an address that is not the last */
 
 static SSL_CTX *context;
 static int subject_index;       /* of an SSL: the subject that its peer has to have */
@@ -120,6 +123,20 @@ static int begin_unix(const char *path, GError **errp)
     return fd;
 }
 
+/* Of a host with several addresses (localhost is one, mostly) some may have nobody. */
+static bool has_answered(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int error = ETIMEDOUT;
+    socklen_t size = sizeof(error);
+
+    if (poll(&p, 1, CONNECT_NEXT_MS) > 0) {
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+    errno = error;
+    return !error;
+}
+
 static int begin_tcp(const char *host, uint16_t port, GError **errp)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list;
@@ -132,6 +149,10 @@ static int begin_tcp(const char *host, uint16_t port, GError **errp)
     }
     for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
         fd = begin(a->ai_addr, a->ai_addrlen, a->ai_family);
+        if (fd >= 0 && a->ai_next && !has_answered(fd)) {
+            close(fd);
+            fd = -1;
+        }
     }
     if (fd < 0) {
         fail_errno(errp, errno, "cannot connect to %s port %u", host, port);

@@ -9,6 +9,6 @@
 /* Is it the certificate's subject?  "C=X, O=Y" and "C=X,O=Y" are the same; a comma within a name is "\,". */
 bool connect_is_subject(X509 *cert, const char *wanted);
 bool connect_load_ca(const char *file, GError **errp);  /* NULL: the system's; before the first connection in TLS */
-/* Does not wait for the connection (but for the host's address; of several the first one that can be tried is).  A host that
- * begins with '/' is a unix socket.  tls_port, where there is one, wins. */
+/* Does not wait for the connection, but for the host's address, and, where it has several, a second each for all but the last.
+ * A host that begins with '/' is a unix socket.  tls_port, where there is one, wins. */
 SpiceWire *connect_to_place(const ViewPlace *to, GError **errp);

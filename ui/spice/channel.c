@@ -323,7 +323,8 @@ void spice_say_now(SpiceChannel *c, uint16_t type, GByteArray *take_body)
 
 bool spice_has_room(const SpiceChannel *c)
 {
-    return has_wire(c) && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES && window_is_open(c);
+    return has_wire(c) && c->mode == CHANNEL_LIVE && c->out_bytes < CHANNEL_ROOM_BYTES &&
+           c->out.length < CHANNEL_ROOM_MESSAGES && window_is_open(c);
 }
 
 static void begin_message(SpiceChannel *c, const OutMessage *m)

@@ -15,7 +15,8 @@
 
 #define CHANNEL_QUEUE_BYTES_MAX (16 * 1024 * 1024)  /* said and not yet written; beyond it the client is dropped */
 #define CHANNEL_QUEUE_MESSAGES_MAX 16384
-#define CHANNEL_ROOM_BYTES (256 * 1024)             /* has_room below it */
+#define CHANNEL_ROOM_BYTES (256 * 1024)             /* has_room below both */
+#define CHANNEL_ROOM_MESSAGES 4096
 #define CHANNEL_BODY_MAX (256 * 1024)               /* of any message from a client; rows say less */
 #define CHANNEL_ACK_WINDOW 20                       /* messages, on channels that have a window */
 #define CHANNEL_LATE_MAX (16 * 1024 * 1024)         /* bytes that the source heard for us and nobody has taken yet */

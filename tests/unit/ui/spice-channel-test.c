@@ -189,6 +189,21 @@ static void who_never_reads_is_dropped(void)
     toy_end(t);
 }
 
+/* What a guest writes byte by byte fills no queue to the bound at which a client is dropped. */
+static void small_messages_stop_before_the_bound(void)
+{
+    FakeWire *w = fake_wire();
+    Toy *t = toy_new(&toy, w);
+
+    w->room = 0;
+    t->more = 2 * CHANNEL_QUEUE_MESSAGES_MAX;
+    spice_pump(&t->c);
+    g_assert_false(t->c.is_closed);
+    g_assert_cmpuint(t->more, >, CHANNEL_QUEUE_MESSAGES_MAX);
+    g_assert_false(spice_has_room(&t->c));
+    toy_end(t);
+}
+
 /* ---- the window ---- */
 
 static unsigned heard(FakeWire *w)
@@ -295,6 +310,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/channel/a_message_without_room_comes_again", a_message_without_room_comes_again);
     g_test_add_func("/ui/spice/channel/slow_readers_get_whole_messages", slow_readers_get_whole_messages);
     g_test_add_func("/ui/spice/channel/who_never_reads_is_dropped", who_never_reads_is_dropped);
+    g_test_add_func("/ui/spice/channel/small_messages_stop_before_the_bound", small_messages_stop_before_the_bound);
     g_test_add_func("/ui/spice/channel/unacknowledged_messages_stop_the_flow", unacknowledged_messages_stop_the_flow);
     g_test_add_func("/ui/spice/channel/who_has_more_to_say_is_asked_again", who_has_more_to_say_is_asked_again);
     g_test_add_func("/ui/spice/channel/acks_out_of_nothing_do_no_harm", acks_out_of_nothing_do_no_harm);
