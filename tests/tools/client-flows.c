@@ -29,6 +29,7 @@ static struct {
     uint64_t sent, next_ns;
     Numbered answers, guest_numbers;
     uint64_t rtt_max_ns, rtt_sum_ns;
+    uint64_t held_back;             /* due, but too many had no answer */
     Gaps gaps;
 } echo;
 static struct {
@@ -106,11 +107,22 @@ static uint32_t due(uint64_t *next, uint32_t per_second, uint64_t now)
     return count;
 }
 
+/* So many of them; what may not be sent is not made up for. */
+static uint32_t within_limit(uint32_t wanted)
+{
+    uint64_t out = echo.sent - echo.answers.received;
+    uint32_t room = !opt->unanswered ? wanted : out < opt->unanswered ? opt->unanswered - out : 0;
+    uint32_t may = wanted < room ? wanted : room;
+
+    echo.held_back += wanted - may;
+    return may;
+}
+
 static void echo_tick(uint64_t now)
 {
     static const uint8_t alike[64] = "each of these is like the other";
 
-    for (uint32_t n = due(&echo.next_ns, rate.echo, now); n; n--) {
+    for (uint32_t n = within_limit(due(&echo.next_ns, rate.echo, now)); n; n--) {
         send_number(UDP_ECHO, ++echo.sent, now);
     }
     for (uint32_t n = due(&broadcast.next_ns, rate.broadcast, now); n; n--) {
@@ -416,7 +428,8 @@ void flows_report(FILE *to, uint64_t began)
 
     fprintf(to, "{\"event\":\"report\",\"began\":%.6f,\"seconds\":%.3f,\"sending\":%.3f,\"has_sack\":%s,", began / 1e9,
             (clock_ns() - began) / 1e9, (stopped_ns - began) / 1e9, net->has_sack ? "true" : "false");
-    fprintf(to, "\"echo\":{\"sent\":%llu,", (unsigned long long)echo.sent);
+    fprintf(to, "\"echo\":{\"sent\":%llu,\"held_back\":%llu,", (unsigned long long)echo.sent,
+            (unsigned long long)echo.held_back);
     report_numbers(to, &echo.answers, echo.sent);
     fprintf(to, "\"rtt_ms\":%.3f,\"rtt_max_ms\":%.3f,",
             echo.answers.received ? echo.rtt_sum_ns / 1e6 / echo.answers.received : 0, echo.rtt_max_ns / 1e6);

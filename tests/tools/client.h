@@ -20,6 +20,7 @@ typedef struct Options {
     uint32_t guest_ip, own_ip;      /* host order */
     uint32_t group_ip;              /* of the broadcast flow: all of the network, or a multicast group */
     uint8_t mac[6];
+    uint32_t unanswered;            /* echoes at most that have no answer yet; 0: any number */
     uint32_t echo_rate, stream_rate, broadcast_rate, plain_rate, plain_group_rate;
     uint32_t request_gap_us;        /* 0: no request flow */
     uint32_t bulk_bytes_per_s;      /* of each direction; 0: no bulk flows */

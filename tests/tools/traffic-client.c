@@ -238,14 +238,16 @@ static void usage(void)
 {
     puts("usage: traffic-client [--stream unix:PATH|tcp:HOST:PORT] [--guest IP] [--ip IP] [--mac MAC] [--echo RATE]\n"
          "  [--from-guest RATE] [--broadcast RATE] [--request GAP_US] [--bulk BYTES_PER_S] [--payload BYTES]\n"
-         "  [--duration MS] [--bare] [--wait MS] [--group IP] [--plain RATE] [--plain-group RATE]");
+         "  [--duration MS] [--bare] [--wait MS] [--group IP] [--plain RATE] [--plain-group RATE]\n"
+         "  [--unanswered N]");
 }
 
 static const struct option longs[] = {
     { "stream", 1, 0, 's' }, { "guest", 1, 0, 'g' }, { "ip", 1, 0, 'i' }, { "mac", 1, 0, 'm' }, { "echo", 1, 0, 'e' },
     { "from-guest", 1, 0, 'f' }, { "broadcast", 1, 0, 'b' }, { "request", 1, 0, 'r' }, { "bulk", 1, 0, 'k' },
     { "payload", 1, 0, 'p' }, { "duration", 1, 0, 'd' }, { "bare", 0, 0, 'B' }, { "wait", 1, 0, 'w' },
-    { "group", 1, 0, 'G' }, { "plain", 1, 0, 'P' }, { "plain-group", 1, 0, 'Q' }, { "help", 0, 0, 'h' }, { 0 }
+    { "group", 1, 0, 'G' }, { "plain", 1, 0, 'P' }, { "plain-group", 1, 0, 'Q' }, { "unanswered", 1, 0, 'u' },
+    { "help", 0, 0, 'h' }, { 0 }
 };
 
 static uint32_t parse_number(const char *text, uint32_t min, uint32_t max)
@@ -290,6 +292,7 @@ int main(int argc, char **argv)
         case 'G': options.group_ip = parse_ip(optarg); break;
         case 'P': options.plain_rate = parse_number(optarg, 0, 100000); break;
         case 'Q': options.plain_group_rate = parse_number(optarg, 0, 100000); break;
+        case 'u': options.unanswered = parse_number(optarg, 0, 1000000); break;
         case 'B': options.bare = true; break;
         default: usage(); return c == 'h' ? 0 : 2;
         }
