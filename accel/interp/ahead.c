@@ -144,7 +144,7 @@ static void *decode_list(void *opaque)
     const uint8_t *data = g_bytes_get_data(list, &size);
 
     state_reader_init(&r, data, size, part.name);
-    code_touch_maps(began + AHEAD_DECODE_NS);
+    code_touch_maps(began + AHEAD_DECODE_NS / 4); /* of a guest with much memory they are large: decoding is worth more */
     walk_list(&r, began + AHEAD_DECODE_NS, &decoded);
     TRACE(code_ahead, "%u blocks decoded ahead in %u us", decoded,
           (unsigned)((time_monotonic_ns() - began) / NS_PER_US));

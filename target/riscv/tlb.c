@@ -386,7 +386,7 @@ void tlb_trackers_update(void)
             free(writer_maps[i]);
             writer_blocks[i] = b;
             writer_maps[i] = b ? calloc(b->size >> PAGE_BITS, sizeof(uint16_t)) : NULL;
-            memory_touch((void *)writer_maps[i], b ? (b->size >> PAGE_BITS) * sizeof(uint16_t) : 0);
+            memory_touch((void *)writer_maps[i], writer_maps[i] ? (b->size >> PAGE_BITS) * sizeof(uint16_t) : 0);
         }
     }
 }
