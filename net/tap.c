@@ -382,9 +382,8 @@ static void tap_unrealize(Object *o)
         error_report_free(NULL, err);
     }
     t->is_down_pending = false;
-    autofd_close_(&t->fd);
-    autofd_close_(&t->devices_fd);
-    t->fd = t->devices_fd = -1;
+    fd_clear(&t->fd);
+    fd_clear(&t->devices_fd);
 }
 
 static const Property tap_props[] = {

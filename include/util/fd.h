@@ -7,13 +7,14 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static inline void autofd_close_(int *fd)
+static inline void fd_clear(int *fd)
 {
     if (*fd >= 0) {
         close(*fd);
     }
+    *fd = -1;
 }
-#define g_autofd __attribute__((cleanup(autofd_close_)))
+#define g_autofd __attribute__((cleanup(fd_clear)))
 
 static inline int steal_fd(int *fd)
 {

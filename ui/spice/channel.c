@@ -529,6 +529,17 @@ void spice_notify(SpiceChannel *c, uint32_t severity, const char *text)
 
 /* ---- life ---- */
 
+static void take_connection(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, const SpiceCaps *common,
+                            const SpiceCaps *caps)
+{
+    c->wire = take;
+    c->ends = *ends;
+    c->common = *common;
+    c->caps = *caps;
+    c->is_mini = caps_has(common, SPICE_COMMON_CAP_MINI_HEADER);
+    c->watch = loop_watch(take->fd, 0, ready, c);
+}
+
 SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient *client, SpiceWire *take, const SpiceEnds *ends,
                           const SpiceCaps *common, const SpiceCaps *caps)
 {
@@ -538,17 +549,12 @@ SpiceChannel *spice_channel_new(const ChannelKind *kind, uint8_t id, SpiceClient
     c->st.type = kind->type;
     c->st.id = id;
     c->client = client;
-    c->ends = *ends;
-    c->common = *common;
-    c->caps = *caps;
-    c->is_mini = caps_has(common, SPICE_COMMON_CAP_MINI_HEADER);
-    c->wire = take;
     c->body = g_byte_array_new();
     g_queue_init(&c->out);
     g_queue_init(&c->late);
     c->again = loop_timer_new(again, c);
     c->patience = loop_timer_new(out_of_patience, c);
-    c->watch = loop_watch(take->fd, 0, ready, c);
+    take_connection(c, take, ends, common, caps);
     replay_open(c);
     if (kind->open) {
         kind->open(c);
@@ -661,13 +667,8 @@ void spice_reattach(SpiceChannel *c, SpiceWire *take, const SpiceEnds *ends, con
     loop_timer_cancel(c->patience);
     loop_watch_free(c->watch);
     wire_free(c->wire);
-    c->wire = take;
-    c->ends = *ends;
-    c->common = *common;
-    c->caps = *caps;
-    c->is_mini = caps_has(common, SPICE_COMMON_CAP_MINI_HEADER);
+    take_connection(c, take, ends, common, caps);
     c->is_lost = false;
-    c->watch = loop_watch(take->fd, 0, ready, c);
     replay_begin(c, true);
     if (c->kind->has_window) {
         spice_set_ack(c);
