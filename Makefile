@@ -26,9 +26,9 @@ check: deps all guest-files          ## everything that must pass before a chang
 check-quick: all                     ## lint and unit tests only (30 seconds)
 	meson test -C $(BUILD) --suite quick
 
-check-full: deps all guest-files     ## check, with every case of the handoff matrix
+check-full: deps all guest-files     ## check with every case, in parts; goes on where it was stopped (AGAIN=1: anew; PART=name: one)
 	./scripts/install-deps --full
-	$(PYTHON) scripts/run-checks --build $(BUILD) --full
+	$(PYTHON) scripts/run-full --build $(BUILD) $(if $(AGAIN),--again) $(if $(PART),--part '$(PART)')
 
 demo: deps all                       ## boot Linux, hand it over to and fro under traffic, draw what happened
 	$(PYTHON) scripts/demo.py --build $(BUILD)
