@@ -91,9 +91,11 @@ static inline bool engine_capability(const char *name)
     return false;
 }
 
+static uint64_t patience_ms = 30000; /* display-handoff-timeout */
+
 static inline uint64_t engine_parameter(const char *name)
 {
-    return g_str_equal(name, "display-handoff-timeout") ? 30000 : 10000;
+    return g_str_equal(name, "display-handoff-timeout") ? patience_ms : 10000;
 }
 
 static const HandoffEngine engine = {engine_send, engine_tail_done, engine_capability, engine_parameter, engine_is_wanted};
@@ -274,6 +276,7 @@ static inline void end_test(void)
     fake_extension = 0;
     space = 1000;
     tails_done = 0;
+    patience_ms = 30000;
 }
 
 static inline Session destination_client(uint32_t version)

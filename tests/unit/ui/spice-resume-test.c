@@ -119,7 +119,8 @@ static void where_to_go_on_is_said_once_on_a_connection(void)
     a = linked_client();
     type_key(&a, 0x10);
     come_back(&a, INPUTS);
-    a.w[INPUTS]->room = 0; /* the source cannot say it any more */
+    a.w[INPUTS]->room = 0; /* the source cannot say it any more, */
+    patience_ms = 20;      /* and gives it up */
     assert_hears_later(&a, MAIN, SPICE_MSG_MAIN_MIGRATE_BEGIN_SEAMLESS, NULL);
     answer(&a);
     guest_stops();
@@ -259,6 +260,7 @@ static void a_full_queue_costs_the_channel(void)
     g_autoptr(GByteArray) state = NULL;
 
     fake_extension = FAKE_RETURNS;
+    patience_ms = 20; /* for who takes nothing */
     a = linked_client();
     a.w[INPUTS]->room = 0;
     while (a.c[INPUTS]->out.length < CHANNEL_QUEUE_MESSAGES_MAX) {
