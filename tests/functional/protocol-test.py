@@ -125,7 +125,7 @@ def closed_before_ready(folder):
 
 
 def stale_ready(folder):
-    with Scene(folder, **{'ready-deadline-ms': 300}) as scene:
+    with Scene(folder) as scene:
         scene.other.hello()
         scene.other.until(PACKAGED)
         scene.other.ready(attempt=scene.other.attempt ^ 1)

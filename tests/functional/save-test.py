@@ -23,6 +23,7 @@ def save(folder, uri):
         machine.qmp.execute('migrate', {'uri': uri})
         machine.qmp.event('MIGRATION', 60, status='completed')
         machine.quit()
+        machine.console.reader.join(20)         # it has read what was printed last
         ticks = [line for line in bytes(machine.console.reader.data).split(b'\n') if line.startswith(b'tick ')]
         return int(ticks[-1].split()[1])
     finally:

@@ -80,7 +80,9 @@ def dirtying(folder):
         for _ in range(MOVES):
             check_move(scene.pair.move())
             scene.client.run_for(0.3)
-        counters = scene.counters()
+        counters, until = scene.counters(), base.deadline(20)
+        while not counters['dirty_rounds'] and base.left(until):
+            counters = scene.counters()
         if counters['dirty_wrong'] or not counters['dirty_rounds']:
             raise Failed(f"memory went back in time on {counters['dirty_wrong']} pages "
                          f"({counters['dirty_rounds']} rounds)")
@@ -113,8 +115,10 @@ def ticks_go_on(folder):
         before = scene.counters()
         scene.pair.move()
         after = scene.counters()
-        if not before['ticks'] <= after['ticks'] <= before['ticks'] + 1000 or after['late_ticks'] != before['late_ticks']:
+        if not before['ticks'] <= after['ticks'] <= before['ticks'] + 1000:
             raise Failed(f'ticks jumped: {before} {after}')
+        if after['late_ticks'] != before['late_ticks']:     # the guest was half a second behind
+            raise TooLate(f'ticks were left out: {before} {after}')
         scene.check()
 
 
@@ -174,8 +178,10 @@ def code_is_decoded_ahead_and_never_stale(folder):
             scene.client.run_for(0.2)
         scene.pair.now.console.send('w')
         rounds, wrong = map(int, scene.pair.now.console.expect(r'code rounds (\d+) wrong (\d+)', 10).groups())
-        if wrong or rounds < 100 * MOVES:
+        if wrong:
             raise Failed(f'{wrong} functions of {rounds} rounds ran as they were before they were rewritten')
+        if rounds < 100 * MOVES:
+            raise TooLate(f'only {rounds} rounds')
         scene.check()
 
 

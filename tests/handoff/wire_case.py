@@ -325,7 +325,8 @@ class Run:
     def is_waiting(self, source, target):
         """Nobody runs, both say that they are done: true while the destination is still starting the guest."""
         self.nobody_since = self.nobody_since or time.monotonic()
-        return time.monotonic() - self.nobody_since < 0.3 * base.PATIENCE
+        has_to_start = target[2] == 'completed' and self.case.flow in ('direct', 'refused')
+        return time.monotonic() - self.nobody_since < (3 if has_to_start else 0.3) * base.PATIENCE
 
     # ---- the judgement ----
     def run_seen(self):
