@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, CardsOnSwitch, Hub, HubBetween, LateDgram,
                         LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
                         TapAndStream, numbers_in, read_pcap, stalling, standing)
-from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said
+from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said, whose
 from pair import Failed, Pair, TooLate, bare_args, base, machine_args, netdevs
 from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 from waits import Waits
@@ -35,6 +35,7 @@ class Scene:
         self.topology = topology(folder)
         self.pair, self.all, self.waits = None, [], None
         self.at_bound = False                   # the source's last frames may take longer than a gate's deadline
+        self.overrun = 0                        # dropped by the kernel for a process that runs: the host is too slow
         try:
             self.pair = Pair(self.topology, bare_args(), folder, machine=machine_args('64M'), **pair)
             self.pair.now.console.expect('BARE-GUEST-READY', 30)
@@ -72,6 +73,9 @@ class Scene:
             each()
             self.pair.move()
             self.client.run_for(pause)
+
+    def drops_of(self, side):
+        return self.topology.drops_of(side) if isinstance(self.topology, ShortQueue) else 0
 
     def hold(self, emulator=None):
         """The guest takes no frame from its ring from now on, or does so again."""
@@ -113,8 +117,9 @@ class Scene:
                           if not (may_reorder and 'reordered' in what)]
         if wrong:
             missed = TooLate if may_reorder else Failed     # a deadline of the gate passed: the machine was too busy
-            raise missed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}); '
+            why = missed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}); '
                          + '; '.join(map(said, self.pair.moves)))
+            raise whose(why, reports[0], self.overrun) if self.overrun else why
         return reports
 
 
@@ -193,12 +198,14 @@ def storm_meets(topology, who):
                 client.run_for(0.05)
                 since = scene.pair.begin(uri)
                 target.qmp.event('RESUME', 30)
+                runs, before = 1 - scene.pair.side, scene.drops_of(1 - scene.pair.side)
                 with standing([(target if who == 'new' else scene.pair.now).pid]):
                     client.run_for(STANDS_S / base.PATIENCE)
                 client.rate('broadcast', 0)
                 scene.pair.finish(target, since)
                 scene.pair.retire(target)
                 client.run_for(0.1)
+                scene.overrun += scene.drops_of(runs) - before
             scene.check()
     return case
 

@@ -80,6 +80,11 @@ def attempt(job):
     return label, case, done, done['error'], time.monotonic() - began
 
 
+def waiting(job):
+    """How long it only waits: the longest begin first, so that nobody waits for the last one alone."""
+    return job[1].for_s if job[1].fault.startswith(('freeze', 'vanish')) else 0
+
+
 class Report:
     def __init__(self):
         self.number = self.failed = 0
@@ -174,7 +179,7 @@ def main():
         else:
             found = [] if args.case or args.seed is not None or args.all else FOUND
             jobs = [('found before', Case.parse(text), end) for text, end in found] + jobs_of(args, surveys)
-            for outcome in pool.imap_unordered(attempt, jobs):
+            for outcome in pool.imap_unordered(attempt, sorted(jobs, key=waiting, reverse=True)):
                 report.case(outcome)
     return report.end()
 
