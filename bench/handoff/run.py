@@ -7,14 +7,12 @@ Baton and QEMU take turns in the same run: same guest, same network, same traffi
 --small is the bare guest (64 MiB), for a quick look.  --out gets the figures as JSON, the table and a chart as SVG.
 """
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -25,7 +23,8 @@ sys.path[:0] = [str(ROOT / 'tests/handoff'), str(ROOT / 'scripts'), str(Path(__f
 import chart                                                                            # noqa: E402
 from demo_picture import gap_around                                                     # noqa: E402
 from judge import TIMEOUT_MS                                                            # noqa: E402
-from pair import Failed, Pair, Skipped, bare_args, base, debian_args, machine_args      # noqa: E402
+from pair import Failed, Skipped, bare_args, base, debian_args, machine_args            # noqa: E402
+from quiet import QuietPair                                                             # noqa: E402
 from topology import OneBridge, Stream                                                  # noqa: E402
 
 QEMU = 'qemu-system-riscv64'
@@ -55,25 +54,6 @@ def boot(pair, args):
         console.at = 0
         if args.hold:
             console.expect('BATON-GUEST-HOLDS', 600)
-
-
-class QuietPair(Pair):
-    """What measures gives way: our own threads wake up in the pause, and take no processor from who is measured."""
-    def begin(self, uri):
-        wake_up_as(os.SCHED_BATCH)
-        return super().begin(uri)
-
-    def finish(self, *args):
-        try:
-            return super().finish(*args)
-        finally:
-            wake_up_as(os.SCHED_OTHER)      # whom we start inherits it
-
-
-def wake_up_as(policy):
-    for thread in threading.enumerate():
-        with contextlib.suppress(ProcessLookupError):       # it has just ended
-            os.sched_setscheduler(thread.native_id, policy, os.sched_param(0))
 
 
 def start(binary, net, folder, args):

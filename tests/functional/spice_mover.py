@@ -140,6 +140,10 @@ class Mover(threading.Thread):
             self.problems.append(f'{NAMES[key[0]]}: state is sent through the client')
         if flags & 1:
             link.say(FLUSH_MARK)
+        self.change(key, link)
+
+    def change(self, key, link):
+        """The channel is of the server ahead from here on."""
         self.links[key] = self.ahead.pop(key)
         self.left[key] = link
         self.links[key].window, self.links[key].seen = link.window, link.seen       # it goes on counting until SET_ACK

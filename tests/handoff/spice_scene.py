@@ -7,13 +7,13 @@ from spice_mover import Mover
 
 class Scene:
     """A guest with a screen and a keyboard and an agent's port, and who looks at it."""
-    def __init__(self, folder, guest, seamless='on'):
+    def __init__(self, folder, guest, seamless='on', pair=Pair, **more):
         self.ports = {}
         devices = ['-device', 'virtio-gpu-device', '-device', 'virtio-keyboard-device',
                    '-device', 'virtio-serial-device,id=vs0', '-chardev', 'spicevmc,id=agent,name=vdagent',
                    '-device', 'virtserialport,chardev=agent,bus=vs0.0,nr=1,name=com.redhat.spice.0']
         self.seamless = seamless
-        self.pair = Pair(NoNetwork(), [*guest, *devices], folder, netpass=False, more=self.spice)
+        self.pair = pair(NoNetwork(), [*guest, *devices], folder, netpass=False, more=self.spice, **more)
         self.clients = []
 
     def spice(self, number):
