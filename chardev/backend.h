@@ -49,7 +49,8 @@ struct Chardev {
     bool is_expected;          /* the guest had a peer at the source; until it comes, `early` takes what it says */
     bool is_giving;
     GByteArray *early;         /* at most CHARDEV_QUEUE_MAX */
-    GByteArray *late;          /* said to the guest at the source, for it to read here; at most CHARDEV_LATE_MAX */
+    GByteArray *late;          /* said to the guest at the source, for it to read here; CHARDEV_LATE_MAX that it has not read */
+    size_t late_read;          /* of its first bytes; they go when they are half of it, so that each is moved once */
     Chardev *mux;              /* set: chardev_front() makes handles of this one */
     ChardevStream stream;
 };
@@ -59,6 +60,7 @@ extern const ChardevBackend backend_null, backend_file, backend_pipe, backend_fd
 
 /* ---- for backends ---- */
 void chardev_set_open(Chardev *c, bool open);    /* tells the front end */
+size_t chardev_late_left(const Chardev *c);      /* bytes of `late` that the guest has not read */
 size_t chardev_front_room(Chardev *c);           /* bytes the front end takes now */
 void chardev_front_read(Chardev *c, const uint8_t *data, size_t size);
 void chardev_front_event(Chardev *c, ChardevEvent event);

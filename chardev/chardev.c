@@ -104,6 +104,20 @@ Chardev *chardev_nth(unsigned i)
     return all->pdata[i];
 }
 
+size_t chardev_late_left(const Chardev *c)
+{
+    return c->late->len - c->late_read;
+}
+
+static void late_was_read(Chardev *c, size_t size)
+{
+    c->late_read += size;
+    if (c->late_read >= c->late->len - c->late_read) {
+        g_byte_array_remove_range(c->late, 0, c->late_read);
+        c->late_read = 0;
+    }
+}
+
 /* What the guest was told at the source comes before anything that is said here. */
 static void give_late(Chardev *c)
 {
@@ -114,9 +128,9 @@ static void give_late(Chardev *c)
         return;
     }
     c->is_giving = true;
-    while (c->late->len && (n = MIN(chardev_front_room(c), MIN(c->late->len, sizeof(piece))))) {
-        memcpy(piece, c->late->data, n);
-        g_byte_array_remove_range(c->late, 0, n);
+    while ((n = MIN(chardev_late_left(c), sizeof(piece))) && (n = MIN(chardev_front_room(c), n))) {
+        memcpy(piece, c->late->data + c->late_read, n);
+        late_was_read(c, n);
         chardev_front_read(c, piece, n);
     }
     c->is_giving = false;

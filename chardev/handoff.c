@@ -64,18 +64,18 @@ static void part_freeze(HandoffPart *p)
     each(freeze_one, NULL);
 }
 
-static void put_bytes(StateWriter *w, const GByteArray *bytes)
+static void put_bytes(StateWriter *w, const GByteArray *bytes, size_t from)
 {
-    state_put_be32(w, bytes ? bytes->len : 0);
-    state_put(w, bytes ? bytes->data : NULL, bytes ? bytes->len : 0);
+    state_put_be32(w, bytes ? bytes->len - from : 0);
+    state_put(w, bytes ? bytes->data + from : NULL, bytes ? bytes->len - from : 0);
 }
 
 static void save_one(Chardev *c, void *opaque)
 {
     state_put_str8(opaque, c->id);
     state_put_u8(opaque, chardev_is_open(c));
-    put_bytes(opaque, c->is_expected ? c->early : c->stream.queue);
-    put_bytes(opaque, c->late);
+    put_bytes(opaque, c->is_expected ? c->early : c->stream.queue, 0);
+    put_bytes(opaque, c->late, c->late_read);
 }
 
 static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
@@ -119,7 +119,7 @@ static void leave_one(Chardev *c, void *opaque)
 {
     ChardevStream *s = &c->stream;
     g_autofree uint8_t *piece = g_malloc(PIECE);
-    size_t left = CHARDEV_LATE_MAX - c->late->len;
+    size_t left = CHARDEV_LATE_MAX - chardev_late_left(c);
     ssize_t n;
 
     stream_forget(c);
@@ -309,7 +309,7 @@ static void take_tail(StateReader *r)
                     state_left(r));
         return;
     }
-    if (state_left(r) > CHARDEV_LATE_MAX - c->late->len) {
+    if (state_left(r) > CHARDEV_LATE_MAX - chardev_late_left(c)) {
         warn_report("chardev '%s': %zu bytes for the guest are too many", id, state_left(r));
         return;
     }

@@ -62,7 +62,7 @@ static ssize_t receive(ChardevStream *s, void *buf, size_t size)
  * front end that has room later, and until then the end is not seen. */
 static size_t room(Chardev *c)
 {
-    return c->holds_input || c->late->len ? 0 : chardev_front_room(c);
+    return c->holds_input || chardev_late_left(c) ? 0 : chardev_front_room(c);
 }
 
 static GIOCondition wish(Chardev *c)
@@ -201,6 +201,7 @@ void stream_forget(Chardev *c)
     }
     g_byte_array_set_size(c->early, 0);
     g_byte_array_set_size(c->late, 0);
+    c->late_read = 0;
     c->is_expected = c->holds_input = false;
     stream_hold_output(c, false);
 }

@@ -13,6 +13,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct Front {
@@ -345,6 +346,32 @@ static void nobody_speaks_out_of_turn(void)
     end_process();
 }
 
+/* A guest that takes 16 bytes at a time, as a UART's: what is left is not moved each time.  That took seconds. */
+static void much_for_a_guest_that_takes_little_is_not_moved_again_and_again(void)
+{
+    enum { LATE_MAX = 2 << 20, FIFO = 16 };
+    static const char head[] = "\1\0\0\0\1\1s\1\0\0\0\0\0\x20\0\0";
+    g_autoptr(GByteArray) said = pattern(LATE_MAX), section = g_byte_array_new();
+    clock_t began;
+
+    start_process();
+    g_byte_array_append(section, (const uint8_t *)head, sizeof(head) - 1);
+    g_byte_array_append(section, said->data, said->len);
+    g_assert_true(load(section->data, section->len, NULL));
+    part()->starting(part());
+    began = clock();
+    while (front.in->len < said->len) {
+        size_t before = front.in->len;
+
+        front.room = FIFO;
+        chardev_accept_input(chardev);
+        g_assert_cmpuint(front.in->len, ==, before + FIFO);
+    }
+    g_assert_cmpfloat((double)(clock() - began) / CLOCKS_PER_SEC, <, 2);
+    g_assert_cmpint(memcmp(front.in->str, said->data, said->len), ==, 0);
+    end_process();
+}
+
 static void damaged_sections_are_refused(void)
 {
     static const struct {
@@ -386,6 +413,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/handoff/a_peer_is_waited_for", a_peer_is_waited_for);
     g_test_add_func("/chardev/handoff/nobody_who_was_not_there_is_waited_for", nobody_who_was_not_there_is_waited_for);
     g_test_add_func("/chardev/handoff/nobody_speaks_out_of_turn", nobody_speaks_out_of_turn);
+    g_test_add_func("/chardev/handoff/much_for_a_guest_that_takes_little_is_not_moved_again_and_again",
+                    much_for_a_guest_that_takes_little_is_not_moved_again_and_again);
     g_test_add_func("/chardev/handoff/damaged_sections_are_refused", damaged_sections_are_refused);
     result = g_test_run();
     g_ptr_array_unref(messages);
