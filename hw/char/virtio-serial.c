@@ -226,9 +226,10 @@ static void hear_all(VirtioSerial *s)
     uint8_t header[CONTROL_HEADER];
     VirtioChain *c;
     bool has_any = false;
+    unsigned i;
 
-    /* No more than the ring holds: a driver that adds without end is heard again when it notifies. */
-    for (unsigned i = 0; i < QUEUE_SIZE && virtqueue_want_notify(q, true) && (c = virtqueue_pop(q)); i++) {
+    /* No more than the ring holds at once: a driver that adds without end is heard on when others had their turn. */
+    for (i = 0; i < QUEUE_SIZE && virtqueue_want_notify(q, true) && (c = virtqueue_pop(q)); i++) {
         size_t size = virtio_chain_read(c, 0, header, CONTROL_HEADER);
 
         virtqueue_push(q, c, 0);
@@ -239,9 +240,21 @@ static void hear_all(VirtioSerial *s)
             heard(s, load_le32(header), load_le16(header + 4), load_le16(header + 6));
         }
     }
+    if (i == QUEUE_SIZE) {
+        loop_timer_set(s->more, time_monotonic_ns());
+    }
     if (has_any) {
         virtqueue_interrupt(q);
         tell_all(s);
+    }
+}
+
+static void hear_more(void *opaque)
+{
+    VirtioSerial *s = opaque;
+
+    if (s->v.is_running && virtio_is_live(&s->v) && serial_is_multiport(s)) { /* else it is heard when the machine starts */
+        hear_all(s);
     }
 }
 
@@ -437,6 +450,7 @@ static bool serial_realize(Object *o, GError **errp)
         buses = g_ptr_array_new();
     }
     g_ptr_array_add(buses, s);
+    s->more = loop_timer_new(hear_more, s);
     return true;
 }
 
@@ -450,6 +464,8 @@ static void serial_unrealize(Object *o)
             s->ports[i] = NULL;
         }
     }
+    loop_timer_free(s->more);
+    s->more = NULL;
     if (s->bus_name) {
         g_ptr_array_remove(buses, s);
         g_clear_pointer(&s->bus_name, g_free);

@@ -43,6 +43,7 @@ struct VirtioSerial {
     bool has_emerg_write;
     char *bus_name;
     SerialPort *ports[SERIAL_PORTS_MAX];
+    LoopTimer *more;        /* control messages are left when a turn is over */
     struct {
         bool is_ready;      /* the driver has said DEVICE_READY */
         uint32_t removed;   /* ports whose PORT_REMOVE waits */

@@ -16,10 +16,11 @@
 #include "util/loop.h"
 
 enum { SLOT = 0x10008000, RINGS = 0x80010000, BUFFERS = 0x80020000, RING = 0x1000, ENTRIES = 8 };
-enum { MULTIPORT = 1 << 1, OUT = 5 /* the queue of port 1 */ };
+enum { MULTIPORT = 1 << 1, CONTROL_OUT = 3, OUT = 5 /* the queue of port 1 */, PORT_OPEN = 6, MANY = 500 };
 
 static SpicePort *port;
 static GString *out;
+static unsigned opened, to_say;     /* so often was the guest's end opened or closed; so often is it still to be */
 static enum { TAKES_ALL, CLOSES, CLOSES_AND_OPENS } next;
 
 /* ---- a server whose client goes while it is told something; another one may have its turn at once ---- */
@@ -43,8 +44,16 @@ static void room(void *opaque)
 {
 }
 
+static void say_open(bool is_open);
+
+/* While that message is served, the driver says the next one: as another hart may. */
 static void guest_opened(void *opaque, bool is_open)
 {
+    opened++;
+    if (to_say) {
+        to_say--;
+        say_open(!is_open);
+    }
 }
 
 static const SpicePortServer server = {.take = take, .room = room, .guest_opened = guest_opened, .gone = room};
@@ -60,11 +69,11 @@ static uint8_t *ram(uint64_t at)
     return ram_ptr(at, RING);
 }
 
-static void start_driver(void)
+static void start_driver(unsigned queue)
 {
-    static const uint32_t writes[][2] = {{0x70, 0}, {0x70, 3}, {0x24, 0}, {0x20, MULTIPORT}, {0x24, 1}, {0x20, 1}, {0x70, 11},
-                                         {0x30, OUT}, {0x38, ENTRIES}, {0x80, RINGS}, {0x90, RINGS + RING},
-                                         {0xa0, RINGS + 2 * RING}, {0x44, 1}, {0x70, 15}};
+    const uint32_t writes[][2] = {{0x70, 0}, {0x70, 3}, {0x24, 0}, {0x20, MULTIPORT}, {0x24, 1}, {0x20, 1}, {0x70, 11},
+                                  {0x30, queue}, {0x38, ENTRIES}, {0x80, RINGS}, {0x90, RINGS + RING},
+                                  {0xa0, RINGS + 2 * RING}, {0x44, 1}, {0x70, 15}};
 
     memset(ram(RINGS + RING), 0, RING);
     memset(ram(RINGS + 2 * RING), 0, RING);
@@ -89,6 +98,22 @@ static void say(const char *const *texts, unsigned count)
     reg(0x50, OUT);
 }
 
+/* Puts a control message into the ring; the device is not told. */
+static void say_open(bool is_open)
+{
+    unsigned count = load_le16(ram(RINGS + RING) + 2), slot = count % ENTRIES;
+    uint64_t at = BUFFERS + 64 * slot;
+
+    store_le32(ram(at), 1);
+    store_le16(ram(at) + 4, PORT_OPEN);
+    store_le16(ram(at) + 6, is_open);
+    store_le64(ram(RINGS) + 16 * slot, at);
+    store_le32(ram(RINGS) + 16 * slot + 8, 8);
+    store_le32(ram(RINGS) + 16 * slot + 12, 0);
+    store_le16(ram(RINGS + RING) + 4 + 2 * slot, slot);
+    store_le16(ram(RINGS + RING) + 2, count + 1);
+}
+
 static unsigned used(void)
 {
     return load_le16(ram(RINGS + 2 * RING) + 2);
@@ -97,7 +122,7 @@ static unsigned used(void)
 static void start(unsigned what)
 {
     g_string_truncate(out, 0);
-    start_driver();
+    start_driver(OUT);
     spice_port_set_open(port, true);
     next = what;
     say((const char *const[]){"abcdefgh", "ijkl"}, 2);
@@ -118,6 +143,22 @@ static void a_chain_that_was_begun_goes_on_with_who_opens_next(void)
     spice_port_has_room(port);
     g_assert_cmpstr(out->str, ==, "abcdefghijkl");
     g_assert_cmpuint(used(), ==, 2);
+}
+
+/* More than the ring holds come while the first is served, and nobody notifies again. */
+static void control_messages_that_come_meanwhile_are_heard(void)
+{
+    start_driver(CONTROL_OUT);
+    opened = 0;
+    to_say = MANY;
+    say_open(true);
+    reg(0x50, CONTROL_OUT);
+    for (unsigned i = 0; i < 2 * MANY && to_say; i++) {
+        g_main_context_iteration(NULL, false);
+    }
+    g_assert_cmpuint(to_say, ==, 0);
+    g_assert_cmpuint(used(), ==, MANY + 1);
+    g_assert_cmpuint(opened, ==, MANY + 1);
 }
 
 static void make(const char *options)
@@ -161,5 +202,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/virtio-serial/what_nobody_hears_comes_back_to_the_guest", what_nobody_hears_comes_back_to_the_guest);
     g_test_add_func("/hw/virtio-serial/a_chain_that_was_begun_goes_on_with_who_opens_next",
                     a_chain_that_was_begun_goes_on_with_who_opens_next);
+    g_test_add_func("/hw/virtio-serial/control_messages_that_come_meanwhile_are_heard",
+                    control_messages_that_come_meanwhile_are_heard);
     return g_test_run();
 }
