@@ -467,7 +467,7 @@ static void markers_due(void *opaque)
 /* Nobody will send anything more; copies of what was sent may come for a while. */
 static void end_alone(Netpass *n)
 {
-    n->is_active = false;
+    netpass_over(n);
     loop_timer_set(n->twins, time_monotonic_ns() + NETPASS_TWIN_NS);
 }
 

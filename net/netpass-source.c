@@ -28,12 +28,14 @@ void netpass_source_each(Netpass *n, void (*fn)(NetpassPort *np))
 }
 
 /* ---- prepare ---- */
-static void foreach_used(Netpass *n, void (*fn)(Netpass *n, NetPort *netdev, void *opaque), void *opaque)
+/* `before`: of the handoff that brought the guest here; what it could not take yet goes along, wanted or not. */
+static void foreach_used(Netpass *n, const GPtrArray *before, void (*fn)(Netpass *n, NetPort *netdev, void *opaque),
+                         void *opaque)
 {
     for (unsigned i = 0; i < n->world->ports->len; i++) {
         NetPort *p = n->world->ports->pdata[i];
 
-        if (!p->is_nic && p->peer && netpass_is_wanted_on(p->chain)) {
+        if (!p->is_nic && p->peer && (netpass_is_wanted_on(p->chain) || netpass_owes(before, p->chain))) {
             fn(n, p, opaque);
         }
     }
@@ -50,9 +52,10 @@ static void check_netdev(Netpass *n, NetPort *p, void *opaque)
 
 static bool source_prepare(HandoffPart *part, GError **errp)
 {
+    Netpass *n = part->opaque;
     NetPort *bad = NULL;
 
-    foreach_used(part->opaque, check_netdev, &bad);
+    foreach_used(n, n->ports, check_netdev, &bad);
     if (!bad || handoff_parameter("netpass-best-effort", 0)) {
         return true;
     }
@@ -414,7 +417,7 @@ static void source_freeze(HandoffPart *part)
     n->in_flight = n->linger_ns = 0;
     n->has_left = n->is_leaving = false;
     n->nonce = (uint64_t)g_random_int() << 32 | g_random_int();
-    foreach_used(n, freeze_netdev, old);
+    foreach_used(n, old, freeze_netdev, old);
     g_ptr_array_unref(old);
 }
 
@@ -569,9 +572,10 @@ static void source_thaw(HandoffPart *part, bool was_after_run)
     Netpass *n = part->opaque;
 
     if (n->is_source) {
-        n->has_peer = n->is_active = false;
+        n->has_peer = false;
         netpass_tail_stop(n);
         netpass_source_each(n, give_to_guest);
+        netpass_over(n);
     }
 }
 
@@ -588,7 +592,7 @@ void netpass_source_peer_gone(Netpass *n)
 {
     netpass_source_each(n, tail_cut);
     if (n->is_tail_done) {
-        n->is_active = false; /* the next handoff is asked anew whether netpass is wanted */
+        netpass_over(n);
     }
 }
 

@@ -95,6 +95,24 @@ uint64_t netpass_held(const NetpassPort *np)
     return frames;
 }
 
+void netpass_over(Netpass *n)
+{
+    n->is_active = false;
+    n->owes = netpass_owes(n->ports, NULL);
+}
+
+bool netpass_owes(const GPtrArray *ports, const NetChain *c)
+{
+    for (unsigned i = 0; i < ports->len; i++) {
+        const NetpassPort *np = ports->pdata[i];
+
+        if (np->chain && (!c || np->chain == c) && netpass_held(np)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void netpass_lose(NetpassPort *np, const char *why)
 {
     uint64_t frames = netpass_held(np);
@@ -132,7 +150,7 @@ void netpass_clear(Netpass *n)
     }
     g_ptr_array_unref(n->ports);
     n->ports = ports_new();
-    n->is_active = n->is_tail_done = n->is_started = false;
+    n->is_active = n->owes = n->is_tail_done = n->is_started = false;
     n->peer_gone_ns = 0;
     n->unknown_netdevs = n->unknown_frames = n->bad_messages = 0;
 }
@@ -388,7 +406,7 @@ static bool part_wanted(HandoffPart *p)
 {
     Netpass *n = p->opaque;
 
-    return n->is_active || handoff_capability("netpass") || netpass_filter_any();
+    return n->is_active || handoff_capability("netpass") || netpass_filter_any() || n->owes;
 }
 
 Netpass *netpass_new(NetWorld *w)

@@ -91,6 +91,7 @@ struct Netpass {
     uint64_t in_flight; /* source: of all netdevs */
     uint64_t nonce;
     bool is_source, is_active, has_peer, is_tail_done, is_started, has_slept;
+    bool owes;         /* the guest had not taken all of it when the handoff was over */
     bool is_sending;   /* source: some netdev is */
     bool has_left;     /* source: the guest is over there */
     bool is_leaving;   /* source: this process ends, and nobody here waits for an acknowledgement any more */
@@ -118,6 +119,8 @@ bool netpass_pump_own(NetpassPort *np);
 bool netpass_is_echo(const NetpassPort *np, const NetFrame *f); /* sent by our own guest, came back */
 void netpass_detach(NetpassPort *np);
 uint64_t netpass_held(const NetpassPort *np); /* frames that wait for a guest */
+void netpass_over(Netpass *n); /* the next handoff is asked anew whether netpass is wanted, unless something is owed */
+bool netpass_owes(const GPtrArray *ports, const NetChain *c); /* one of them has frames for it; NULL: for any */
 void netpass_lose(NetpassPort *np, const char *why); /* they are lost, which is said and counted; and lets go of the netdev */
 bool netpass_is_pairing(const NetpassPort *np); /* destination: twins may come */
 bool netpass_send(Netpass *n, StateWriter *w); /* false: no peer, or it takes nothing any more; what was to be said is not */

@@ -48,7 +48,7 @@ static void engine_tail_done(HandoffPart *p)
 
 static bool engine_capability(const char *name)
 {
-    return !strcmp(name, "netpass");
+    return !strcmp(name, "netpass") && !lab->is_off;
 }
 
 static uint64_t engine_parameter(const char *name)

@@ -51,6 +51,7 @@ struct Lab {
     GArray *got;              /* uint32_t: what the guest received, in order */
     unsigned to_client;       /* frames from the guest that left */
     GString *senders;         /* "0" or "1" for each frame of the guest's driver: the side, in the order of the network */
+    bool is_off;              /* the capability, from now on */
     uint64_t max_bytes, gate_ms, linger_ms, best_effort;
 };
 

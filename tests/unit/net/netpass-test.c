@@ -403,6 +403,35 @@ static void stuck_guest_moves_on_with_all_it_has(Lab *l)
     lab_check_clean(l, 0);
 }
 
+/* The same if netpass is switched off meanwhile: what an earlier handoff brought is still owed. */
+static void stuck_guest_moves_on_without_netpass(Lab *l)
+{
+    HandoffPart *p = &l->side[1].pass->part;
+
+    l->side[1].ring = 1;
+    lab_freeze(l, 0);
+    lab_client(l, 8);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    lab_pass_on(l);
+    lab_client(l, 4);
+    lab_settle();
+    lab_peer_gone(l);
+    g_assert_cmpuint(l->got->len, <, 12);
+    l->is_off = true;
+    g_assert_true(p->wanted(p));
+    lab_freeze(l, 1);
+    lab_save_and_load(l, 1);
+    lab_run_sent(l, 1);
+    lab_start(l, 0);
+    lab_released(l, 1);
+    lab_wait(lab_both_done, l);
+    lab_check_clean(l, 0);
+    lab_peer_gone(l);
+    p = &l->side[0].pass->part;
+    g_assert_false(p->wanted(p)); /* nothing is owed any more */
+}
+
 static void kernel_drops_are_reported(Lab *l)
 {
     l->max_bytes = 4 * net_queue_cost(LAB_FRAME);
@@ -631,6 +660,7 @@ static const Row rows[] = {
     {"bound_stops_the_reading_and_loses_nothing", bound_stops_the_reading_and_loses_nothing},
     {"bound_holds_while_the_guest_takes_nothing", bound_holds_while_the_guest_takes_nothing},
     {"stuck_guest_moves_on_with_all_it_has", stuck_guest_moves_on_with_all_it_has},
+    {"stuck_guest_moves_on_without_netpass", stuck_guest_moves_on_without_netpass},
     {"kernel_drops_are_reported", kernel_drops_are_reported},
     {"one_of_a_kind_on_each_port_is_two_frames", one_of_a_kind_on_each_port_is_two_frames},
     {"repeated_frames_stay", .alone = repeated_frames_stay},
