@@ -8,6 +8,7 @@
 #include "handoff.h"
 #include "agent.h"
 #include "arrive.h"
+#include "confirm.h"
 #include "qapi/qapi-events.h"
 #include "server.h"
 #include "session-state.h"
@@ -26,7 +27,7 @@
 #define BRIDGE_MAX_MS (60 * 1000)           /* two hosts' clocks may differ: more than that is no pause */
 
 enum { SETUP_VERSION = 1 };
-enum { SAY_SETUP = 1, SAY_TAIL, SAY_TAIL_END, SAY_OVER, SAY_HURRY };
+enum { SAY_SETUP = 1, SAY_TAIL, SAY_TAIL_END, SAY_OVER, SAY_HURRY, SAY_HAVE };
 
 /* ---- the source's side, and the destination's ---- */
 
@@ -107,6 +108,7 @@ static void quit_now(void *opaque)
     source.quit_done = NULL;
     if (done) {
         migrate_give_up("the program ends");
+        confirm_none();
         done();
     }
 }
@@ -130,7 +132,7 @@ void spice_handoff_changed(void)
         say(SAY_OVER);
         handoff_tail_done(&part);
     }
-    if (source.is_released && migrate_has_target() && !migrate_count(MIGRATE_UNDER_WAY)) {
+    if (source.is_released && migrate_has_target() && !migrate_count(MIGRATE_UNDER_WAY) && !confirm_waiting()) {
         complete(true);
     }
 }
@@ -175,6 +177,7 @@ static bool part_prepare(HandoffPart *p, GError **errp)
         say(SAY_HURRY);
     }
     source.is_frozen = source.is_lost = source.is_released = source.has_tail = false;
+    confirm_none();
     source.is_source = true;
     return true;
 }
@@ -356,18 +359,14 @@ bool spice_handoff_tail(uint32_t session_id, uint8_t type, uint8_t id, uint16_t 
     return source.has_tail ? message_send(w) : (state_writer_free(w), false);
 }
 
-void spice_handoff_tail_end(uint32_t session_id, uint8_t type, uint8_t id)
+bool spice_handoff_tail_end(uint32_t session_id, uint8_t type, uint8_t id)
 {
     StateWriter *w = message_new(SAY_TAIL_END);
 
     state_put_be32(w, session_id);
     state_put_u8(w, type);
     state_put_u8(w, id);
-    if (source.has_tail) {
-        message_send(w);
-    } else {
-        state_writer_free(w);
-    }
+    return source.has_tail ? message_send(w) : (state_writer_free(w), false);
 }
 
 static void take_ticket(StateReader *r, const char *password, uint64_t left_ns)
@@ -405,24 +404,24 @@ static bool take_setup(StateReader *r, GError **errp)
     return true;
 }
 
-static bool take_channel(StateReader *r, SpiceChannel **ret, GError **errp)
+static bool take_channel(StateReader *r, uint32_t *ret_session, SpiceChannel **ret, GError **errp)
 {
-    uint32_t session_id;
     uint8_t type, id;
 
-    if (!state_get_be32(r, &session_id, errp) || !state_get_u8(r, &type, errp) || !state_get_u8(r, &id, errp)) {
+    if (!state_get_be32(r, ret_session, errp) || !state_get_u8(r, &type, errp) || !state_get_u8(r, &id, errp)) {
         return false;
     }
-    *ret = server_find_channel(session_id, type, id); /* NULL: it has ended here meanwhile */
+    *ret = server_find_channel(*ret_session, type, id); /* NULL: it has ended here meanwhile */
     return true;
 }
 
 static bool take_tail(StateReader *r, GError **errp)
 {
     SpiceChannel *c;
+    uint32_t session_id;
     uint16_t message;
 
-    if (!take_channel(r, &c, errp) || !state_get_be16(r, &message, errp)) {
+    if (!take_channel(r, &session_id, &c, errp) || !state_get_be16(r, &message, errp)) {
         return false;
     }
     /* Quiet: the guest is parked.  Who replays has no tail: it says it again here. */
@@ -436,13 +435,29 @@ static bool take_tail(StateReader *r, GError **errp)
 static bool take_tail_end(StateReader *r, GError **errp)
 {
     SpiceChannel *c;
+    uint32_t session_id;
+    StateWriter *w;
 
-    if (!take_channel(r, &c, errp)) {
+    if (!take_channel(r, &session_id, &c, errp)) {
         return false;
     }
     if (c) {
         spice_tail_over(c);
     }
+    w = message_new(SAY_HAVE);
+    state_put_be32(w, session_id);
+    message_send(w);
+    return true;
+}
+
+static bool take_have(StateReader *r, GError **errp)
+{
+    uint32_t session_id;
+
+    if (!state_get_be32(r, &session_id, errp)) {
+        return false;
+    }
+    migrate_confirmed(session_id);
     return true;
 }
 
@@ -468,13 +483,13 @@ static bool take_hurry(StateReader *r, GError **errp)
 
 static bool (*const takers[])(StateReader *r, GError **errp) = {
     [SAY_SETUP] = take_setup, [SAY_TAIL] = take_tail, [SAY_TAIL_END] = take_tail_end, [SAY_OVER] = take_over,
-    [SAY_HURRY] = take_hurry,
+    [SAY_HURRY] = take_hurry, [SAY_HAVE] = take_have,
 };
 
 /* A destination has nothing to say to the guest that is still ours. */
 static bool is_for_us(uint8_t kind)
 {
-    return kind == SAY_SETUP ? !source.is_source : kind == SAY_HURRY || destination.awaits_tail;
+    return kind == SAY_SETUP ? !source.is_source : kind == SAY_HURRY || kind == SAY_HAVE || destination.awaits_tail;
 }
 
 static void part_message(HandoffPart *p, StateReader *r)
@@ -497,6 +512,7 @@ static void part_peer_gone(HandoffPart *p)
         tell_all(MIGRATE_SAVED);
     }
     source.has_tail = false;
+    migrate_peer_gone();
     end_tails();
     spice_handoff_changed();
 }

@@ -5,6 +5,7 @@
  * What is said to a client at which instant is the table below.  Nobody waits for a client: what it has to do it does in its
  * own time, and a timer says when that was too long. */
 #include "migrate.h"
+#include "confirm.h"
 #include "events.h"
 #include "handoff.h"
 #include "server.h"
@@ -179,7 +180,7 @@ static void follow_until(SpiceClient *client, SpiceWay way)
 static void hand_over(SpiceClient *client)
 {
     follow_until(client, SPICE_WAY_SEAMLESS);
-    client->mig.unflushed = 0;
+    client->mig.unflushed = client->mig.unconfirmed = 0;
     for (unsigned i = 0; i < client->channels->len; i++) {
         SpiceChannel *c = client->channels->pdata[i];
         bool has_tail = c->kind->needs_flush && !c->replay.is_on; /* else it says it again over there */
@@ -233,6 +234,10 @@ static void report(SpiceClient *client)
     if (m->way == SPICE_WAY_SEAMLESS && (m->has_lost || m->unflushed)) {
         m->way = SPICE_WAY_LOST;
         m->why = m->why ? m->why : "the client has ended its connections";
+    }
+    if (m->way == SPICE_WAY_SEAMLESS) {
+        confirm_report(m, client->st.session_id, until - m->told_ns);
+        return;
     }
     spice_event_migrate_complete(&m->ends, client->st.session_id, m->way, m->why, m->tail_bytes, until - m->told_ns);
 }
@@ -573,7 +578,7 @@ static void had_last_word(SpiceChannel *c)
     if (c->kind->needs_flush && m->unflushed && !--m->unflushed) {
         m->followed_ns = time_monotonic_ns();
     }
-    spice_handoff_tail_end(c->client->st.session_id, c->st.type, c->st.id);
+    m->unconfirmed += spice_handoff_tail_end(c->client->st.session_id, c->st.type, c->st.id);
     spice_handoff_changed();
 }
 
@@ -590,6 +595,37 @@ void migrate_channel_closed(SpiceChannel *c)
         c->client->mig.has_lost = true;
         had_last_word(c);
     }
+}
+
+void migrate_confirmed(uint32_t session_id)
+{
+    bool is_here = false;
+
+    for (unsigned i = 0; server()->clients && i < server()->clients->len; i++) {
+        SpiceClient *client = server()->clients->pdata[i];
+
+        if (client->st.session_id == session_id && client->mig.unconfirmed) {
+            client->mig.unconfirmed--;
+            is_here = true;
+        }
+    }
+    if (!is_here) { /* its connections have ended */
+        confirm_one(session_id);
+    }
+    spice_handoff_changed();
+}
+
+void migrate_peer_gone(void)
+{
+    for (unsigned i = 0; server()->clients && i < server()->clients->len; i++) {
+        ClientMigration *m = &((SpiceClient *)server()->clients->pdata[i])->mig;
+
+        if (m->state == MIGRATE_LEAVING && m->tail_bytes && (m->unflushed || m->unconfirmed)) {
+            m->has_lost = true;
+            m->why = CONFIRM_LOST;
+        }
+    }
+    confirm_none();
 }
 
 /* On another connection a client does not answer what it was asked on this one. */

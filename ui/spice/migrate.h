@@ -43,6 +43,7 @@ typedef struct ClientMigration { /* of a client of the source */
     LoopTimer *deadline;
     SpiceEnds ends;         /* of its main channel */
     unsigned unflushed;     /* channels whose last word is still awaited */
+    unsigned unconfirmed;   /* of which the destination has not said that it has it */
     bool has_lost;          /* one ended without */
     uint64_t tail_bytes;
     int64_t told_ns, followed_ns;
@@ -76,6 +77,8 @@ void migrate_hear_all(void);                                /* of those that lea
 void migrate_all(MigrateEvent event);
 unsigned migrate_count(uint32_t states);                    /* clients in one of these: bits 1 << MigrateState */
 unsigned migrate_unflushed(void);                           /* channels of all that are leaving */
+void migrate_confirmed(uint32_t session_id);                /* the destination has all of one of its channels */
+void migrate_peer_gone(void);                               /* it confirms nothing more */
 void migrate_give_up(const char *why);                      /* whoever has not followed is lost */
 #define MIGRATE_ASKING (1u << MIGRATE_ASKED | 1u << MIGRATE_ASKED_SEMI)
 #define MIGRATE_UNDER_WAY (1u << MIGRATE_LEAVING | 1u << MIGRATE_ENDING | 1u << MIGRATE_SWITCHING)

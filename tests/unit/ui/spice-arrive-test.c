@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "spice-moving.h"
 #include "ui/spice/agent.h"
+#include "ui/spice/confirm.h"
 
 #include <string.h>
 
@@ -61,6 +62,36 @@ static void no_key_is_lost_or_doubled(void)
     spice_pump(b.c[INPUTS]);
     assert_typed("k32=1 k32=0 k18=1 k18=0 k33=1 k33=0 k34=1 k34=0 k35=1 k35=0 ");
     end_test();
+}
+
+/* Its source does not say how it went before that is known. */
+static void who_said_something_last_has_gone_when_it_has_arrived(void)
+{
+    for (unsigned has_arrived = 0; has_arrived < 2; has_arrived++) {
+        Session a = linked_client();
+        g_autoptr(GByteArray) state = NULL;
+
+        guest_stops();
+        state = guest_is_saved();
+        guest_has_left();
+        assert_told_to_go(&a);
+        type_key(&a, 0x1e);
+        flush(&a);
+        hang_up(&a);
+        g_assert_true(migrate_has_target());
+        g_assert_cmpuint(confirm_waiting(), ==, 1);
+        if (has_arrived) {
+            guest_arrives(state);
+            deliver();
+            g_assert_cmpuint(confirm_waiting(), ==, 1);
+            deliver();
+        } else {
+            part()->peer_gone(part());
+        }
+        g_assert_cmpuint(confirm_waiting(), ==, 0);
+        g_assert_false(migrate_has_target());
+        end_test();
+    }
 }
 
 /* The guest goes on to a third process before it has taken what the first one heard. */
@@ -534,6 +565,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     prepare();
     g_test_add_func("/ui/spice/arrive/no_key_is_lost_or_doubled", no_key_is_lost_or_doubled);
+    g_test_add_func("/ui/spice/arrive/who_said_something_last_has_gone_when_it_has_arrived",
+                    who_said_something_last_has_gone_when_it_has_arrived);
     g_test_add_func("/ui/spice/arrive/keys_that_still_wait_go_on_with_the_guest", keys_that_still_wait_go_on_with_the_guest);
     g_test_add_func("/ui/spice/arrive/keys_that_are_held_are_known_over_there", keys_that_are_held_are_known_over_there);
     g_test_add_func("/ui/spice/arrive/keys_of_who_does_not_come_are_released", keys_of_who_does_not_come_are_released);

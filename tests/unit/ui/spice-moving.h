@@ -260,6 +260,7 @@ static inline void end_side(void)
     while (server()->clients->len) {
         client_disconnect(server()->clients->pdata[0], "the test is over");
     }
+    part()->peer_gone(part());
     part()->stayed(part());
     part()->abandon(part());
     handoff_find("input")->thaw(handoff_find("input"), false);
