@@ -11,10 +11,10 @@ PIECE = 4096
 class Relay(threading.Thread):
     """Listens on `port`; each connection goes on to `to`.  With `most` set, each ends after up to so many bytes, of which the last
     piece is lost on its way."""
-    def __init__(self, to, most=None, seed=1):
+    def __init__(self, to, most=None, seed=1, port=0):
         super().__init__(daemon=True)
         self.to, self.most, self.random = to, most, random.Random(seed)
-        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.listener = socket.create_server(('127.0.0.1', port))
         self.port = self.listener.getsockname()[1]
         self.pairs, self.left, self.cuts, self.ends = {}, {}, 0, False
         self.wake, self.waker = socket.socketpair()

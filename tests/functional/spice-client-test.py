@@ -2,7 +2,6 @@
 # tests/functional/spice-client-test.py - stock clients under Xvfb see the screen, type into it, play and resize it.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The screen is spice-screen's (tests/tools), a server without a guest, which says what a guest would get."""
-import os
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ from harness import free_port, run_tests, want
 from keys import CODES
 from mock_agent import AGENT, Agent
 from spice_client import certificate
-from stock_client import SPICY, Bench, keys, need, no_complaints, wait_for
+from stock_client import SPICY, Bench, copy, keys, need, no_complaints, wait_for, xclip
 
 TEXT = 'abcdefghijklmnopqrstuvwxyz' * 16
 
@@ -61,16 +60,6 @@ def on_tls(folder):
     with Bench(folder, options, client) as bench:
         bench.sees(640, 480, 0)
         no_complaints(bench)
-
-
-def xclip(bench, *words, **how):
-    return subprocess.Popen(['timeout', '20', 'xclip', '-selection', 'clipboard', *words], stderr=subprocess.DEVNULL,
-                            env={**os.environ, 'DISPLAY': bench.display.name}, **how)
-
-
-def copy(bench, data):
-    with xclip(bench, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        process.communicate(data)
 
 
 def paste(bench, agent):

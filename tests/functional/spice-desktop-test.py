@@ -2,16 +2,11 @@
 # tests/functional/spice-desktop-test.py - remote-viewer, spice-html5 in a browser, and a stock client before a Debian guest.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Minutes, and large packages: part of `make check-full` only (BATON_FULL=1)."""
-import functools
-import http.server
 import sys
-import threading
 
 from harness import FULL, GuestFiles, Skipped, boot, free_port, machine_args, read_ppm, run_tests, want
 from keys import CODES
-from stock_client import POINTER, REMOTE_VIEWER, SPICY, Bench, keys, need, no_complaints, wait_for
-
-HTML5 = '/usr/share/spice-html5'
+from stock_client import POINTER, REMOTE_VIEWER, SPICY, Bench, Html5, keys, no_complaints, wait_for
 
 
 def typed(bench, text='baton'):
@@ -51,30 +46,15 @@ def remote_viewer(folder):
         no_complaints(bench)
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 def html5(folder):
-    need(HTML5, 'chromium')
     port = free_port()
-    pages = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=HTML5))
-    threading.Thread(target=pages.serve_forever, daemon=True).start()
-    page = f'http://127.0.0.1:{pages.server_port}/spice_auto.html?host=127.0.0.1&port={port}&password='
-    browser = ('chromium', '--no-sandbox', '--disable-gpu', '--no-first-run', '--test-type', '--disable-dev-shm-usage',
-               '--window-position=0,0', '--window-size=1200,1000', '--force-device-scale-factor=1',
-               f'--user-data-dir={folder}/chromium', f'--app={page}')
-    try:
-        with Bench(folder, f'addr=127.0.0.1,port={port},disable-ticketing=on', browser, edges=600, rim=1) as bench:
-            at = bench.sees(640, 480, 0)
-            bench.screen.say('paint 0 0 640 480 5')
-            bench.sees(640, 480, 5)
-            bench.display.do('mousemove', at[0] + 300, at[1] + 200, 'click', 1)
-            typed(bench)
-    finally:
-        pages.shutdown()
-        pages.server_close()
+    with Html5(folder) as pages, Bench(folder, f'addr=127.0.0.1,port={port},disable-ticketing=on', pages.command(port), edges=600,
+                                       rim=1) as bench:
+        at = bench.sees(640, 480, 0)
+        bench.screen.say('paint 0 0 640 480 5')
+        bench.sees(640, 480, 5)
+        bench.display.do('mousemove', at[0] + 300, at[1] + 200, 'click', 1)
+        typed(bench)
 
 
 # ---- a guest ----

@@ -5,9 +5,10 @@ whichever server has the channel at that moment.  `problems` are words that no s
 import select
 import struct
 import threading
+from collections import deque
 
 from harness import Failed, deadline, left
-from spice_client import CURSOR, DISPLAY, INPUTS, MAIN, Link
+from spice_client import CURSOR, DISPLAY, INPUTS, MAIN, PORT, Link
 
 MIGRATE, MIGRATE_DATA, SET_ACK = 1, 2, 3
 FLUSH_MARK = 4
@@ -16,9 +17,32 @@ CONNECTED, CONNECT_ERROR, ATTACH, CLIENT_END, DO_SEAMLESS, CONNECTED_SEAMLESS = 
 MULTI_MEDIA_TIME = 106
 KEY_SCANCODE = 104
 DISPLAY_INIT = struct.pack('<BqBi', 1, 0x1400000, 1, 0x5ffc00)
-NAMES = {MAIN: 'main', DISPLAY: 'display', INPUTS: 'inputs', CURSOR: 'cursor'}
+PORT_INIT = 201
+NAMES = {MAIN: 'main', DISPLAY: 'display', INPUTS: 'inputs', CURSOR: 'cursor', PORT: 'port'}
 # What a destination may not say on a channel that it has taken over.
-ONCE = {MAIN: {INIT, CHANNELS_LIST}, INPUTS: {101}, CURSOR: {101}}
+ONCE = {MAIN: {INIT, CHANNELS_LIST}, INPUTS: {101}, CURSOR: {101}, PORT: {PORT_INIT}}
+
+
+class MoverLink(Link):
+    """Begins a message when the one before has gone; what a server does not read keeps nobody waiting."""
+    rest = b''
+
+    def send(self, data, opcode=2):
+        if self.rest:
+            self.rest += data
+        else:
+            super().send(data, opcode)
+
+    def offer(self, kind, body):
+        self.serial += 1
+        self.rest += struct.pack('<HI', kind, len(body)) + body
+
+    def send_some(self):
+        self.rest = self.rest[self.sock.send(self.rest):]
+
+    def finish(self):
+        data, self.rest = self.rest, b''
+        self.send(data)
 
 
 class Mover(threading.Thread):
@@ -32,6 +56,7 @@ class Mover(threading.Thread):
         self.moves, self.restarts, self.cancels = 0, 0, 0
         self.error = None
         self.left, self.ahead, self.is_frozen, self.ends = {}, {}, False, False
+        self.queues = {}                        # what is said when there is room, by channel
         self.refuses = None                     # an answer instead of connecting
         self.start_session((host, port))
         self.start()
@@ -39,7 +64,7 @@ class Mover(threading.Thread):
     # ---- a session from its beginning ----
 
     def link(self, address, channel, session, channel_id=0):
-        link = Link(address)
+        link = MoverLink(address)
         result = link.ask(channel, channel_id, session, caps=(0xf,) if channel == MAIN else (0,)) or link.ticket(self.password)
         if result:
             raise Failed(f'{NAMES.get(channel, channel)}: refused with {result}')
@@ -48,7 +73,8 @@ class Mover(threading.Thread):
 
     def start_session(self, address):
         main = self.link(address, MAIN, 0)
-        self.id = struct.unpack('<8I', main.until(INIT))[0]
+        self.init = struct.unpack('<8I', main.until(INIT))
+        self.id = self.init[0]
         main.say(ATTACH)
         listed = main.until(CHANNELS_LIST)
         self.links = {(MAIN, 0): main}
@@ -75,17 +101,33 @@ class Mover(threading.Thread):
     def turn(self):
         with self.lock:
             socks = {} if self.is_frozen else {link.sock: (key, link) for key, link in self.links.items()}
+            full = [sock for sock, (key, link) in socks.items() if link.rest or self.queues.get(key)]
         if not socks:
             with self.changed:
                 self.changed.wait(0.02)
             return
-        for sock in select.select(list(socks), [], [], 0.05)[0]:
+        readable, room, _ = select.select(list(socks), full, [], 0.05)
+        for sock in room:
+            self.speak(*socks[sock])
+        for sock in readable:
             key, link = socks[sock]
             with self.changed:
                 if not self.is_frozen and self.links.get(key) is link:
                     kind, body = link.hear()
                     self.take(key, link, kind, body)
                     self.changed.notify_all()
+
+    def say_later(self, key, kind, body):
+        self.queues.setdefault(key, deque()).append((kind, body))
+
+    def speak(self, key, link):
+        with self.lock:
+            if self.is_frozen or self.links.get(key) is not link:
+                return
+            if not link.rest and self.queues.get(key):
+                link.offer(*self.queues[key].popleft())
+            if link.rest:
+                link.send_some()
 
     def take(self, key, link, kind, body):
         channel = key[0]
@@ -138,6 +180,7 @@ class Mover(threading.Thread):
             return
         if flags & 2:
             self.problems.append(f'{NAMES[key[0]]}: state is sent through the client')
+        link.finish()                           # FLUSH_MARK goes before what is queued
         if flags & 1:
             link.say(FLUSH_MARK)
         self.change(key, link)

@@ -1,11 +1,14 @@
 # tests/functional/stock_client.py - stock SPICE clients under Xvfb, and what they show.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A screen is spice-screen's (tests/tools), a server without a guest, or an emulator's."""
+import functools
+import http.server
 import os
 import select
 import shutil
 import struct
 import subprocess
+import threading
 
 from harness import BUILD, PATIENCE, Failed, Skipped, deadline, dying, left, want
 
@@ -161,6 +164,51 @@ class Bench:
     def __exit__(self, *_):
         for child in filter(None, (self.client, self.screen, self.display.server)):
             child.end()
+
+
+# ---- its clipboard ----
+
+def xclip(bench, *words, **how):
+    return subprocess.Popen(['timeout', '60', 'xclip', '-selection', 'clipboard', *words], stderr=subprocess.DEVNULL,
+                            env={**os.environ, 'DISPLAY': bench.display.name}, **how)
+
+
+def copy(bench, data):
+    """As somebody in a window beside the client's."""
+    with xclip(bench, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        process.communicate(data)
+
+
+# ---- spice-html5 in a browser ----
+
+HTML5 = '/usr/share/spice-html5'
+
+
+class QuietPages(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+class Html5:
+    """Serves its pages; command(port) shows the one for a server."""
+    def __init__(self, folder):
+        need(HTML5, 'chromium')
+        self.folder = folder
+        self.pages = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(QuietPages, directory=HTML5))
+        threading.Thread(target=self.pages.serve_forever, daemon=True).start()
+
+    def command(self, port):
+        page = f'http://127.0.0.1:{self.pages.server_port}/spice_auto.html?host=127.0.0.1&port={port}&password='
+        return ('chromium', '--no-sandbox', '--disable-gpu', '--no-first-run', '--test-type', '--disable-dev-shm-usage',
+                '--window-position=0,0', '--window-size=1200,1000', '--force-device-scale-factor=1', '--enable-logging=stderr',
+                f'--user-data-dir={self.folder}/chromium', f'--app={page}')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.pages.shutdown()
+        self.pages.server_close()
 
 
 def keys(lines):

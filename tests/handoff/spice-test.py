@@ -3,19 +3,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The client is a script (spice_mover.py) that goes with the guest as stock clients do, and says what it heard in which order.
 The guest of the first case reads what is typed; the others have none that would, but all devices."""
-import signal
 import sys
 import time
 
 from pair import Failed, GuestFiles, bare_args, base
 from harness import run_tests
 from keys import CODES, Watch, keys_of
-import stock_client as stock
+from spice_flows import PORT_ARGS, FlowMover
 from spice_mover import BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, MIGRATE, MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST
 from spice_scene import Scene, expect_ways
 from typist import Typist
 
 KEYS, MOVES = (4000, 100) if base.FULL else (400, 2)
+TEXT, ENOUGH = (1 << 20, 10 << 20) if base.FULL else (128 << 10, 1 << 20)   # of the clipboard; bytes each way
 FROZEN_SECONDS = 15 if base.FULL else 0
 CHANNELS = ('main', 'display', 'inputs', 'cursor')
 LAST = {'main': MULTI_MEDIA_TIME, 'display': SET_ACK, 'cursor': SET_ACK}   # what a destination says first
@@ -35,11 +35,12 @@ def check_order(mover, move):
     mover.check()
 
 
-def typed_across(folder):
-    """The client sees one session: each key is read once and in order, whichever server heard it."""
-    with Scene(folder, GuestFiles().args('baton.mode=input')) as scene:
+def all_flows_across(folder):
+    """The client sees one session: each key and each byte is read once and in order, whichever server heard it."""
+    with Scene(folder, GuestFiles().args('baton.mode=input'), also=PORT_ARGS) as scene:
         scene.pair.now.console.expect('BATON-INPUT-READY 1', 120)
-        mover = scene.client()
+        mover = scene.client(FlowMover, TEXT)
+        mover.begin_flows(scene.pair.now)
         watch = Watch(scene.pair.emulators)
         names = keys_of(KEYS)
         typist = Typist(watch, names, lambda name: mover.type(CODES[name]))
@@ -47,15 +48,21 @@ def typed_across(folder):
         tail, gaps = 0, []
         for number in range(1, MOVES + 1):
             typist.until(number * KEYS // (MOVES + 1))
+            mover.flow(True)
             ways = scene.move()
             expect_ways(ways, 'seamless')
+            mover.flow(base.FULL)               # typing takes long beside it
             tail += ways[0]['tail-bytes']
             gaps.append(ways[0]['gap-us'])
             check_order(mover, number)
         typist.finish()
+        mover.flow(True)
+        mover.wait(lambda m: m.has_flowed(ENOUGH), f'{ENOUGH} bytes', 120)
+        to_guest, to_client, written, back = mover.end_flows(watch)
         if mover.moves != MOVES or mover.restarts:
             raise Failed(f'{mover.moves} of {MOVES} moves, {mover.restarts} restarts')
-        print(f'# {KEYS} keys read once and in order across {MOVES} handoffs; {tail} bytes of them went behind the guest; '
+        print(f'# {KEYS} keys, {to_guest} bytes copied to the guest, {to_client} from it, {written} to a port and {back} back: '
+              f'read once and in order across {MOVES} handoffs; {tail} bytes went behind the guest; '
               f'{sorted(gaps)[len(gaps) // 2] / 1000:.1f} ms to change servers', flush=True)
 
 
@@ -133,76 +140,6 @@ def without_seamless(folder):
         mover.check()
 
 
-LOCKS = (58, 69, 70)
-ABSENT = ('reset migrating', 'migrate-switch-host', 'expected SPICE_MSG_MIGRATE_DATA', 'port_handle_init')
-
-
-def check_stock_log(bench, moves):
-    stock.no_complaints(bench, *ABSENT)
-    count = bench.log().count('migration: all channel migrated, success')
-    if count != moves:
-        raise Failed(f'the client has moved {count} times, not {moves}')
-
-
-def with_spicy(folder, do):
-    """Calls do(scene, bench, watch) with an unmodified client that looks at a guest with a text console, and has the keys."""
-    stock.need('spicy', 'Xvfb', 'xdotool')
-    screen = 'baton.mode=input baton.display=on console=tty0 console=ttyS0'
-    with Scene(folder, GuestFiles().args(screen)) as scene:
-        scene.pair.now.console.expect('BATON-INPUT-READY 1', 120)
-        with stock.Bench(folder, None, (*stock.SPICY, f'spice://127.0.0.1:{scene.ports[1]}')) as bench:
-            stock.wait_for(lambda: any(word in bench.log() for word in ('channel display', 'display-2:0')), 60, 'a display channel')
-            bench.focus()
-            do(scene, bench, Watch(scene.pair.emulators))
-
-
-def type_through(scene, bench, watch, names, moves):
-    typist = Typist(watch, names, lambda name: bench.display.do('key', name))
-    typist.start()
-    for number in range(1, moves + 1):
-        typist.until(number * len(names) // (moves + 1))
-        expect_ways(scene.move(), 'seamless')
-    typist.until(len(names))
-    expect_typed(watch, names)
-
-
-def expect_typed(watch, names):
-    def typed(events):      # a stock client also sets the guest's locks as its own are
-        return [change for change in watch.key_changes(events) if change[0] not in LOCKS]
-    wanted = [(CODES[name], down) for name in names for down in (1, 0)]
-    watch.expect(lambda events: len(typed(events)) >= len(wanted), f'{len(names)} keys', 60)
-    if typed(watch.events()) != wanted:
-        raise Failed(f'typed: {typed(watch.events())}')
-
-
-def spicy_goes_along(folder):
-    """Somebody types while the guest moves, and every key is read once."""
-    def do(scene, bench, watch):
-        type_through(scene, bench, watch, list('abcdefghijklmnopqrstuvwxyz' * 16), 5)
-        check_stock_log(bench, 5)
-    with_spicy(folder, do)
-
-
-def spicy_sleeps(folder):
-    """Its process is stopped across the switch, and for a while after it."""
-    def do(scene, bench, watch):
-        pair = scene.pair
-        target, uri, since = scene.announce()
-        pair.now.qmp.event('DISPLAY_MIGRATE_CONNECTED', 30, since=since, way='seamless')
-        bench.client.process.send_signal(signal.SIGSTOP)
-        try:
-            pair.begin(uri)
-            move = pair.finish(target, since)
-            guest_runs_on(target, FROZEN_SECONDS)
-        finally:
-            bench.client.process.send_signal(signal.SIGCONT)
-        expect_ways(scene.gone(target, since), 'seamless')
-        type_through(scene, bench, watch, list('abcdefghijklmnopqrstuvwxyz'), 0)
-        check_stock_log(bench, 1)
-        print(f'# pause {move.pause_ms:.1f} ms; the client slept {FROZEN_SECONDS} s', flush=True)
-    with_spicy(folder, do)
-
-
 def nobody_is_there(folder):
     """Managers wait for the event in any case."""
     with Scene(folder, bare_args()) as scene:
@@ -258,8 +195,8 @@ def quit_twice(folder):
         pair.now.stopped = True
 
 
-USUAL = [
-    (f'{KEYS}_keys_typed_across_{MOVES}_handoffs_are_read_once_and_in_order', typed_across),
+TESTS = [
+    (f'{KEYS}_keys_and_{ENOUGH >> 20}_MiB_each_way_across_{MOVES}_handoffs_are_read_once_and_in_order', all_flows_across),
     ('three_clients_and_one_of_them_asleep', several_at_once_and_one_asleep),
     ('a_guest_that_is_taken_back_keeps_its_clients', taken_back),
     ('each_client_goes_as_well_as_it_can', as_well_as_they_can),
@@ -270,8 +207,5 @@ USUAL = [
     ('a_second_quit_waits_for_nobody', quit_twice),
 ]
 
-ALL = [*USUAL, ('spicy_goes_along_and_types_each_key_once', spicy_goes_along),
-       ('spicy_sleeps_across_the_switch', spicy_sleeps)]
-
 if __name__ == '__main__':
-    sys.exit(run_tests(ALL if base.FULL else USUAL))
+    sys.exit(run_tests(TESTS))

@@ -4,24 +4,28 @@ from pair import Failed, NoNetwork, Pair
 from harness import free_port
 from spice_mover import Mover
 
+TICKET = 'baton-ticket'
+
 
 class Scene:
     """A guest with a screen and a keyboard and an agent's port, and who looks at it."""
-    def __init__(self, folder, guest, seamless='on', pair=Pair, **more):
-        self.ports = {}
+    def __init__(self, folder, guest, seamless='on', pair=Pair, also=(), options='disable-ticketing=on', is_tls=False, **more):
+        self.ports, self.options, self.is_tls = {}, options, is_tls
         devices = ['-device', 'virtio-gpu-device', '-device', 'virtio-keyboard-device',
                    '-device', 'virtio-serial-device,id=vs0', '-chardev', 'spicevmc,id=agent,name=vdagent',
-                   '-device', 'virtserialport,chardev=agent,bus=vs0.0,nr=1,name=com.redhat.spice.0']
+                   '-device', 'virtserialport,chardev=agent,bus=vs0.0,nr=1,name=com.redhat.spice.0', *also]
         self.seamless = seamless
         self.pair = pair(NoNetwork(), [*guest, *devices], folder, netpass=False, more=self.spice, **more)
         self.clients = []
 
     def spice(self, number):
         self.ports[number] = free_port()
-        return ['-spice', f'addr=127.0.0.1,port={self.ports[number]},disable-ticketing=on,seamless-migration={self.seamless}']
+        where = f'{"tls-" if self.is_tls else ""}port={self.ports[number]}'
+        return ['-object', f'secret,id=ticket,data={TICKET}',
+                '-spice', f'addr=127.0.0.1,{where},{self.options},seamless-migration={self.seamless}']
 
-    def client(self):
-        mover = Mover(self.ports[self.pair.number])
+    def client(self, kind=Mover, *args):
+        mover = kind(self.ports[self.pair.number], *args)
         self.clients.append(mover)
         mover.wait(lambda m: ('display' in [name for _, name, _ in m.log]), 'a picture')
         return mover
@@ -35,8 +39,9 @@ class Scene:
         self.pair.close()
 
     def tell(self, port):
-        self.pair.now.qmp.execute('client_migrate_info', {'protocol': 'spice', 'hostname': '127.0.0.1', 'port': port,
-                                                          'tls-port': -1})
+        where = {'port': -1, 'tls-port': port, 'cert-subject': 'CN=localhost'} if self.is_tls else {'port': port, 'tls-port': -1}
+        host = 'localhost' if self.is_tls else '127.0.0.1'
+        self.pair.now.qmp.execute('client_migrate_info', {'protocol': 'spice', 'hostname': host, **where})
 
     def announce(self, *extra, through=lambda port: port):
         """The clients know of a process that waits for the guest: (it, where it waits, place in the events)."""

@@ -14,10 +14,11 @@ class Typist(threading.Thread):
         super().__init__(daemon=True)
         self.watch, self.names, self.press = watch, names, press
         self.typed, self.error = 0, None
+        self.first = 0          # those before it were typed by somebody else
 
     def run(self):
         try:
-            for self.typed, name in enumerate(self.names):
+            for self.typed, name in list(enumerate(self.names))[self.first:]:
                 self.keep_pace()
                 self.press(name)
             self.typed = len(self.names)

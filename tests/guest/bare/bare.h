@@ -1,8 +1,9 @@
 /* tests/guest/bare/bare.h - a guest without an operating system: machine mode, one hart, interrupts for all it does.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * main.c ticks, prints and answers the console; net.c answers the network; disk.c writes numbered sectors; virtio.c
- * drives virtio-mmio (version 2).  Interrupt handlers only note what happened; all work is done in main()'s loop. */
+ * main.c ticks, prints and answers the console; net.c answers the network; disk.c writes numbered sectors; input.c prints
+ * what is typed; virtio.c drives virtio-mmio (version 2).  Interrupt handlers only note what happened; all work is done in
+ * main()'s loop. */
 #pragma once
 
 #include "../traffic.h"
@@ -12,7 +13,7 @@ enum {
     FINISHER = 0x00100000, CLINT = 0x02000000, PLIC = 0x0c000000, UART = 0x10000000, VIRTIO = 0x10001000,
     VIRTIO_STEP = 0x1000, VIRTIO_SLOTS = 8, UART_IRQ = 10,
     TICKS_PER_MS = 10000,                       /* of mtime: 10 MHz */
-    QUEUE_SIZE = 128, DEVICE_NET = 1, DEVICE_BLK = 2, NICS_MAX = 8,
+    QUEUE_SIZE = 128, DEVICE_NET = 1, DEVICE_BLK = 2, DEVICE_INPUT = 18, NICS_MAX = 8,
 };
 
 /* Of a network card behind the first one. */
@@ -49,6 +50,7 @@ typedef struct Queue {
     struct { uint16_t flags, idx; struct { uint32_t id, len; } ring[QUEUE_SIZE]; uint16_t event; } used
         __attribute__((aligned(4)));
     uint16_t seen;                              /* of used.idx */
+    uint16_t size;                              /* QUEUE_SIZE, or what the device has */
     uintptr_t regs;
     uint32_t index;
 } Queue;
@@ -116,6 +118,10 @@ void big_udp(const BigFrame *f);
 bool disk_init(void);
 void disk_work(void);
 void disk_tick(uint64_t number);
+
+/* input.c */
+bool input_init(void);
+void input_work(void);
 
 /* code.c */
 void code_work(void);                           /* a turn */

@@ -269,6 +269,7 @@ static void work(void)
     net_work();
     tick_work();
     disk_work();
+    input_work();
     code_work();
 }
 
@@ -279,6 +280,7 @@ int main(void)
     print("BARE-GUEST-START\n");
     print(net_init() ? "net " : "no-net ");
     print(disk_init() ? "disk\n" : "no-disk\n");
+    input_init();
     irq_enable(UART_IRQ);
     write32(PLIC + 0x200000, 0);
     *uart(IER) = 1;

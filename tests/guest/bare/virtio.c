@@ -53,14 +53,18 @@ static void write_address(uintptr_t reg, const void *p)
 
 void virtio_queue(uintptr_t regs, uint32_t index, Queue *q)
 {
+    uint32_t most;
+
     q->regs = regs;
     q->index = index;
     write32(regs + R_QUEUE_SEL, index);
-    if (read32(regs + R_QUEUE_MAX) < QUEUE_SIZE) {
-        print("queue too small\n");
+    most = read32(regs + R_QUEUE_MAX);
+    q->size = most < QUEUE_SIZE ? most : QUEUE_SIZE;
+    if (!q->size) {
+        print("no queue\n");
         return;
     }
-    write32(regs + R_QUEUE_NUM, QUEUE_SIZE);
+    write32(regs + R_QUEUE_NUM, q->size);
     write_address(regs + R_DESC, q->desc);
     write_address(regs + R_AVAIL, &q->avail);
     write_address(regs + R_USED, &q->used);
@@ -76,7 +80,7 @@ void queue_give(Queue *q, uint16_t head)
 {
     volatile uint16_t *idx = &q->avail.idx;
 
-    q->avail.ring[*idx % QUEUE_SIZE] = head;
+    q->avail.ring[*idx % q->size] = head;
     fence();
     *idx = *idx + 1;
 }
@@ -95,8 +99,8 @@ bool queue_take(Queue *q, uint32_t *ret_id, uint32_t *ret_len)
         return false;
     }
     fence();
-    *ret_id = q->used.ring[q->seen % QUEUE_SIZE].id;
-    *ret_len = q->used.ring[q->seen % QUEUE_SIZE].len;
+    *ret_id = q->used.ring[q->seen % q->size].id;
+    *ret_len = q->used.ring[q->seen % q->size].len;
     q->seen++;
     return true;
 }
