@@ -23,11 +23,11 @@ from waits import Waits
 sys.path.insert(0, str(base.ROOT / 'tests/tools'))
 from wire import Wire                                                                           # noqa: E402
 
-MEMORY_MIB, HARTS = 256, 4
+MEMORY_MIB, HARTS = 256, 4 if base.FULL else 2
 BOOT_SECONDS, MOVE_SECONDS = 200, 120
 BETWEEN_SECONDS = 0.15
 LOOKS = 50                              # at most, at each end, that are compared
-CLOCK_ROUNDS, CLOCK_TRIES, CLOCK_GOOD_TRIES = 250, 40, 8
+CLOCK_ROUNDS, CLOCK_TRIES, CLOCK_GOOD_TRIES = 250, 40, 8 if base.FULL else 2
 CLOCK_WIDTH_US, CLOCK_GOOD_US, CLOCK_BOUND_US = 500, 200, 1000       # how exactly it is measured, must and should; how right it is
 SAMPLE_SECONDS = 0.02                   # of the host's waits: an hour of them must fit into memory
 PROGRESS = 25
@@ -334,8 +334,8 @@ def taken_back(scene, back):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--handoffs', type=int, default=1000 if base.FULL else 14)
-    parser.add_argument('--back', type=int, default=200 if base.FULL else 12)
+    parser.add_argument('--handoffs', type=int, default=1000 if base.FULL else 10)
+    parser.add_argument('--back', type=int, default=200 if base.FULL else 8)
     parser.add_argument('--switch', action='store_true', help='our own switch, not a bridge with taps')
     args = parser.parse_args()
     sys.argv[1:] = []

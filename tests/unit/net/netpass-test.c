@@ -256,7 +256,7 @@ static void parked_copies_stay_with_the_source(Lab *l)
 static void gate_opens_by_its_deadline_and_says_so(Lab *l)
 {
     l->no_markers = true;
-    l->gate_ms = 5;
+    l->gate_ms = 200; /* a busy host needs some of it to get as far as to look */
     lab_freeze(l, 0);
     lab_client(l, 3);
     lab_settle();
@@ -268,7 +268,7 @@ static void gate_opens_by_its_deadline_and_says_so(Lab *l)
     lab_released(l, 0);
     lab_wait(lab_gate_expired, l);
     lab_check_all_in_order(l); /* nothing came late here, and nothing was lost */
-    g_assert_cmpuint(lab_figure(l, 1, "gate-us"), >=, 5000);
+    g_assert_cmpuint(lab_figure(l, 1, "gate-us"), >=, 200000);
 }
 
 /* The guest has a second NIC on the same network, whose handoff is further than ours. */
