@@ -4,7 +4,8 @@
 """A 2 GiB Debian guest holding 1.5 GiB of random data, idle but for 1000 datagrams/s, handed over again and again.
 
 Baton and QEMU take turns in the same run: same guest, same network, same traffic.  --dirty makes the guest write;
---small is the bare guest (64 MiB), for a quick look.  --out gets the figures as JSON, the table and a chart as SVG.
+--idle leaves it nothing to do but to answer; --small is the bare guest (64 MiB), for a quick look.  --out gets the
+figures as JSON, the table and a chart as SVG.
 """
 import argparse
 import json
@@ -100,8 +101,8 @@ def turn(name, binary, args, count):
         say(f'{name}: booting ({net.name})')
         pair = start(binary, net, folder, args)
         boot(pair, args)
-        client = net.client('--echo', args.rate, '--from-guest', args.rate // 2,
-                            *([] if args.small else ['--request', 1000]))
+        client = net.client('--echo', args.rate, *([] if args.idle else ['--from-guest', args.rate // 2]),
+                            *([] if args.small or args.idle else ['--request', 1000]))
         client.run_for(2)
         moves = []
         for n in range(count):
@@ -203,6 +204,7 @@ def main():
     parser.add_argument('--harts', type=int, default=1)
     parser.add_argument('--dirty', type=int, default=0, help='MB/s that the guest writes')
     parser.add_argument('--rest', type=float, default=1.0, help='seconds between handoffs')
+    parser.add_argument('--idle', action='store_true', help='only the answered datagrams that show the pause')
     parser.add_argument('--small', action='store_true', help='the bare guest')
     parser.add_argument('--no-netpass', action='store_true')
     parser.add_argument('--only', choices=['baton', 'qemu'])
