@@ -138,6 +138,12 @@ uint16_t input_key_from_number(unsigned number)
     return number < SCANCODES ? by_scancode[number] : input_key_from_scancode(number);
 }
 
+unsigned input_scancode_of(uint16_t key)
+{
+    index_rows();
+    return key < INPUT_KEYS && by_key[key] ? rows[by_key[key]].scancode : 0;
+}
+
 uint16_t input_key_from_qcode(const char *name)
 {
     int code = QKeyCode_from_str(name);

@@ -78,6 +78,7 @@ unsigned input_leds(void);              /* of the keyboard that gets the keys */
 uint16_t input_key_from_scancode(unsigned code);                /* set 1; 0xe0xx: extended; 0: unknown */
 uint16_t input_key_from_number(unsigned number);                /* QMP's: set 1, bit 7 for extended; 0: unknown */
 uint16_t input_key_from_qcode(const char *name);                /* "ctrl", "a", "ret"; 0: unknown */
+unsigned input_scancode_of(uint16_t key);                       /* set 1; 0xe0xx: extended; 0: none */
 const char *input_qcode_name(uint16_t key);                     /* NULL: none */
 uint16_t input_key_at(unsigned i);                              /* each key there is, in some order; 0: no more */
 

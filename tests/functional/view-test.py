@@ -23,7 +23,7 @@ class View:
     def __init__(self, folder, options, *args):
         self.folder = folder
         self.screen = spice_screen(folder, options)
-        self.view = Child(folder, 'view', [VIEW, *args])
+        self.view = Child(folder, 'view', [VIEW, '--headless', *args])
 
     def __enter__(self):
         return self

@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     session_start(s);
     for (unsigned turn = 0; turn < 2000 && !s->is_over && g_main_context_iteration(NULL, FALSE); turn++) {
         view_scancodes(s, (const uint8_t[]){30, 158}, 2);
-        view_move(s, turn, turn);
+        view_move(s, 0, turn, turn);
     }
     session_free(s);
     while (g_main_context_iteration(NULL, FALSE)) {

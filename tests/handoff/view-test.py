@@ -19,7 +19,7 @@ CUT = 1200              # bytes of a connection at most
 class Viewer:
     """baton-view, as one of a Scene's clients."""
     def __init__(self, folder, port):
-        self.child = Child(folder, 'view', [BUILD / 'tools/baton-view', f'127.0.0.1:{port}'])
+        self.child = Child(folder, 'view', [BUILD / 'tools/baton-view', '--headless', f'127.0.0.1:{port}'])
 
     def type(self, name):
         self.child.say(f'codes {CODES[name]:x} {CODES[name] | 0x80:x}')

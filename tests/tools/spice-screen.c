@@ -4,7 +4,8 @@
  * usage: spice-screen OPTIONS-OF--spice [SCREENS [CHARDEV...]]   chardevs as after -chardev; the guest's end of them is here
  * Standard input, a line each: `on SCREEN` which one the others are about; `show WIDTH HEIGHT SEED` another surface with a
  * pattern; `dark` none; `paint X Y WIDTH HEIGHT SEED` a part of it; `play X Y WIDTH HEIGHT` 30 times a second; `stop`;
- * `cursor X Y` a pointer; `tablet off`; `open ID`, `close ID`, `say ID HEX` the guest's end of a chardev; `quit`.
+ * `cursor X Y` a pointer; `tablet off` no input device any more; `mouse` no tablet; `open ID`, `close ID`, `say ID HEX` the
+ * guest's end of a chardev; `quit`.
  * Standard output: `ready`, and what a guest would get: `key CODE VALUE`, `button`, `rel`, `abs`; `got ID HEX`; `host ID 0|1`
  * nobody, somebody is at the other end; `wish SCREEN ON WIDTH HEIGHT` what a client would like a screen to be.
  * The pixel at x, y of a pattern is pattern() below; tests/functional/stock_client.py has it, too. */
@@ -219,6 +220,10 @@ static void obey(const char *line)
         show_cursor(a, b);
     } else if (!strcmp(line, "tablet off")) {
         input_remove(&sink);
+    } else if (!strcmp(line, "mouse")) {
+        input_remove(&sink);
+        sink.takes &= ~(1u << INPUT_ABS);
+        input_add(&sink);
     } else if (!obey_port(line)) {
         loop_quit(strncmp(line, "quit", 4) ? 1 : 0);
     }

@@ -103,6 +103,7 @@ static void take_clip(Body *b, uint8_t kind, const pixman_box32_t *box, pixman_r
 
 /* What each drawing begins with. */
 typedef struct Base {
+    uint32_t surface;
     pixman_image_t *to;
     pixman_box32_t box;
     pixman_region32_t region;   /* to be freed */
@@ -110,9 +111,8 @@ typedef struct Base {
 
 static void take_base(DisplayChannel *d, Body *b, Base *ret)
 {
-    uint32_t surface = take_u32(b);
-
-    ret->to = surfaces_find(d->c.session->surfaces, d->c.id, surface);
+    ret->surface = take_u32(b);
+    ret->to = surfaces_find(d->c.session->surfaces, d->c.id, ret->surface);
     ret->box = take_rect(b);
     take_clip(b, take_u8(b), &ret->box, &ret->region);
     b->is_bad = b->is_bad || !ret->to;
@@ -143,6 +143,16 @@ static void put(const Base *base, pixman_image_t *from, const pixman_box32_t *ar
     pixman_image_set_clip_region32(base->to, NULL);
     if (is_scaled) {
         pixman_image_set_transform(from, NULL);
+    }
+}
+
+/* box NULL: it is another surface, or none. */
+static void tell_drawn(const ViewChannel *c, uint32_t surface, const pixman_box32_t *box)
+{
+    const SessionHost *host = c->session->host;
+
+    if (!surface && host->drawn) {
+        host->drawn(c->session->opaque, c->id, box);
     }
 }
 
@@ -217,6 +227,7 @@ static bool draw(ViewChannel *c, const uint8_t *data, uint32_t size, void (*fn)(
     take_base((DisplayChannel *)c, &b, &base);
     if (!b.is_bad) {
         fn((DisplayChannel *)c, &b, &base);
+        tell_drawn(c, base.surface, &base.box);
     }
     pixman_region32_fini(&base.region);
     return !b.is_bad;
@@ -292,6 +303,7 @@ static bool show_frame(ViewChannel *c, const Stream *s, const pixman_box32_t *bo
     put(&base, frame, &(pixman_box32_t){0, 0, pixman_image_get_width(frame), pixman_image_get_height(frame)});
     pixman_region32_fini(&base.region);
     pixman_image_unref(frame);
+    tell_drawn(c, s->surface, box);
     return true;
 }
 
@@ -358,6 +370,7 @@ static bool take_surface(ViewChannel *c, const uint8_t *data, uint32_t size)
         return false;
     }
     view_say(c->session, "surface %u:%u %ux%u", c->id, id, width, height);
+    tell_drawn(c, id, NULL);
     return true;
 }
 
@@ -373,6 +386,7 @@ static bool take_no_surface(ViewChannel *c, const uint8_t *data, uint32_t size)
         }
     }
     surfaces_remove(c->session->surfaces, c->id, id);
+    tell_drawn(c, id, NULL);
     return true;
 }
 
@@ -447,6 +461,7 @@ static void display_resumed(ViewChannel *c)
 {
     end_streams(c);
     surfaces_remove_all(c->session->surfaces, c->id);
+    tell_drawn(c, 0, NULL);
     display_start(c);
 }
 

@@ -1,4 +1,5 @@
-/* tools/view/inputs.c - what a person types and points at; the guest's pointer.  Owner: main loop.
+/* tools/view/inputs.c - what a person types and points at.  Owner: main loop.  Page: docs/view.md.
+ * Test: tests/unit/tools/view-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session.h"
 #include "util/bytes.h"
@@ -13,9 +14,12 @@
 typedef struct InputsChannel {
     ViewChannel c;
     uint16_t buttons;
-    unsigned motions;           /* not acknowledged; beyond MOTIONS_AHEAD only the latest waits */
-    bool has_next;
-    uint32_t next_x, next_y;
+    unsigned motions;           /* not acknowledged; beyond MOTIONS_AHEAD only the latest waits, or their sum */
+    bool has_next, is_relative;
+    uint8_t display;
+    int32_t next_x, next_y;
+    bool knows_lights;
+    uint16_t lights;
 } InputsChannel;
 
 /* ---- keys ---- */
@@ -91,32 +95,48 @@ bool view_type(ViewSession *s, const char *text)
 
 /* ---- the pointer ---- */
 
-static bool send_position(InputsChannel *i, uint32_t x, uint32_t y)
+static bool send_next(InputsChannel *i)
 {
     uint8_t body[11];
 
-    store_le32(body, x);
-    store_le32(body + 4, y);
+    store_le32(body, (uint32_t)i->next_x);
+    store_le32(body + 4, (uint32_t)i->next_y);
     store_le16(body + 8, i->buttons);
-    body[10] = 0;
+    body[10] = i->display;
+    i->has_next = false;
     i->motions++;
-    return view_send(&i->c, SPICE_MSGC_INPUTS_MOUSE_POSITION, body, sizeof(body));
+    return i->is_relative ? view_send(&i->c, SPICE_MSGC_INPUTS_MOUSE_MOTION, body, 10)
+                          : view_send(&i->c, SPICE_MSGC_INPUTS_MOUSE_POSITION, body, 11);
 }
 
-bool view_move(ViewSession *s, uint32_t x, uint32_t y)
+/* What waits is added to, or replaced. */
+static bool move(ViewSession *s, uint8_t display, int32_t x, int32_t y, bool is_relative)
 {
     InputsChannel *i = (InputsChannel *)view_channel(s, SPICE_CHANNEL_INPUTS, 0);
 
-    if (!i || s->mouse_mode != SPICE_MOUSE_MODE_CLIENT) {
+    if (!i || is_relative != (s->mouse_mode != SPICE_MOUSE_MODE_CLIENT)) {
         return false;
     }
-    if (i->motions < MOTIONS_AHEAD) {
-        return send_position(i, x, y);
+    if (i->has_next && i->is_relative && is_relative) {
+        x = CLAMP((int64_t)i->next_x + x, INT16_MIN, INT16_MAX);
+        y = CLAMP((int64_t)i->next_y + y, INT16_MIN, INT16_MAX);
     }
-    i->has_next = true;
+    i->is_relative = is_relative;
+    i->display = display;
     i->next_x = x;
     i->next_y = y;
-    return true;
+    i->has_next = true;
+    return i->motions >= MOTIONS_AHEAD || send_next(i);
+}
+
+bool view_move(ViewSession *s, uint8_t display, uint32_t x, uint32_t y)
+{
+    return move(s, display, (int32_t)MIN(x, INT32_MAX), (int32_t)MIN(y, INT32_MAX), false);
+}
+
+bool view_motion(ViewSession *s, int32_t dx, int32_t dy)
+{
+    return move(s, 0, dx, dy, true);
 }
 
 bool view_button(ViewSession *s, unsigned button, bool is_down)
@@ -140,14 +160,29 @@ static bool take_motion_ack(ViewChannel *c, const uint8_t *data, uint32_t size)
 
     i->motions -= MIN(i->motions, SPICE_INPUT_MOTION_ACK_BUNCH);
     if (i->has_next) {
-        i->has_next = false;
-        send_position(i, i->next_x, i->next_y);
+        send_next(i);
     }
     return true;
 }
 
+bool view_lights(ViewSession *s, uint16_t wanted)
+{
+    InputsChannel *i = (InputsChannel *)view_channel(s, SPICE_CHANNEL_INPUTS, 0);
+    uint8_t body[2];
+
+    if (!i || !i->knows_lights || i->lights == wanted) {
+        return i != NULL;
+    }
+    store_le16(body, wanted);
+    return view_send(&i->c, SPICE_MSGC_INPUTS_KEY_MODIFIERS, body, sizeof(body));
+}
+
 static bool take_leds(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
+    InputsChannel *i = (InputsChannel *)c;
+
+    i->knows_lights = true;
+    i->lights = load_le16(data);
     view_say(c->session, "lights %u", load_le16(data));
     return true;
 }
@@ -167,8 +202,7 @@ static void inputs_resumed(ViewChannel *c)
 
     i->motions = 0;
     if (i->has_next) {
-        i->has_next = false;
-        send_position(i, i->next_x, i->next_y);
+        send_next(i);
     }
 }
 
@@ -181,45 +215,3 @@ static const ViewRow inputs_rows[] = {
 
 const ViewKind view_inputs_kind = {.type = SPICE_CHANNEL_INPUTS, .size = sizeof(InputsChannel), .rows = inputs_rows,
                                    .resumed = inputs_resumed, .reset = inputs_reset};
-
-/* ---- the guest's pointer: where it is is told, its shape is not drawn ---- */
-
-#define CURSOR_MAX (22 + 4 * 256 * 256)
-
-static bool take_shape(ViewChannel *c, const uint8_t *data, uint32_t size, uint32_t at)
-{
-    if (load_le16(data + at) & SPICE_CURSOR_FLAGS_NONE) {
-        view_say(c->session, "pointer none");
-        return true;
-    }
-    if (size - at < 19) {
-        return false;
-    }
-    view_say(c->session, "pointer %ux%u at %d,%d", load_le16(data + at + 11), load_le16(data + at + 13),
-             (int16_t)load_le16(data), (int16_t)load_le16(data + 2));
-    return true;
-}
-
-static bool take_cursor_init(ViewChannel *c, const uint8_t *data, uint32_t size)
-{
-    return take_shape(c, data, size, 9);
-}
-
-static bool take_cursor_set(ViewChannel *c, const uint8_t *data, uint32_t size)
-{
-    return take_shape(c, data, size, 5);
-}
-
-static const ViewRow cursor_rows[] = {
-    {"init", SPICE_MSG_CURSOR_INIT, 11, CURSOR_MAX, take_cursor_init},
-    {"reset", SPICE_MSG_CURSOR_RESET, 0, 0},
-    {"set", SPICE_MSG_CURSOR_SET, 7, CURSOR_MAX, take_cursor_set},
-    {"move", SPICE_MSG_CURSOR_MOVE, 4, 4},
-    {"hide", SPICE_MSG_CURSOR_HIDE, 0, 0},
-    {"trail", SPICE_MSG_CURSOR_TRAIL, 4, 4},
-    {"inval-one", SPICE_MSG_CURSOR_INVAL_ONE, 8, 8},
-    {"inval-all", SPICE_MSG_CURSOR_INVAL_ALL, 0, 0},
-    {},
-};
-
-const ViewKind view_cursor_kind = {.type = SPICE_CHANNEL_CURSOR, .size = sizeof(ViewChannel), .rows = cursor_rows};

@@ -55,6 +55,8 @@ static bool take_name(ViewChannel *c, const uint8_t *data, uint32_t size)
     if (length > size - 4) {
         return false;
     }
+    g_free(c->session->name);
+    c->session->name = g_strndup((const char *)data + 4, length);
     view_say_text(c->session, "name", data + 4, length);
     return true;
 }

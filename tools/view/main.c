@@ -1,8 +1,9 @@
-/* tools/view/main.c - baton-view: a SPICE client without a window.  Page: docs/view.md.
+/* tools/view/main.c - baton-view: a SPICE client, with windows where that can be.  Page: docs/view.md.
  * Test: tests/functional/view-test.py
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config-host.h"
 #include "connect.h"
+#include "window.h"
 #include "system/vm-lock.h"
 #include "ui/screendump.h"
 #include "ui/spice/ticket.h"
@@ -21,6 +22,8 @@
 static ViewSession *session;
 static GString *input;
 static bool wants_events = true;
+static bool has_windows;
+static LoopWatch *orders_watch;
 static int exit_code;
 
 /* ---- what the session is in ---- */
@@ -44,7 +47,27 @@ static void host_over(void *opaque)
     loop_quit(exit_code);
 }
 
-static const SessionHost host = {.connect = host_connect, .say = host_say, .over = host_over};
+static void host_drawn(void *opaque, uint8_t display, const pixman_box32_t *box)
+{
+    if (has_windows) {
+        window_drawn(session, display, box);
+    }
+}
+
+static void host_pointer(void *opaque, uint8_t display, const ViewPointer *p)
+{
+    if (has_windows) {
+        window_pointer(session, display, p);
+    }
+}
+
+static void window_closed(void)
+{
+    loop_quit(0);
+}
+
+static const SessionHost host = {.connect = host_connect, .say = host_say, .over = host_over, .drawn = host_drawn,
+                                 .pointer = host_pointer};
 
 /* ---- orders ---- */
 
@@ -101,7 +124,7 @@ static bool order_move(const char *arg, GError **errp)
 {
     unsigned x, y;
 
-    return (sscanf(arg, "%u %u", &x, &y) == 2 && view_move(session, x, y)) || fail(errp, "no position, or none is wanted");
+    return (sscanf(arg, "%u %u", &x, &y) == 2 && view_move(session, 0, x, y)) || fail(errp, "no position, or none is wanted");
 }
 
 static bool order_button(const char *arg, GError **errp)
@@ -166,6 +189,8 @@ static void order(int fd, GIOCondition ready, void *opaque)
     if (input->len > LINE_MAX_BYTES) {
         printf("failed: an order of more than %d bytes\n", LINE_MAX_BYTES);
         loop_quit(1);
+    } else if (n <= 0 && has_windows) {
+        g_clear_pointer(&orders_watch, loop_watch_free); /* people may have started it from a menu */
     } else if (n <= 0) {
         loop_quit(n ? 1 : 0);
     }
@@ -177,8 +202,9 @@ static const char *description(void)
 {
     static GString *text;
 
-    text = g_string_new("Shows nothing: there is no window.  What happens is a line on standard output; orders are lines on "
-                        "standard input:\n");
+    text = g_string_new("A window for each screen, where there is a desktop: a click takes the pointer if the guest has no "
+                        "tablet, Ctrl+Alt gives it back, Shift+F11 is the whole screen.  What happens is a line on "
+                        "standard output; orders are lines on standard input:\n");
     for (unsigned i = 0; i < G_N_ELEMENTS(orders); i++) {
         g_string_append_printf(text, "  %s %s\n", orders[i].name, orders[i].help);
     }
@@ -205,13 +231,14 @@ static bool parse_place(const char *text, ViewPlace *ret, GError **errp)
 }
 
 static char *ca_file, *subject, *password_file;
-static gboolean use_tls, is_silent;
+static gboolean use_tls, is_silent, is_headless;
 
 static const GOptionEntry entries[] = {
     {"tls", 't', 0, G_OPTION_ARG_NONE, &use_tls, "the port is one for TLS", NULL},
     {"ca-file", 0, 0, G_OPTION_ARG_FILENAME, &ca_file, "the authority's certificate", "FILE"},
     {"host-subject", 0, 0, G_OPTION_ARG_STRING, &subject, "the subject of the server's certificate, instead of the host", "TEXT"},
     {"password-file", 0, 0, G_OPTION_ARG_FILENAME, &password_file, "its first line is the ticket", "FILE"},
+    {"headless", 0, 0, G_OPTION_ARG_NONE, &is_headless, "no window", NULL},
     {"quiet", 'q', 0, G_OPTION_ARG_NONE, &is_silent, "no lines but the answers to orders", NULL},
     {},
 };
@@ -261,16 +288,19 @@ int main(int argc, char **argv)
         return 2;
     }
     wants_events = !is_silent;
+    has_windows = !is_headless && window_can_open();
+    window_init(window_closed);
     loop_init();
     vm_lock();
     input = g_string_new(NULL);
     session = session_new(&host, NULL, &at, password);
     place_clear(&at);
-    loop_watch(STDIN_FILENO, G_IO_IN, order, NULL);
+    orders_watch = loop_watch(STDIN_FILENO, G_IO_IN, order, NULL);
     session_start(session);
     if (!session->is_over) {
         exit_code = loop_run();
     }
+    window_close_all();
     session_free(session);
     return exit_code;
 }

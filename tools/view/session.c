@@ -542,5 +542,6 @@ void session_free(ViewSession *s)
     place_clear(&s->place);
     place_clear(&s->next);
     g_free(s->password);
+    g_free(s->name);
     g_free(s);
 }

@@ -20,11 +20,26 @@ typedef struct ViewPlace {
 
 void place_clear(ViewPlace *p);
 
+typedef struct ViewShape { /* counted: g_rc_box */
+    uint16_t width, height, hot_x, hot_y;
+    bool is_drawn;                      /* else a kind that we do not read: no pixels */
+    uint32_t pixels[];                  /* alpha, red, green, blue; multiplied by alpha */
+} ViewShape;
+
+typedef struct ViewPointer {
+    int x, y;                           /* where the guest has it */
+    bool is_visible;
+    ViewShape *shape;                   /* NULL: not told yet */
+} ViewPointer;
+
 typedef struct SessionHost { /* what the session is in; the opaque comes first */
     /* A new connection, which may be on its way still.  NULL: it cannot be had. */
     SpiceWire *(*connect)(void *opaque, const ViewPlace *to, GError **errp);
     void (*say)(void *opaque, const char *line);    /* something has happened */
     void (*over)(void *opaque);                     /* the session is; it may be freed only later */
+    /* Something was drawn on a display's surface 0; box NULL: it is another one, or there is none.  NULL: of no interest. */
+    void (*drawn)(void *opaque, uint8_t display, const pixman_box32_t *box);
+    void (*pointer)(void *opaque, uint8_t display, const ViewPointer *p);   /* NULL: of no interest */
 } SessionHost;
 
 struct ViewSession {
@@ -32,6 +47,7 @@ struct ViewSession {
     void *opaque;
     ViewPlace place, next;              /* next: where the guest goes; host NULL: nowhere */
     char *password;
+    char *name;                         /* the guest's, as the server has it; NULL: not told */
     uint32_t id;                        /* 0: not known yet */
     GPtrArray *channels;                /* of ViewChannel; the main channel is the first */
     Surfaces *surfaces;
@@ -56,7 +72,9 @@ void view_say_text(ViewSession *s, const char *what, const void *text, uint32_t 
 /* ---- for people: false: there is no such channel, or too much waits ---- */
 bool view_type(ViewSession *s, const char *text);           /* of a US keyboard */
 bool view_scancodes(ViewSession *s, const uint8_t *codes, uint32_t size);
-bool view_move(ViewSession *s, uint32_t x, uint32_t y);
+bool view_move(ViewSession *s, uint8_t display, uint32_t x, uint32_t y);  /* where the guest takes positions */
+bool view_motion(ViewSession *s, int32_t dx, int32_t dy);                 /* where it does not */
+bool view_lights(ViewSession *s, uint16_t wanted);  /* SPICE_*_LOCK_MODIFIER; said if the guest has others */
 bool view_button(ViewSession *s, unsigned button, bool is_down);
 
 /* ---- for channels ---- */
