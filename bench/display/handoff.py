@@ -26,15 +26,16 @@ sys.path[:0] = [str(ROOT / part) for part in ('tests/functional', 'tests/handoff
 from harness import EMULATOR, Failed, machine_args      # noqa: E402
 from quiet import QuietPair                             # noqa: E402
 from spice_scene import Scene                           # noqa: E402
-from stock_client import Child                          # noqa: E402
+from spicy import Spicy                                 # noqa: E402
+import stock_client as stock                            # noqa: E402
 
 QEMU = 'qemu-system-riscv64'
 FREEZE = 15                         # seconds that a client is stopped for
 FILL = {'stopped': 15}              # and before `migrate`; else LITTLE, by when it has as many pictures as it may
 LITTLE = 0.6
 # How many clients look, whether one of them is stopped until the guest has gone, whether `migrate` waits for them.
-KINDS = {'alone': (0, False, True), 'one': (1, False, True), 'at once': (1, False, False), 'three': (3, True, True),
-         'stopped': (1, FREEZE, True), 'freeze': (1, FREEZE, True)}
+KINDS = {'alone': (0, False, True), 'one': (1, False, True), 'spicy': (1, False, True), 'at once': (1, False, False),
+         'three': (3, True, True), 'stopped': (1, FREEZE, True), 'freeze': (1, FREEZE, True)}
 
 
 def say(text):
@@ -53,11 +54,17 @@ def build_painter(folder, prefix):
 
 # ---- one handoff ------------------------------------------------------------------------------------------------------
 
-class Client(Child):
+class Client(stock.Child):
     """A watcher that sees the guest."""
     def __init__(self, folder, number, port, *more):
         super().__init__(folder, f'client{number}', [sys.executable, HERE / 'watcher.py', port, *more])
         self.wait('picture')
+
+    def goes_to(self, port):
+        pass                        # it hears that from the source
+
+    def wait_asked(self):
+        self.wait('asked')
 
     def wait(self, *words, seconds=30):
         """The first line that begins with one of them."""
@@ -78,10 +85,26 @@ class Client(Child):
         self.process.send_signal(signal.SIGCONT)
 
 
+class Stage(Scene):
+    """Clients that are timed from outside are to know where the guest goes before it is told to whoever goes along."""
+    lookers = ()
+
+    def tell(self, port):
+        for client in self.lookers:
+            client.goes_to(port)
+        super().tell(port)
+
+
+def new_client(kind, folder, number, port):
+    if kind == 'spicy':
+        return Spicy(folder, number, port)
+    return Client(folder, number, port, *['--batch'] * (KINDS[kind][0] > 1))
+
+
 def wait_connected(scene, clients, since):
     """By what the source has heard, where it says so: what the client has said is not there yet."""
     for client in clients:
-        client.wait('asked')
+        client.wait_asked()
     if clients and not scene.pair.is_qemu:
         scene.pair.now.qmp.event('DISPLAY_MIGRATE_CONNECTED', 30, since=since)
     time.sleep(0.2)
@@ -91,9 +114,9 @@ def handoff(scene, kind, folder, number):
     """Figures of one, in milliseconds and bytes."""
     count, freeze, waits = KINDS[kind]
     with contextlib.ExitStack() as stack:
-        clients = []
+        clients = scene.lookers = []
         for i in range(count):
-            clients.append(Client(folder, f'{number}-{i}', scene.ports[scene.pair.number], *['--batch'] * (count > 1)))
+            clients.append(new_client(kind, folder, f'{number}-{i}', scene.ports[scene.pair.number]))
             stack.callback(clients[-1].end)
         target, uri, since = scene.announce()
         if waits:
@@ -120,7 +143,7 @@ def handoff(scene, kind, folder, number):
 
 
 def of_client(outcome, move):
-    if outcome['way'] != 'lost':
+    if 'picture_at' in outcome:
         outcome['picture_ms'] = (outcome.pop('picture_at') - move.resume) * 1000
         outcome['away_ms'] = (outcome.pop('last_at') - move.stop) * 1000
     return outcome
@@ -130,16 +153,23 @@ def of_client(outcome, move):
 
 def order(name, args, is_last):
     """Which handoffs a turn has: each kind takes its turn; what takes long comes once."""
-    each = ['alone', 'one', 'at once'] + (['three'] if name == 'baton' else [])
+    each = ['alone', 'one', 'at once'] + ['spicy'] * args.spicy + (['three'] if name == 'baton' else [])
     kinds = [kind for kind in each if not args.kinds or kind in args.kinds] * (args.moves // args.turns)
     return kinds + (['freeze', 'stopped'] if is_last and not (args.quick or args.kinds) else [])
+
+
+def can_spicy():
+    lacks = [what for what in (*stock.SPICY[:1], 'Xvfb', 'xdotool') if not shutil.which(what)] + ['root'] * (os.geteuid() != 0)
+    if lacks:
+        say(f'without spicy: {", ".join(lacks)} missing')
+    return not lacks
 
 
 def turn(name, binary, image, kinds):
     found = []
     folder = Path(tempfile.mkdtemp(prefix='baton-bench-'))
     try:
-        with Scene(folder, ['-bios', str(image)], pair=QuietPair, binary=binary, machine=machine_args('64M')) as scene:
+        with Stage(folder, ['-bios', str(image)], pair=QuietPair, binary=binary, machine=machine_args('64M')) as scene:
             scene.pair.now.console.expect('PAINTING', 30)
             for number, kind in enumerate(kinds):
                 found.append(handoff(scene, kind, folder, number))
@@ -172,7 +202,9 @@ def figures(moves):
     alone, held = middle(of('alone', 'stood_ms')), middle(of('three', 'stood_ms'))
     carried = [v for v in seen('one', 'carried') + seen('three', 'carried') + seen('at once', 'carried') if v is not None]
     return {
-        'each_ms': middle(v for c in (c for m in moves if m['kind'] == 'one' for c in m['clients']) for v in c.get('each_ms', [])),
+        'each_ms': middle(v for each in seen('one', 'each_ms') for v in each or []),
+        'spicy': ways('spicy'),
+        **{f'spicy_{key}': middle(seen('spicy', key)) for key in ('none_ms', 'whole_ms', 'picture_ms', 'carried')},
         'none_ms': middle(one), 'none_max_ms': max(one, default=None), 'whole_ms': middle(seen('one', 'whole_ms')),
         'away_ms': middle(seen('one', 'away_ms')), 'picture_ms': middle(pictures), 'picture_max_ms': max(pictures, default=None),
         'seamless': ways('one'), 'carried': middle(carried), 'carried_max': max(carried, default=None),
@@ -195,6 +227,11 @@ ROWS = [
     ('                               worst', 'picture_max_ms', '.1f'),
     ('state through the client, bytes: median', 'carried', '.0f'),
     ('                                 most', 'carried_max', '.0f'),
+    ('spicy: handed over seamlessly', 'spicy', None),
+    ('   no active channel, ms: median', 'spicy_none_ms', '.2f'),
+    ('   first MIGRATE to last channel, ms: median', 'spicy_whole_ms', '.2f'),
+    ('   first picture after RESUME, ms: median', 'spicy_picture_ms', '.1f'),
+    ('   state through it, bytes: median', 'spicy_carried', '.0f'),
     ('pause without clients, ms: median', 'alone_ms', '.1f'),
     ('      with one client', 'one_ms', '.1f'),
     ('      with three, one of them stopped', 'held_ms', '.1f'),
@@ -216,7 +253,8 @@ def cell(value, form):
 def table(results):
     lines = [' ' * 46 + ''.join(f'{name:>12}' for name in results)]
     for label, key, form in ROWS:
-        lines.append(f'{label:46}' + ''.join(f'{cell(f[key], form):>12}' for f in results.values()))
+        if any(f[key] is not None for f in results.values()):
+            lines.append(f'{label:46}' + ''.join(f'{cell(f[key], form):>12}' for f in results.values()))
     return '\n'.join(lines)
 
 
@@ -228,13 +266,16 @@ def bars(results):
         return b[key] / q[key] if q and b[key] is not None and q[key] else None
     all_at_once = b['at_once'] and len(set(b['at_once'].split(' of '))) == 1
     rows = [("no active channel: not above QEMU's", ratio('none_ms'), lambda v: v <= 1),
+            ("spicy, no active channel: not above QEMU's", ratio('spicy_none_ms'), lambda v: v <= 1),
+            ("spicy, first picture after RESUME: below half of QEMU's", ratio('spicy_picture_ms'), lambda v: v < 0.5),
             ("a channel between its servers: not above QEMU's", ratio('each_ms'), lambda v: v <= 1),
             ("first MIGRATE to last channel: not above QEMU's", ratio('whole_ms'), lambda v: v <= 1),
             ('3 clients, 1 stopped, add: <= 1 ms', b['added_ms'], lambda v: v <= 1),
             ('state through the client: 0 bytes', b['carried_max'], lambda v: v == 0),
             ("first picture after RESUME: below half of QEMU's", ratio('picture_ms'), lambda v: v < 0.5),
             ('migrate at once: seamless', float(all_at_once) if b['at_once'] else None, lambda v: v == 1),
-            (f'client stopped for {FREEZE} s: alive', float(b['frozen'] == 'seamless') if b['frozen'] else None, lambda v: v == 1)]
+            (f'client stopped for {FREEZE} s: alive', float(b['frozen'] == 'seamless') if b['frozen'] else None,
+             lambda v: v == 1)]
     return [(what, value, meets(value)) for what, value, meets in rows if value is not None]
 
 
@@ -243,6 +284,7 @@ def main():
     parser.add_argument('--build', metavar='DIR', help='the build folder (default: build)')
     parser.add_argument('--moves', type=int, default=12, help='handoffs of each kind and emulator (12)')
     parser.add_argument('--turns', type=int, default=3, help='in so many parts, the emulators alternating (3)')
+    parser.add_argument('--no-spicy', dest='spicy', action='store_false', help='scripted clients alone')
     parser.add_argument('--quick', action='store_true', help='without the clients that are stopped for long')
     parser.add_argument('--kinds', type=lambda text: text.split(','), help=f'of {", ".join(KINDS)}: only these')
     parser.add_argument('--only', choices=('baton', 'qemu'))
@@ -251,6 +293,7 @@ def main():
     args = parser.parse_args()
     binaries = {name: binary for name, binary in (('baton', EMULATOR), ('qemu', QEMU)) if args.only in (None, name)}
     moves = {name: [] for name in binaries}
+    args.spicy = args.spicy and can_spicy()
     with tempfile.TemporaryDirectory(prefix='baton-bench-') as folder:
         image = build_painter(Path(folder), args.prefix)
         for number in range(args.turns):
