@@ -131,29 +131,27 @@ static void take_place(CursorChannel *k, const uint8_t *data)
     k->now.y = (int16_t)load_le16(data + 2);
 }
 
-static bool take_init(ViewChannel *c, const uint8_t *data, uint32_t size)
+/* Its place comes first; `at` is behind the byte that says whether it is to be seen. */
+static bool take_pointer(CursorChannel *k, const uint8_t *data, uint32_t size, uint32_t at)
 {
-    CursorChannel *k = (CursorChannel *)c;
     bool ok;
 
-    forget_shapes(k);
     take_place(k, data);
-    k->now.is_visible = data[8];
-    ok = take_shape(k, data, size, 9);
+    k->now.is_visible = data[at - 1];
+    ok = take_shape(k, data, size, at);
     show(k);
     return ok;
 }
 
+static bool take_init(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    forget_shapes((CursorChannel *)c);
+    return take_pointer((CursorChannel *)c, data, size, 9);
+}
+
 static bool take_set(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
-    CursorChannel *k = (CursorChannel *)c;
-    bool ok;
-
-    take_place(k, data);
-    k->now.is_visible = data[4];
-    ok = take_shape(k, data, size, 5);
-    show(k);
-    return ok;
+    return take_pointer((CursorChannel *)c, data, size, 5);
 }
 
 static bool take_move(ViewChannel *c, const uint8_t *data, uint32_t size)
