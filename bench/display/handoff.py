@@ -263,7 +263,9 @@ def bars(results):
     b, q = results.get('baton'), results.get('qemu')
 
     def ratio(key):
-        return b[key] / q[key] if q and b[key] is not None and q[key] else None
+        if not q or None in (b[key], q[key]):
+            return None
+        return b[key] / q[key] if q[key] else float('inf') if b[key] else 0.0
     all_at_once = b['at_once'] and len(set(b['at_once'].split(' of '))) == 1
     rows = [("no active channel: not above QEMU's", ratio('none_ms'), lambda v: v <= 1),
             ("spicy, no active channel: not above QEMU's", ratio('spicy_none_ms'), lambda v: v <= 1),

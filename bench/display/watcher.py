@@ -12,17 +12,15 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / 'tests/functional'))
-from harness import Failed                                                      # noqa: E402
-from spice_client import DISPLAY, MAIN, Link                                    # noqa: E402
-from spice_mover import FLUSH_MARK, MIGRATE_DATA, Mover                         # noqa: E402
+from spice_client import DISPLAY, MAIN                                          # noqa: E402
+from spice_mover import FLUSH_MARK, MIGRATE_DATA, Mover, MoverLink              # noqa: E402
 
 SO_TIMESTAMPNS = 35
-CAPS = {MAIN: 0xf, DISPLAY: 0x3b}           # of display: sized streams, monitors, composite, A8 surfaces, LZ4; no video
 PICTURES = {104, 123, 316, *range(302, 314)}
 CARRIED = 5                                 # MIGRATE_DATA to a server
 
 
-class Stamped(Link):
+class Stamped(MoverLink):
     """Knows when the bytes that it has read last had arrived, by the kernel: reading may take time."""
     def __init__(self, address):
         super().__init__(address)
@@ -44,6 +42,9 @@ class Stamped(Link):
 
 
 class Watcher(Mover):
+    link_kind = Stamped
+    caps = {MAIN: 0xf, DISPLAY: 0x3b}       # of display: sized streams, monitors, composite, A8 surfaces, LZ4; no video
+
     def __init__(self, port):
         self.told, self.changed_at = {}, {}     # by channel: the source's last word has arrived; the destination's turn
         self.opened, self.pictures = {}, {}     # by channel: its latest link; by server: its first picture
@@ -52,11 +53,7 @@ class Watcher(Mover):
         super().__init__(port)
 
     def link(self, address, channel, session, channel_id=0):
-        link = Stamped(address)
-        result = link.ask(channel, channel_id, session, caps=(CAPS.get(channel, 0),)) or link.ticket('')
-        if result:
-            raise Failed(f'channel {channel}: refused with {result}')
-        link.server, link.moved = self.server, False
+        link = super().link(address, channel, session, channel_id)
         self.opened[channel, channel_id] = time.time()
         return link
 
@@ -86,6 +83,7 @@ class Watcher(Mover):
     def leave(self, key, link, flags):
         self.told[key] = link.stamp or time.time()
         if flags & 2 and key in self.ahead:
+            link.finish()
             if flags & 1:
                 link.say(FLUSH_MARK)
             self.awaited.add(key)               # what the source says next is for the destination

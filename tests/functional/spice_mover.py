@@ -46,6 +46,8 @@ class MoverLink(Link):
 
 
 class Mover(threading.Thread):
+    link_kind, caps = MoverLink, {MAIN: 0xf}    # what it can, by channel
+
     def __init__(self, port, host='127.0.0.1', password=''):
         super().__init__(daemon=True)
         self.password = password
@@ -64,8 +66,8 @@ class Mover(threading.Thread):
     # ---- a session from its beginning ----
 
     def link(self, address, channel, session, channel_id=0):
-        link = MoverLink(address)
-        result = link.ask(channel, channel_id, session, caps=(0xf,) if channel == MAIN else (0,)) or link.ticket(self.password)
+        link = self.link_kind(address)
+        result = link.ask(channel, channel_id, session, caps=(self.caps.get(channel, 0),)) or link.ticket(self.password)
         if result:
             raise Failed(f'{NAMES.get(channel, channel)}: refused with {result}')
         link.server, link.moved = self.server, False
