@@ -228,6 +228,9 @@ static void first_round(Outgoing *o)
         post_failure(o, err);
         return;
     }
+    if (o->is_one_way) { /* nothing is sent yet, so nothing has to be sent again for it */
+        parts_warm_wait();
+    }
     ram_list_all(o->ram);
     did(o, FX_BEGIN);
     ram_dirty_round(o->ram, true);

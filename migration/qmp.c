@@ -455,12 +455,18 @@ static bool engine_is_wanted(void)
     return is;
 }
 
+static bool engine_is_one_way(void)
+{
+    return is_source() && outgoing.is_one_way;
+}
+
 static const HandoffEngine engine = {
     .send = engine_send,
     .tail_done = engine_tail_done,
     .capability = mig_cap_named,
     .parameter = mig_param_named,
     .is_wanted = engine_is_wanted,
+    .is_one_way = engine_is_one_way,
 };
 
 /* ---- life ---- */

@@ -92,6 +92,11 @@ bool handoff_is_wanted(void)
     return !engine || !engine->is_wanted || engine->is_wanted();
 }
 
+bool handoff_is_one_way(void)
+{
+    return engine && engine->is_one_way && engine->is_one_way();
+}
+
 bool handoff_capability(const char *name)
 {
     return engine && engine->capability(name);

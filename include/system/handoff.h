@@ -32,7 +32,8 @@ struct HandoffPart {
                                                                      follows: tell what may be got ready over there.
                                                                      Not for one-way streams */
     void (*warm_wait)(HandoffPart *p);                            /* the same thread, SWITCHOVER_ACK came: wait for it, up
-                                                                     to its own deadline, while handoff_is_wanted() */
+                                                                     to its own deadline, while handoff_is_wanted(); of a
+                                                                     one-way stream before its pages */
     void (*freeze)(HandoffPart *p);                               /* just before the VM stops: hold from here on */
     bool (*drain)(HandoffPart *p, GError **errp);                 /* migration thread, NO lock, may block up to its own
                                                                      deadline and while handoff_is_wanted(): finish and
@@ -90,11 +91,13 @@ typedef struct HandoffEngine {
     bool (*capability)(const char *name);
     uint64_t (*parameter)(const char *name);   /* of integer parameters */
     bool (*is_wanted)(void);                   /* source, any thread: false once the guest is being taken back */
+    bool (*is_one_way)(void);                  /* source: nobody is there to be told anything: all goes by save() */
 } HandoffEngine;
 void handoff_set_engine(const HandoffEngine *engine);
 bool handoff_send(HandoffPart *p, const void *data, size_t size);
 void handoff_tail_done(HandoffPart *p);
 bool handoff_is_wanted(void);
+bool handoff_is_one_way(void);
 bool handoff_capability(const char *name);
 uint64_t handoff_parameter(const char *name, uint64_t otherwise);
 

@@ -11,11 +11,11 @@ from harness import Failed, deadline, left
 from spice_client import CURSOR, DISPLAY, INPUTS, MAIN, PORT, Link
 
 MIGRATE, MIGRATE_DATA, SET_ACK = 1, 2, 3
-FLUSH_MARK = 4
+FLUSH_MARK, CARRIED = 4, 5              # CARRIED: MIGRATE_DATA as a client says it
 BEGIN, CANCEL, INIT, CHANNELS_LIST, SWITCH_HOST, END, BEGIN_SEAMLESS, ACK, NACK = 101, 102, 103, 104, 111, 112, 116, 117, 118
 CONNECTED, CONNECT_ERROR, ATTACH, CLIENT_END, DO_SEAMLESS, CONNECTED_SEAMLESS = 102, 103, 104, 109, 110, 111
 MULTI_MEDIA_TIME = 106
-KEY_SCANCODE = 104
+KEY_SCANCODE, MOTION_ACK = 104, 111
 DISPLAY_INIT = struct.pack('<BqBi', 1, 0x1400000, 1, 0x5ffc00)
 PORT_INIT = 201
 NAMES = {MAIN: 'main', DISPLAY: 'display', INPUTS: 'inputs', CURSOR: 'cursor', PORT: 'port'}
@@ -60,6 +60,9 @@ class Mover(threading.Thread):
         self.left, self.ahead, self.is_frozen, self.ends = {}, {}, False, False
         self.queues = {}                        # what is said when there is room, by channel
         self.refuses = None                     # an answer instead of connecting
+        self.brought, self.data_due = {}, set() # by channel: what was in MIGRATE_DATA; where it comes next
+        self.may_carry = False                  # else the two servers can talk, and nothing is sent through a client
+        self.changes = {}                       # by channel: what becomes of it on the way; None: it is not passed on
         self.start_session((host, port))
         self.start()
 
@@ -136,7 +139,9 @@ class Mover(threading.Thread):
         self.log.append((link.server, NAMES.get(channel, channel), kind))
         if link.server and link.moved and kind in ONCE.get(channel, ()):
             self.problems.append(f'{NAMES[channel]}: {kind} at a server that has taken it over')
-        if kind == MIGRATE:
+        if key in self.data_due:
+            self.carry(key, link, kind, body)
+        elif kind == MIGRATE:
             self.leave(key, link, struct.unpack('<I', body)[0])
         elif channel == MAIN and kind in (BEGIN, BEGIN_SEAMLESS, CANCEL, END, SWITCH_HOST):
             {BEGIN: self.begin, BEGIN_SEAMLESS: self.begin, CANCEL: self.cancel, END: self.end_semi,
@@ -180,11 +185,23 @@ class Mover(threading.Thread):
         if key not in self.ahead:
             self.problems.append(f'{NAMES[key[0]]}: MIGRATE without a destination')
             return
-        if flags & 2:
-            self.problems.append(f'{NAMES[key[0]]}: state is sent through the client')
         link.finish()                           # FLUSH_MARK goes before what is queued
         if flags & 1:
             link.say(FLUSH_MARK)
+        if flags & 2:
+            self.data_due.add(key)
+        else:
+            self.change(key, link)
+
+    def carry(self, key, link, kind, body):
+        """As stock clients do: what comes behind MIGRATE is passed on as it is, before anything else."""
+        if kind != MIGRATE_DATA or not body or not self.may_carry:
+            self.problems.append(f'{NAMES[key[0]]}: {kind} of {len(body)} bytes behind MIGRATE')
+        self.data_due.discard(key)
+        self.brought[key] = body
+        body = self.changes.get(key[0], lambda body: body)(body)
+        if body is not None:
+            self.ahead[key].say(CARRIED, body)
         self.change(key, link)
 
     def change(self, key, link):

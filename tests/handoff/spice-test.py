@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The client is a script (spice_mover.py) that goes with the guest as stock clients do, and says what it heard in which order.
 The guest of the first case reads what is typed; the others have none that would, but all devices."""
+import os
 import sys
 import time
 
@@ -10,22 +11,25 @@ from pair import Failed, GuestFiles, bare_args, base
 from harness import run_tests
 from keys import CODES, Watch, keys_of
 from spice_flows import PORT_ARGS, FlowMover
-from spice_mover import BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, MIGRATE, MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST
+from spice_mover import (BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, INPUTS, MIGRATE, MIGRATE_DATA, MOTION_ACK,
+                         MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST)
 from spice_scene import Scene, expect_ways
-from typist import Typist
+from typist import AHEAD, Typist
 
 KEYS, MOVES = (4000, 100) if base.FULL else (400, 2)
 TEXT, ENOUGH = (1 << 20, 10 << 20) if base.FULL else (128 << 10, 1 << 20)   # of the clipboard; bytes each way
 FROZEN_SECONDS = 15 if base.FULL else 0
 CHANNELS = ('main', 'display', 'inputs', 'cursor')
+FOR_GUEST = ('main', 'inputs')
 LAST = {'main': MULTI_MEDIA_TIME, 'display': SET_ACK, 'cursor': SET_ACK}   # what a destination says first
 
 
-def check_order(mover, move):
-    """MIGRATE is the last word of a source on each channel; a destination begins as it should."""
+def check_order(mover, move, carries=()):
+    """MIGRATE is the last word of a source on each channel, but for what is to be carried; a destination begins as it should."""
     for name in CHANNELS:
         said, then = mover.heard(move - 1, name), mover.heard(move, name)
-        if said.count(MIGRATE) != 1 or said[-1] != MIGRATE:
+        last = [MIGRATE, MIGRATE_DATA] if name in carries else [MIGRATE]
+        if said.count(MIGRATE) != 1 or said[-len(last):] != last:
             raise Failed(f'{name}: the source ended with {said[-5:]}')
         heard = [kind for kind in then if kind not in (117, 118)]
         if name in LAST and heard and heard[0] != LAST[name]:
@@ -33,6 +37,19 @@ def check_order(mover, move):
     if BEGIN_SEAMLESS not in mover.heard(move - 1, 'main'):
         raise Failed('the source never said MIGRATE_BEGIN_SEAMLESS')
     mover.check()
+
+
+def into_a_file(scene, mover, watch, names, folder):
+    """Nobody answers there, and the client sleeps: what is typed meanwhile it brings along.  Returns bytes."""
+    mover.may_carry = True
+    ways = scene.move_one_way(f'{folder}/guest', is_file=True, sleeper=mover,
+                              meanwhile=lambda: mover.type(*(CODES[name] for name in names[-AHEAD:])))
+    expect_ways(ways, 'seamless')
+    check_order(mover, MOVES + 1, FOR_GUEST)
+    watch.expect_keys(names)
+    if ways[0]['tail-bytes'] != 2 * AHEAD:
+        raise Failed(f'{ways[0]["tail-bytes"]} bytes were typed while the guest was in the file')
+    return ways[0]['tail-bytes']
 
 
 def all_flows_across(folder):
@@ -43,7 +60,7 @@ def all_flows_across(folder):
         mover.begin_flows(scene.pair.now)
         watch = Watch(scene.pair.emulators)
         names = keys_of(KEYS)
-        typist = Typist(watch, names, lambda name: mover.type(CODES[name]))
+        typist = Typist(watch, names[:-AHEAD], lambda name: mover.type(CODES[name]))
         typist.start()
         tail, gaps = 0, []
         for number in range(1, MOVES + 1):
@@ -59,10 +76,11 @@ def all_flows_across(folder):
         mover.flow(True)
         mover.wait(lambda m: m.has_flowed(ENOUGH), f'{ENOUGH} bytes', 120)
         to_guest, to_client, written, back = mover.end_flows(watch)
-        if mover.moves != MOVES or mover.restarts:
-            raise Failed(f'{mover.moves} of {MOVES} moves, {mover.restarts} restarts')
+        carried = into_a_file(scene, mover, watch, names, folder)
+        if mover.moves != MOVES + 1 or mover.restarts:
+            raise Failed(f'{mover.moves} of {MOVES + 1} moves, {mover.restarts} restarts')
         print(f'# {KEYS} keys, {to_guest} bytes copied to the guest, {to_client} from it, {written} to a port and {back} back: '
-              f'read once and in order across {MOVES} handoffs; {tail} bytes went behind the guest; '
+              f'read once and in order across {MOVES} handoffs; {tail} bytes went behind the guest, {carried} with the client; '
               f'{sorted(gaps)[len(gaps) // 2] / 1000:.1f} ms to change servers', flush=True)
 
 
@@ -88,6 +106,31 @@ def several_at_once_and_one_asleep(folder):
             mover.wait(lambda m: m.moves == 1, 'to be handed over')
             check_order(mover, 1)
         print(f'# pause {move.pause_ms:.1f} ms with three clients, one of them asleep', flush=True)
+
+
+def through_a_pipe(folder):
+    """Nobody answers the source: clients bring what it still heard, and one that changes or drops it begins anew with that
+    channel.  None of it has anything to do with the guest."""
+    with Scene(folder, bare_args()) as scene:
+        fifo = f'{folder}/pipe'
+        os.mkfifo(fifo)
+        movers = [scene.client() for _ in range(3)]
+        movers[1].changes[INPUTS] = lambda body: body[:-1] + bytes([body[-1] ^ 1])
+        movers[2].changes[INPUTS] = lambda body: None
+        for mover in movers:
+            mover.may_carry = True
+        expect_ways(scene.move_one_way(fifo), 'seamless', 'seamless', 'seamless')
+        for mover in movers:
+            mover.wait(lambda m: m.moves == 1 and MULTI_MEDIA_TIME in m.heard(1, 'main'), 'to be handed over')
+            mover.type(30)
+            check_order(mover, 1, FOR_GUEST)
+        if len({mover.brought[INPUTS, 0][:16] for mover in movers}) != 3:
+            raise Failed(f'clients carry the same: {[mover.brought for mover in movers]}')
+        for mover in movers[1:]:
+            mover.wait(lambda m: MOTION_ACK in m.heard(1, 'inputs'), 'to begin anew with its keys')
+        if MOTION_ACK in movers[0].heard(1, 'inputs'):
+            raise Failed('the keys of who carried what it was given begin anew')
+        scene.pair.now.qmp.execute('query-spice')
 
 
 def taken_back(folder):
@@ -198,6 +241,7 @@ def quit_twice(folder):
 TESTS = [
     (f'{KEYS}_keys_and_{ENOUGH >> 20}_MiB_each_way_across_{MOVES}_handoffs_are_read_once_and_in_order', all_flows_across),
     ('three_clients_and_one_of_them_asleep', several_at_once_and_one_asleep),
+    ('clients_carry_what_was_heard_through_a_pipe', through_a_pipe),
     ('a_guest_that_is_taken_back_keeps_its_clients', taken_back),
     ('each_client_goes_as_well_as_it_can', as_well_as_they_can),
     ('without_seamless_migration_it_begins_anew', without_seamless),

@@ -1,6 +1,6 @@
 # tests/handoff/spice_scene.py - a guest that changes its process while clients look at it.
 # SPDX-License-Identifier: GPL-2.0-or-later
-from pair import Failed, NoNetwork, Pair
+from pair import ENDED, Failed, NoNetwork, Pair
 from harness import free_port
 from spice_mover import Mover
 
@@ -65,6 +65,28 @@ class Scene:
         target, uri, since = self.announce(**announced)
         self.pair.begin(uri)
         self.pair.finish(target, since)
+        return self.gone(target, since)
+
+    def move_one_way(self, uri, is_file=False, sleeper=None, meanwhile=lambda: None):
+        """The same by a stream that nobody answers: a pipe of that name, or a file, which is loaded when it is whole."""
+        pair = self.pair
+        target = pair.start(1 - pair.side, '-incoming', 'defer')
+        pair.prepare(target)
+        since = pair.now.qmp.mark()
+        self.tell(self.ports[pair.number])
+        if sleeper:
+            sleeper.wait(lambda m: m.ahead, 'to be connected')
+            sleeper.freeze()
+        if not is_file:
+            target.qmp.execute('migrate-incoming', {'uri': f'exec:cat {uri}'})
+        pair.begin(f'file:{uri}' if is_file else f'exec:cat > {uri}')
+        pair.now.qmp.event('MIGRATION', 60, since=since, status=ENDED)
+        meanwhile()
+        if is_file:
+            target.qmp.execute('migrate-incoming', {'uri': f'file:{uri}'})
+        pair.finish(target, since)
+        if sleeper:
+            sleeper.freeze(False)
         return self.gone(target, since)
 
     def move_but(self, sleeper):

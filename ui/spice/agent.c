@@ -738,6 +738,9 @@ void agent_begin_unknown(SpiceChannel *c)
     if (a.st.talker == session(c)) { /* how its message goes on nobody knows */
         give_up_message();
     }
+    if (!a.is_loaded) { /* else agent_settle() follows */
+        pump();
+    }
 }
 
 /* What it was told last may not have reached it: half a message, tokens.  While it is away nobody waits for it. */

@@ -13,6 +13,7 @@
 #include "util/log.h"
 
 #include <spice/protocol.h>
+#include <string.h>
 
 /* No SET_ACK of a source has had it: an ACK that was meant for one cannot match. */
 #define GENERATION_AFTER_RESET 0x40000000
@@ -51,6 +52,11 @@ static void start_anew(SpiceClient *client)
     }
 }
 
+static ChannelTail tail_of(const SpiceChannel *c)
+{
+    return !c->kind->needs_flush || c->replay.is_on ? TAIL_NONE : c->client->arr.is_sealed ? TAIL_SEALED : TAIL_FROM_SOURCE;
+}
+
 static void take_over(SpiceChannel *c, bool is_whole)
 {
     const ChannelKind *kind = c->kind;
@@ -58,7 +64,7 @@ static void take_over(SpiceChannel *c, bool is_whole)
     if (c->is_closed) {
         return;
     }
-    spice_adopt(c, kind->needs_flush && !c->replay.is_on);
+    spice_adopt(c, tail_of(c));
     replay_begin(c, is_whole);
     if (!is_whole) {
         c->st.ack_generation = GENERATION_AFTER_RESET;
@@ -174,6 +180,7 @@ void arrive_begin(SpiceClient *client)
 void arrive_client_free(SpiceClient *client)
 {
     clear_deadline(client);
+    explicit_bzero(client->arr.key, sizeof(client->arr.key));
 }
 
 /* fn may end clients. */
@@ -252,6 +259,10 @@ static void prepare_one(SpiceClient *client, const void *opaque)
     g_autoptr(GError) err = NULL;
 
     client->arr.is_known = s && s->goes;
+    client->arr.is_sealed = s && s->is_sealed;
+    if (client->arr.is_sealed) {
+        memcpy(client->arr.key, s->key, sizeof(s->key));
+    }
     if (client->arr.is_known && client->arr.state == ARRIVE_SEAMLESS) {
         bool is_whole = load_channels(client, s, &err);
 
@@ -272,7 +283,7 @@ static void prepare_one(SpiceClient *client, const void *opaque)
 static void prepare_unknown(SpiceClient *client, const void *unused)
 {
     client->arr.is_known = announced && is_announced(client->st.session_id);
-    client->arr.is_whole = false;
+    client->arr.is_whole = client->arr.is_sealed = false;
 }
 
 void arrive_prepare(const SessionRecords *records, bool is_damaged)

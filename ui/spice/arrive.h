@@ -28,6 +28,8 @@ typedef struct ClientArrival { /* of a client of the destination */
     bool has_asked;
     uint32_t version;       /* of its source */
     bool is_known, is_whole;    /* the source named it; all that it said of it could be used */
+    bool is_sealed;         /* its client brings what the source heard later, under */
+    uint8_t key[SEAL_KEY_BYTES];
     LoopTimer *deadline;
 } ClientArrival;
 

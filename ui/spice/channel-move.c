@@ -3,6 +3,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "channel-own.h"
 #include "migrate.h"
+#include "seal.h"
+#include "server.h"
+#include "util/bytes.h"
+#include "util/error.h"
 #include "util/log.h"
 
 #include <spice/protocol.h>
@@ -60,9 +64,61 @@ void spice_flushed(SpiceChannel *c)
         return;
     }
     c->mode = CHANNEL_LEFT;
-    shutdown(c->wire->fd, SHUT_WR);
-    loop_timer_set(c->patience, time_monotonic_ns() + LINGER_NS);
     migrate_flushed(c);
+}
+
+void channel_end_writing(SpiceChannel *c)
+{
+    if (!loop_timer_pending(c->patience)) {
+        shutdown(c->wire->fd, SHUT_WR);
+        loop_timer_set(c->patience, time_monotonic_ns() + LINGER_NS);
+    }
+}
+
+/* ---- what the client carries ----
+ * u8 1 and messages, each be16 type, be32 size, bytes; or u8 0: they are too many. */
+
+enum { TAIL_MISSES, TAIL_IS_WHOLE };
+enum { TAIL_HEAD_BYTES = 6, TAIL_ROOM = SEAL_BODY_MAX - SEAL_EXTRA_BYTES - 1 };
+
+void spice_seal_message(SpiceChannel *c, uint16_t type, const uint8_t *data, uint32_t size)
+{
+    uint8_t head[TAIL_HEAD_BYTES];
+
+    c->tail = c->tail ? c->tail : g_byte_array_new();
+    c->tail_is_cut |= c->tail->len + TAIL_HEAD_BYTES + size > TAIL_ROOM;
+    if (c->tail_is_cut) {
+        g_byte_array_set_size(c->tail, 0);
+        return;
+    }
+    store_be16(head, type);
+    store_be32(head + 2, size);
+    put_bytes(c->tail, head, sizeof(head));
+    put_bytes(c->tail, data, size);
+}
+
+static SealAbout about(const SpiceChannel *c)
+{
+    return (SealAbout){c->client->st.session_id, c->st.type, c->st.id};
+}
+
+void spice_give_seal(SpiceChannel *c, const uint8_t *key)
+{
+    g_autoptr(GByteArray) text = g_byte_array_new();
+    SealAbout of = about(c);
+    GByteArray *body;
+
+    put_u8(text, c->tail_is_cut ? TAIL_MISSES : TAIL_IS_WHOLE);
+    if (c->tail && !c->tail_is_cut) {
+        put_bytes(text, c->tail->data, c->tail->len);
+    }
+    body = seal_close(key, &of, text->data, text->len);
+    if (!body) { /* a body there has to be: one that nobody takes for a seal */
+        body = g_byte_array_new();
+        put_u8(body, 0);
+    }
+    g_clear_pointer(&c->tail, g_byte_array_unref);
+    spice_say_now(c, SPICE_MSG_MIGRATE_DATA, body);
 }
 
 static bool is_of_connection(uint16_t type)
@@ -93,12 +149,14 @@ void spice_foreach_unread(const SpiceChannel *c, void (*fn)(const OutMessage *m,
 
 /* ---- the destination ---- */
 
-void spice_adopt(SpiceChannel *c, bool awaits_tail)
+void spice_adopt(SpiceChannel *c, ChannelTail tail)
 {
     g_assert(c->mode == CHANNEL_QUIET);
     if (!c->is_closed) {
         c->mode = CHANNEL_LIVE;
-        c->awaits_tail = awaits_tail && !c->had_tail;
+        c->is_early = false;
+        c->awaits_tail = tail == TAIL_FROM_SOURCE && !c->had_tail;
+        c->awaits_seal = tail == TAIL_SEALED;
         spice_poke(c);
         channel_update_watch(c);
     }
@@ -119,6 +177,56 @@ bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void 
     c->late_bytes += size;
     spice_poke(c);
     return true;
+}
+
+/* All of the messages, or none: `c` NULL only looks whether they are whole. */
+static bool hear_all(SpiceChannel *c, StateReader r)
+{
+    while (state_left(&r)) {
+        uint16_t type;
+        uint32_t size;
+
+        if (!state_get_be16(&r, &type, NULL) || !state_get_be32(&r, &size, NULL) || size > state_left(&r)) {
+            return false;
+        }
+        if (c && !spice_hear_late(c, UINT_MAX, type, r.at, size)) {
+            return true; /* more than a channel keeps has ended it */
+        }
+        r.at += size;
+    }
+    return true;
+}
+
+void spice_take_seal(SpiceChannel *c, const uint8_t *body, uint32_t size)
+{
+    SealAbout of = about(c);
+    g_autoptr(GByteArray) text = seal_open(c->client->arr.key, &of, body, size);
+    StateReader r;
+    uint8_t is_whole;
+
+    c->awaits_seal = false;
+    if (!text) {
+        spice_tail_lost(c, "what the client has brought is not from there");
+        return;
+    }
+    state_reader_init(&r, text->data, text->len, "tail");
+    if (!state_get_u8(&r, &is_whole, NULL) || is_whole != TAIL_IS_WHOLE || !hear_all(NULL, r)) {
+        spice_tail_lost(c, "it was too much to be carried");
+        return;
+    }
+    hear_all(c, r);
+}
+
+void spice_tail_lost(SpiceChannel *c, const char *why)
+{
+    warn_report("spice: client %s channel %s: what it said last to the source is lost, and it begins anew: %s",
+                c->ends.client.host, channel_type_name(c->st.type), why);
+    if (c->kind->let_go) {
+        c->kind->let_go(c);
+    }
+    if (c->kind->reset) {
+        c->kind->reset(c);
+    }
 }
 
 void spice_forget_moved(SpiceChannel *c)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "channel-own.h"
 #include "migrate.h"
+#include "seal.h"
 #include "server.h"
 #include "util/bytes.h"
 #include "util/error.h"
@@ -94,11 +95,18 @@ static Taken take_flush_mark(SpiceChannel *c, const uint8_t *data, uint32_t size
     return TAKEN;
 }
 
+static Taken take_migrate_data(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    spice_take_seal(c, data, size);
+    return TAKEN;
+}
+
 static const MessageRow common_rows[] = {
     {"ack-sync", SPICE_MSGC_ACK_SYNC, 4, 4, take_ack_sync},
     {"ack", SPICE_MSGC_ACK, 0, 0, take_ack},
     {"pong", SPICE_MSGC_PONG, 12, 12, take_pong},
     {"migrate-flush-mark", SPICE_MSGC_MIGRATE_FLUSH_MARK, 0, 0, take_flush_mark},
+    {"migrate-data", SPICE_MSGC_MIGRATE_DATA, 1, SEAL_BODY_MAX, take_migrate_data},
     {"disconnecting", SPICE_MSGC_DISCONNECTING, 12, 12, take_disconnecting, .is_early = true},
     {},
 };
@@ -133,15 +141,22 @@ static size_t missing(const SpiceChannel *c)
     return c->row ? c->in.size - c->body->len : (c->is_mini ? MINI_HEADER_BYTES : FULL_HEADER_BYTES) - c->in_have;
 }
 
+static uint32_t most(const MessageRow *row)
+{
+    return is_common(row) ? row->max : MIN(row->max, CHANNEL_BODY_MAX);
+}
+
 /* c->in is known: may there be such a message? */
 static void choose_row(SpiceChannel *c)
 {
     const MessageRow *row = find_row(common_rows, c->in.type);
 
     row = row ? row : find_row(c->kind->rows, c->in.type);
-    if (!row || (c->mode == CHANNEL_QUIET && !row->is_early)) {
-        complain(c, row ? "too early" : "unknown");
-    } else if (c->in.size < row->min || c->in.size > MIN(row->max, CHANNEL_BODY_MAX) || c->in.sub_list) {
+    if (!row || (c->in.type == SPICE_MSGC_MIGRATE_DATA && !c->awaits_seal)) {
+        complain(c, "unknown");
+    } else if (c->mode == CHANNEL_QUIET && !row->is_early) {
+        complain(c, "too early");
+    } else if (c->in.size < row->min || c->in.size > most(row) || c->in.sub_list) {
         complain(c, "bad size");
     } else {
         c->row = row;
@@ -170,8 +185,7 @@ static void take_message(SpiceChannel *c)
     } else if (taken == TAKEN) {
         c->st.received++;
         replay_taken(c, c->in.type, c->body->len);
-        c->row = NULL;
-        c->in_have = 0;
+        channel_forget_heard(c);
     }
 }
 
@@ -207,6 +221,7 @@ static void take_late(SpiceChannel *c)
 
     c->late_bytes -= m->body->len;
     c->in = (MessageHeader){.type = m->type, .size = m->body->len};
+    c->is_late = true;
     choose_row(c);
     if (!c->is_closed) {
         g_byte_array_append(c->body, m->body->data, m->body->len);
@@ -217,23 +232,44 @@ static void take_late(SpiceChannel *c)
 
 static bool has_late(const SpiceChannel *c)
 {
-    return c->mode == CHANNEL_LIVE && c->late.length && !c->row && !c->in_have;
+    return c->mode == CHANNEL_LIVE && c->late.length && !c->row;
 }
 
 /* Is the socket to be read?  A quiet channel's client says nothing but on main. */
 static bool listens(const SpiceChannel *c)
 {
-    return has_wire(c) && !c->is_held && !c->awaits_tail && c->mode != CHANNEL_FROZEN &&
+    return has_wire(c) && !c->is_held && !c->awaits_tail && !c->is_early && c->mode != CHANNEL_FROZEN &&
            (c->mode != CHANNEL_QUIET || c->kind->type == SPICE_CHANNEL_MAIN);
+}
+
+/* A client that goes with the guest may be here first: what it says is for when it is here, too. */
+static bool waits_for_guest(const SpiceChannel *c)
+{
+    const MessageRow *row = find_row(common_rows, c->in.type);
+
+    row = row ? row : find_row(c->kind->rows, c->in.type);
+    return c->mode == CHANNEL_QUIET && c->client->arr.state == ARRIVE_SEAMLESS && row && !row->is_early;
+}
+
+static void read_header(SpiceChannel *c)
+{
+    header_read(c->in_header, c->is_mini, &c->in);
+    c->is_early = waits_for_guest(c);
+    if (c->awaits_seal && c->in.type != SPICE_MSGC_MIGRATE_DATA) {
+        c->awaits_seal = false;
+        spice_tail_lost(c, "the client has not brought it");
+    }
+    if (!c->is_closed && !c->is_early) {
+        choose_row(c);
+    }
 }
 
 static void read_message(SpiceChannel *c)
 {
     if (!c->row) {
-        header_read(c->in_header, c->is_mini, &c->in);
-        choose_row(c);
+        read_header(c);
     }
-    if (!c->is_closed && !missing(c)) {
+    if (!c->is_closed && c->row && !missing(c)) {
         take_message(c);
     }
 }
@@ -392,6 +428,8 @@ static void write_some(SpiceChannel *c)
     kept = wire_flush(c->wire);
     if (kept < 0 && kept != -EAGAIN) {
         lose(c);
+    } else if (!kept && c->was_flushed && !c->out.length) {
+        channel_end_writing(c);
     }
 }
 
@@ -465,9 +503,8 @@ static void out_of_patience(void *opaque)
     SpiceChannel *c = opaque;
 
     if (c->awaits_tail) {
-        warn_report("spice: client %s channel %s: the source has not said in time what it heard", c->ends.client.host,
-                    channel_type_name(c->st.type));
         spice_tail_over(c);
+        spice_tail_lost(c, "the source has not said it in time");
     } else {
         spice_close(c);
     }
@@ -618,9 +655,9 @@ void spice_disconnect(SpiceChannel *c, uint32_t reason)
 
 void channel_forget_heard(SpiceChannel *c)
 {
-    c->is_held = false;
+    c->in_have = c->is_late ? c->in_have : 0;
+    c->is_held = c->is_late = false;
     c->row = NULL;
-    c->in_have = 0;
 }
 
 /* Its client may come back, and say again what the guest does not have. */
@@ -636,6 +673,7 @@ static void lose(SpiceChannel *c)
     loop_timer_cancel(c->again);
     wire_hang_up(c->wire);
     channel_forget_heard(c);
+    c->in_have = 0;
     c->is_writing = false;
     g_queue_clear_full(&c->out, channel_message_free);
     c->out_bytes = 0;
@@ -687,6 +725,7 @@ void spice_channel_free(SpiceChannel *c)
     replay_free(c);
     wire_free(c->wire);
     g_byte_array_unref(c->body);
+    g_clear_pointer(&c->tail, g_byte_array_unref);
     g_queue_clear_full(&c->out, channel_message_free);
     g_queue_clear_full(&c->late, channel_message_free);
     g_free(c);

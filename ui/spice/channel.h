@@ -39,6 +39,10 @@ typedef enum ChannelMode {
     CHANNEL_LEFT,       /* nothing that it says matters any more */
 } ChannelMode;
 
+typedef enum ChannelTail { /* where what the source still hears comes from */
+    TAIL_NONE, TAIL_FROM_SOURCE, TAIL_SEALED,
+} ChannelTail;
+
 typedef struct MessageRow { /* tables end with {} */
     const char *name;
     uint16_t type;
@@ -71,6 +75,7 @@ typedef struct ChannelKind {
     void (*start)(SpiceChannel *c);     /* say what comes first */
     void (*adopted)(SpiceChannel *c);   /* the client came with the guest, parts are loaded: say what comes first here; NULL */
     void (*reset)(SpiceChannel *c);     /* it came, but nobody knows what it knows: say all of it; NULL: as adopted */
+    void (*let_go)(SpiceChannel *c);    /* what it said last is lost: nothing stays pressed by it; NULL */
     void (*lost)(SpiceChannel *c);      /* its connection is; its client may come back with another; NULL */
     void (*resumed)(SpiceChannel *c);   /* it has: say what it may have missed; NULL: no client comes back to such a channel */
     void (*room)(SpiceChannel *c);      /* there may be room again; NULL */
@@ -105,6 +110,8 @@ struct SpiceChannel {
     ChannelMode mode;
     bool is_lost;                       /* without a connection: its client may come back with another; nothing is said or heard */
     bool was_flushed;                   /* CHANNEL_LEFT: the client has said its last word for the guest */
+    GByteArray *tail;                   /* what it said since, to be carried by it under a seal; NULL: it goes elsewhere */
+    bool tail_is_cut;                   /* that is too much to be carried */
     /* the rest belongs to channel.c */
     SpiceWire *wire;
     LoopWatch *watch;
@@ -115,12 +122,15 @@ struct SpiceChannel {
     const MessageRow *row;
     GByteArray *body;
     bool is_held;                       /* the message in `body` waits for spice_resume() */
+    bool is_late;                       /* it is one of `late`: what has come of the socket's next one stays */
+    bool is_early;                      /* the socket's next one waits for the guest, since the channel is quiet */
     GQueue out;                         /* of OutMessage; the first may be on its way */
     bool is_writing;                    /* the first one: serial given, header made */
     size_t out_at, out_bytes;
     GQueue late;                        /* of OutMessage: what the source heard; comes before what the socket says */
     size_t late_bytes;
     bool awaits_tail;                   /* more of that may come: the socket is not read */
+    bool awaits_seal;                   /* it is what the client brings: the socket's first message */
     bool had_tail;                      /* nothing more of that will come */
     struct {
         ReplayState st;
@@ -167,14 +177,19 @@ void spice_thaw(SpiceChannel *c);
 /* What has not begun is not said any more.  is_over: what the client still says is nobody's; else it is for the guest. */
 void spice_leave(SpiceChannel *c, bool is_over);
 void spice_flushed(SpiceChannel *c);  /* nothing more is expected: the connection ends when the client ends it, or soon */
+void spice_seal_message(SpiceChannel *c, uint16_t type, const uint8_t *data, uint32_t size); /* for its tail, */
+void spice_give_seal(SpiceChannel *c, const uint8_t *key);      /* which the client gets, and brings along */
 /* fn for each message that could go along: whole, not begun, and no matter of this connection alone. */
 void spice_foreach_unsaid(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque);
 /* fn for each message that was heard, here or at the source before, and that the guest has not got, or not all of. */
 void spice_foreach_unread(const SpiceChannel *c, void (*fn)(const OutMessage *m, void *opaque), void *opaque);
 
 /* ---- handoff; the destination ---- */
-void spice_adopt(SpiceChannel *c, bool awaits_tail);            /* it is no longer quiet; the caller says what comes first */
+void spice_adopt(SpiceChannel *c, ChannelTail tail);            /* it is no longer quiet; the caller says what comes first */
 /* Behind the first `place` of such messages (UINT_MAX: all).  false: too much; the channel has ended. */
 bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void *data, uint32_t size);
 void spice_tail_over(SpiceChannel *c);
+void spice_take_seal(SpiceChannel *c, const uint8_t *body, uint32_t size); /* what the client has brought, in that place */
+/* What the client had said last will not come: what is known of it is not true any more. */
+void spice_tail_lost(SpiceChannel *c, const char *why);
 void spice_forget_moved(SpiceChannel *c);                       /* what the source had heard and had still to say */

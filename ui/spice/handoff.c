@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Who may come (S0) is told while the guest runs; what the sessions are (S1) goes with the devices; what clients say to the
- * source after that (the tail) follows once the guest runs.  The source may be told to wait with the stop until clients have
- * reached the destination; nothing in the pause waits for one. */
+ * source after that (the tail) follows once the guest runs, or is carried by them where nobody answers.  The source may be
+ * told to wait with the stop until clients have reached the destination; nothing in the pause waits for one. */
 #include "handoff.h"
 #include "agent.h"
 #include "arrive.h"
@@ -216,6 +216,7 @@ static void part_freeze(HandoffPart *p)
 
 static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
 {
+    migrate_set_sealed(handoff_is_one_way());
     sessions_save(w);
     return true;
 }
@@ -331,17 +332,21 @@ static void part_abandon(HandoffPart *p)
     destination.awaits_tail = false;
 }
 
+static void end_tail(SpiceChannel *c, void *opaque)
+{
+    if (c->awaits_tail) {
+        spice_tail_over(c);
+        spice_tail_lost(c, "the source does not wait for it, or is gone");
+    } else {
+        spice_tail_over(c);
+    }
+}
+
 static void end_tails(void)
 {
-    const GPtrArray *clients = server()->clients;
-
     destination.awaits_tail = false;
-    for (unsigned i = 0; clients && i < clients->len; i++) {
-        const SpiceClient *client = clients->pdata[i];
-
-        for (unsigned n = 0; n < client->channels->len; n++) {
-            spice_tail_over(client->channels->pdata[n]);
-        }
+    for (unsigned type = SPICE_CHANNEL_MAIN; type <= SPICE_CHANNEL_WEBDAV; type++) {
+        server_foreach(type, end_tail, NULL);
     }
 }
 

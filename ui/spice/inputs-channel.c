@@ -338,7 +338,23 @@ static void inputs_stop(SpiceChannel *c)
 
 static void inputs_adopted(SpiceChannel *c)
 {
-    leds_now(inputs_of(c));
+    InputsChannel *i = inputs_of(c);
+
+    if (i->st.pressed) {
+        loop_timer_set(i->tell_leds, time_monotonic_ns() + LEDS_NS);
+    }
+    leds_are(i, input_leds());
+}
+
+static void inputs_let_go(SpiceChannel *c)
+{
+    InputsChannel *i = inputs_of(c);
+
+    if (i->st.buttons && server_points_by_agent()) {
+        agent_press(0);
+    }
+    input_leave(&i->user);
+    input_join(&i->user);
 }
 
 /* How many movements it has counted nobody knows: one acknowledgement too many only lets it go on. */
@@ -405,6 +421,6 @@ static const ChannelPart inputs_parts[] = {{"inputs", &inputs_channel_vmstate, s
 const ChannelKind inputs_channel_kind = {
     .type = SPICE_CHANNEL_INPUTS, .caps = 1 << SPICE_INPUTS_CAP_KEY_SCANCODE, .size = sizeof(InputsChannel), .rows = inputs_rows,
     .needs_flush = true, .moves_queue = true, .parts = inputs_parts, .open = inputs_open, .adopted = inputs_adopted,
-    .reset = inputs_reset, .resumed = inputs_adopted, .partial = inputs_partial, .count = inputs_count, .start = inputs_start,
-    .stop = inputs_stop,
+    .reset = inputs_reset, .let_go = inputs_let_go, .resumed = inputs_adopted, .partial = inputs_partial,
+    .count = inputs_count, .start = inputs_start, .stop = inputs_stop,
 };

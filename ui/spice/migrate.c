@@ -18,7 +18,7 @@
 #include <spice/protocol.h>
 #include <string.h>
 
-enum { NEED_FLUSH = 1 };        /* flags of MIGRATE; state is never sent through the client */
+enum { NEED_FLUSH = 1, NEED_DATA_TRANSFER = 2 };    /* flags of MIGRATE */
 
 static MigrateTarget target;    /* host NULL: none */
 static bool is_frozen;
@@ -187,7 +187,7 @@ static void hand_over(SpiceClient *client)
         GByteArray *flags = g_byte_array_new();
 
         client->mig.unflushed += has_tail;
-        put_u32(flags, has_tail ? NEED_FLUSH : 0);
+        put_u32(flags, !has_tail ? 0 : client->mig.is_sealed ? NEED_FLUSH | NEED_DATA_TRANSFER : NEED_FLUSH);
         spice_leave(c, c->replay.is_on);
         spice_say_now(c, SPICE_MSG_MIGRATE, flags);
     }
@@ -371,6 +371,7 @@ static const StepRow rows[] = {
     {IN(APART), MIGRATE_RELEASED, NULL, dismiss, MIGRATE_GONE},
     {IN(STAYS), MIGRATE_RELEASED, knows_where, switch_late, MIGRATE_SWITCHING},
     {IN(STAYS), MIGRATE_RELEASED, has_place_to_go, dismiss_late, MIGRATE_GONE},
+    {IN(LINKED), MIGRATE_SAVED, has_gone, hand_over, MIGRATE_LEAVING},
     {IN(LINKED_SEMI), MIGRATE_SAVED, NULL, end, MIGRATE_ENDING},
     {ASKING | IN(LINKED) | IN(APART), MIGRATE_SAVED, knows_migration, switch_host, MIGRATE_SWITCHING},
     {IN(APART), MIGRATE_SAVED, NULL, dismiss, MIGRATE_GONE},
@@ -496,6 +497,15 @@ static void each_channel(void (*fn)(SpiceChannel *c))
     }
 }
 
+void migrate_set_sealed(bool on)
+{
+    for (unsigned i = 0; server()->clients && i < server()->clients->len; i++) {
+        ClientMigration *m = &((SpiceClient *)server()->clients->pdata[i])->mig;
+
+        m->is_sealed = on && seal_make_key(m->key); /* without a key what it says last is lost, and that is reported */
+    }
+}
+
 void migrate_freeze(void)
 {
     is_frozen = true;
@@ -564,7 +574,9 @@ Taken migrate_tail(SpiceChannel *c, uint16_t type, const uint8_t *data, uint32_t
         return TAKE_BAD;
     }
     client->mig.tail_bytes += size;
-    if (!spice_handoff_tail(client->st.session_id, c->st.type, c->st.id, type, data, size)) {
+    if (client->mig.is_sealed) {
+        spice_seal_message(c, type, data, size);
+    } else if (!spice_handoff_tail(client->st.session_id, c->st.type, c->st.id, type, data, size)) {
         client->mig.has_lost = true;
         client->mig.why = "the connection to the destination was lost before the client had said all";
     }
@@ -584,6 +596,9 @@ static void had_last_word(SpiceChannel *c)
 
 void migrate_flushed(SpiceChannel *c)
 {
+    if (c->client && c->client->mig.is_sealed) {
+        spice_give_seal(c, c->client->mig.key);
+    }
     if (c->client) {
         had_last_word(c);
     }
@@ -594,6 +609,8 @@ void migrate_channel_closed(SpiceChannel *c)
     if (c->client && c->mode == CHANNEL_LEAVING && c->kind->needs_flush) {
         c->client->mig.has_lost = true;
         had_last_word(c);
+    } else if (c->client && c->was_flushed && c->out.length) { /* it has not got what it should carry */
+        c->client->mig.has_lost = true;
     }
 }
 
@@ -620,7 +637,7 @@ void migrate_peer_gone(void)
     for (unsigned i = 0; server()->clients && i < server()->clients->len; i++) {
         ClientMigration *m = &((SpiceClient *)server()->clients->pdata[i])->mig;
 
-        if (m->state == MIGRATE_LEAVING && m->tail_bytes && (m->unflushed || m->unconfirmed)) {
+        if (m->state == MIGRATE_LEAVING && !m->is_sealed && m->tail_bytes && (m->unflushed || m->unconfirmed)) {
             m->has_lost = true;
             m->why = CONFIRM_LOST;
         }
@@ -660,4 +677,5 @@ void migrate_client_free(SpiceClient *client)
 {
     migrate_step(client, MIGRATE_ENDED);
     g_clear_pointer(&client->mig.deadline, loop_timer_free);
+    explicit_bzero(client->mig.key, sizeof(client->mig.key));
 }

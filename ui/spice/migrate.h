@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "events.h"
+#include "seal.h"
 
 #define MIGRATE_VERSION 0x52560001u              /* of what the sources of this protocol say; libspice's is 1 */
 #define MIGRATE_CONNECT_NS (10 * NS_PER_SEC)     /* for a client to reach the destination */
@@ -39,7 +40,9 @@ typedef struct ClientMigration { /* of a client of the source */
     MigrateState state;
     unsigned replies_due;   /* BEGINs that it has not answered: only the answer to the last one counts */
     unsigned opened_then;   /* channels it had opened when it was asked */
-    bool goes;              /* its state went along */
+    bool goes;              /* its state went along, */
+    bool is_sealed;         /* and it carries the rest itself, under */
+    uint8_t key[SEAL_KEY_BYTES];
     LoopTimer *deadline;
     SpiceEnds ends;         /* of its main channel */
     unsigned unflushed;     /* channels whose last word is still awaited */
@@ -72,6 +75,7 @@ typedef struct MigrateTarget {
 bool migrate_has_target(void);
 void migrate_set_target(const MigrateTarget *take);
 void migrate_freeze(void);                                  /* of those that were told of a target */
+void migrate_set_sealed(bool on);                           /* before their state is saved: what follows it goes by whom? */
 void migrate_thaw(void);
 void migrate_hear_all(void);                                /* of those that leave: what is there to be read now */
 void migrate_all(MigrateEvent event);

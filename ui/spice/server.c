@@ -222,7 +222,7 @@ bool server_may_return(const SpiceChannel *c)
     const SpiceClient *client = c->client;
 
     return c->replay.resumes && c->kind->resumed && (c->replay.is_on || !c->kind->needs_flush) && c->mode == CHANNEL_LIVE &&
-           !c->awaits_tail && client && !client->is_closing && client->arr.state == ARRIVE_HERE;
+           !c->awaits_tail && !c->awaits_seal && client && !client->is_closing && client->arr.state == ARRIVE_HERE;
 }
 
 void server_channel_lost(SpiceChannel *c)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { VERSION = 1 };
+enum { SESSION_STAYS, SESSION_GOES, SESSION_GOES_SEALED /* the key follows */ };
 
 /* ---- parts that each channel has ---- */
 
@@ -269,7 +270,7 @@ bool session_can_go(const SpiceClient *client)
 
         spice_foreach_unsaid(c, add_size, &size);
         spice_foreach_unread(c, add_size, &unread);
-        if ((c->kind->moves_queue && size > SESSION_QUEUE_MAX) || unread > SESSION_QUEUE_MAX) {
+        if ((c->kind->moves_queue && size > SESSION_QUEUE_MAX) || unread > SESSION_QUEUE_MAX || c->awaits_seal) {
             return false;
         }
     }
@@ -282,7 +283,10 @@ static void save_session(SpiceClient *client, StateWriter *w)
 
     client->mig.goes = session_can_go(client);
     state_put_be32(w, client->st.session_id);
-    state_put_u8(w, client->mig.goes);
+    state_put_u8(w, !client->mig.goes ? SESSION_STAYS : client->mig.is_sealed ? SESSION_GOES_SEALED : SESSION_GOES);
+    if (client->mig.goes && client->mig.is_sealed) {
+        state_put(w, client->mig.key, sizeof(client->mig.key));
+    }
     state_put_be16(w, client->mig.goes ? client->channels->len : 0);
     for (unsigned i = 0; client->mig.goes && i < client->channels->len; i++) {
         SpiceChannel *c = client->channels->pdata[i];
@@ -352,6 +356,7 @@ static void session_record_free(void *p)
     SessionRecord *s = p;
 
     g_ptr_array_unref(s->channels);
+    explicit_bzero(s->key, sizeof(s->key));
     g_free(s);
 }
 
@@ -411,16 +416,19 @@ static bool load_session(SessionRecords *all, StateReader *r, GError **errp)
     SessionRecord *s;
     uint32_t id;
     uint16_t channels;
-    uint8_t goes;
+    uint8_t goes, key[SEAL_KEY_BYTES] = {0};
 
-    if (!state_get_be32(r, &id, errp) || !state_get_u8(r, &goes, errp) || !state_get_be16(r, &channels, errp)) {
+    if (!state_get_be32(r, &id, errp) || !state_get_u8(r, &goes, errp) ||
+        (goes == SESSION_GOES_SEALED && !state_get(r, key, sizeof(key), errp)) || !state_get_be16(r, &channels, errp)) {
         return false;
     }
-    if (goes > 1 || channels > SPICE_CHANNELS_MAX || sessions_find(all, id)) {
+    if (goes > SESSION_GOES_SEALED || channels > SPICE_CHANNELS_MAX || sessions_find(all, id)) {
         return fail(errp, "%s: session %08x with %u channels comes twice or is damaged", r->what, id, channels);
     }
     s = g_new0(SessionRecord, 1);
-    *s = (SessionRecord){id, goes, g_ptr_array_new_with_free_func(channel_record_free)};
+    *s = (SessionRecord){.id = id, .goes = goes != SESSION_STAYS, .is_sealed = goes == SESSION_GOES_SEALED,
+                         .channels = g_ptr_array_new_with_free_func(channel_record_free)};
+    memcpy(s->key, key, sizeof(key));
     g_ptr_array_add(all->sessions, s);
     for (; channels; channels--) {
         if (!load_channel(s, r, errp)) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "channel.h"
+#include "seal.h"
 #include "ui/input.h"
 
 #define SESSION_PART_MAX (1024 * 1024)      /* bytes of one part */
@@ -20,6 +21,8 @@ typedef struct ChannelRecord {
 typedef struct SessionRecord {
     uint32_t id;
     bool goes;              /* it is to be taken as it is; else it is only known */
+    bool is_sealed;         /* its client brings what the source heard later, under `key` */
+    uint8_t key[SEAL_KEY_BYTES];
     GPtrArray *channels;    /* of ChannelRecord */
 } SessionRecord;
 

@@ -98,7 +98,15 @@ static inline uint64_t engine_parameter(const char *name)
     return g_str_equal(name, "display-handoff-timeout") ? patience_ms : 10000;
 }
 
-static const HandoffEngine engine = {engine_send, engine_tail_done, engine_capability, engine_parameter, engine_is_wanted};
+static bool is_one_way;
+
+static inline bool engine_is_one_way(void)
+{
+    return is_one_way;
+}
+
+static const HandoffEngine engine = {engine_send,      engine_tail_done, engine_capability, engine_parameter,
+                                     engine_is_wanted, engine_is_one_way};
 
 static inline HandoffPart *part(void)
 {
