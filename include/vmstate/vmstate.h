@@ -74,6 +74,9 @@ extern const VMStateDescription vmstate_none; /* for what has nothing to save */
 #define VMSTATE_BOOL_SINCE(v, T, m)                                                                                    \
     {.name = #m, .type = VMS_BOOL, .offset = offsetof(T, m) + VMSTATE_TYPED_(T, m, bool), .size = sizeof(bool),        \
      .count = 1, .since = v}
+#define VMSTATE_U32_SINCE(v, T, m)                                                                                     \
+    {.name = #m, .type = VMS_U32, .offset = offsetof(T, m) + VMSTATE_TYPED_(T, m, uint32_t), .size = sizeof(uint32_t), \
+     .count = 1, .since = v}
 #define VMSTATE_U8(T, m) VMSTATE_SCALAR_(T, m, uint8_t, VMS_U8)
 #define VMSTATE_U16(T, m) VMSTATE_SCALAR_(T, m, uint16_t, VMS_U16)
 #define VMSTATE_U32(T, m) VMSTATE_SCALAR_(T, m, uint32_t, VMS_U32)

@@ -10,6 +10,15 @@
 
 /* ---- saying ---- */
 
+/* Nothing that is numbered waits to be said any more. */
+static void give_pong(ViewChannel *c)
+{
+    if (c->owes_pong && !c->box.at && c->conn) {
+        c->owes_pong = false;
+        conn_send(c->conn, SPICE_MSGC_PONG, c->pong, sizeof(c->pong));
+    }
+}
+
 void view_flush(ViewChannel *c)
 {
     while (c->out.length && c->conn && conn_has_room(c->conn)) {
@@ -22,6 +31,7 @@ void view_flush(ViewChannel *c)
         const OutboxMessage *m = outbox_next(&c->box);
 
         if (!m) {
+            give_pong(c);
             return;
         }
         conn_send(c->conn, m->type, m->body->data, m->body->len);
@@ -61,9 +71,12 @@ static bool take_set_ack(ViewChannel *c, const uint8_t *data, uint32_t size)
     return true;
 }
 
+/* A server that counts what we say knows by it that it has heard all that was said before. */
 static bool take_ping(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
-    answer(c, SPICE_MSGC_PONG, data, 12);
+    memcpy(c->pong, data, sizeof(c->pong));
+    c->owes_pong = true;
+    give_pong(c);
     return true;
 }
 
@@ -278,7 +291,7 @@ void view_channel_has_conn(ViewChannel *c)
 
     c->replays = caps_has(common, REPLAY_CAP);
     c->resumes = caps_has(common, RESUME_CAP);
-    c->awaits_data = false;
+    c->awaits_data = c->owes_pong = false;
     c->was_linked = c->is_up = true;
     if (c->replays) {
         outbox_hold(&c->box);

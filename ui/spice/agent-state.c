@@ -61,7 +61,7 @@ typedef struct AgentClientWhole { /* what agent_client_vmstate describes */
 
 VMSTATE_DEFINE_SPAN(AgentClientWhole, st)
 const VMStateDescription agent_client_vmstate = {
-    .name = "spice-agent-client", .version = 1, VMSTATE_SPAN(AgentClientWhole, st),
+    .name = "spice-agent-client", .version = 2, .oldest = 2, VMSTATE_SPAN(AgentClientWhole, st),
     .fields = VMSTATE_FIELDS(
         VMSTATE_BOOL(AgentClientState, is_told), VMSTATE_BOOL(AgentClientState, is_renewed),
         VMSTATE_BOOL(AgentClientState, is_started), VMSTATE_U32(AgentClientState, starts_due),
@@ -69,7 +69,8 @@ const VMStateDescription agent_client_vmstate = {
         VMSTATE_BOOL(AgentClientState, skips), VMSTATE_STRUCT(AgentClientState, said, &message_vmstate),
         VMSTATE_U32(AgentClientState, queue_size), VMSTATE_VARRAY(AgentClientState, queue, queue_size, VMS_U8, NULL),
         VMSTATE_U32(AgentClientState, monitors_size),
-        VMSTATE_VARRAY(AgentClientState, monitors, monitors_size, VMS_U8, NULL)),
+        VMSTATE_VARRAY(AgentClientState, monitors, monitors_size, VMS_U8, NULL),
+        VMSTATE_BOOL(AgentClientState, starts_unsure)),
 };
 
 /* The queue is chunks of whole messages, but the last, and begins where the guest is. */

@@ -114,7 +114,7 @@ static void tell(SpiceChannel *c)
     AgentClientState *s = of(c);
     bool is_there = is_any_there();
 
-    if (!has_room(c)) {
+    if (!has_room(c) || s->starts_unsure) {
         return; /* agent_room() comes */
     }
     if (s->is_told && (s->is_renewed || !is_there)) {
@@ -716,13 +716,6 @@ static void run_changed(bool is_running, RunState state, void *opaque)
 
 /* ---- life ---- */
 
-void agent_join(SpiceChannel *c)
-{
-    AgentClientState *s = of(c);
-
-    s->credit = AGENT_TOKENS;
-}
-
 void agent_begin(SpiceChannel *c)
 {
     AgentClientState *s = of(c);
@@ -746,6 +739,7 @@ void agent_begin_unknown(SpiceChannel *c)
 /* What it was told last may not have reached it: half a message, tokens.  While it is away nobody waits for it. */
 void agent_lost(SpiceChannel *c)
 {
+    of(c)->starts_unsure = of(c)->starts_due;
     if (a.st.talker == session(c)) {
         give_up_message();
         pump();

@@ -27,7 +27,8 @@ typedef struct AgentClientState {       /* S1: to the main channel of the same s
     bool is_told;                       /* it knows that there is an agent */
     bool is_renewed;                    /* it has still to hear that this agent went, and perhaps that one came */
     bool is_started;                    /* it has answered the last it heard of that */
-    uint32_t starts_due;                /* such answers that are on their way */
+    uint32_t starts_due;                /* such answers that are on their way, */
+    bool starts_unsure;                 /* or not: what asked for them may not have reached it, and it hears of no agent yet */
     uint32_t credit;                    /* AGENT_DATA that it may send still */
     uint32_t owed;                      /* that it sent, and that are done: not given back yet */
     uint32_t wants;                     /* AGENT_DATA that it takes still; UINT32_MAX: any number */
@@ -63,7 +64,6 @@ bool agent_point(uint32_t x, uint32_t y, uint32_t buttons, uint8_t display);
 bool agent_press(uint32_t buttons);     /* where the pointer is */
 
 /* ---- for the main channel of a client ---- */
-void agent_join(SpiceChannel *c);
 void agent_begin(SpiceChannel *c);      /* before INIT, which tells it of the agent */
 void agent_begin_unknown(SpiceChannel *c); /* it came with the guest, and nobody knows what it knows */
 void agent_lost(SpiceChannel *c);       /* its connection is; it may come back, and begins anew then */

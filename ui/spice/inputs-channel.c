@@ -16,6 +16,7 @@
 
 #define SCANCODES_MAX 2048              /* bytes of one KEY_SCANCODE */
 #define MOTION_LIMIT 32767              /* pixels of one movement, each way */
+#define LEDS_ALL (INPUT_LED_SCROLL | INPUT_LED_NUM | INPUT_LED_CAPS)
 #define LEDS_NS (2 * NS_PER_SEC)        /* after a lock key was pressed for the client, it is told what came of it */
 
 typedef struct InputsState {            /* S1: to the inputs channel of the same session */
@@ -23,7 +24,8 @@ typedef struct InputsState {            /* S1: to the inputs channel of the same
     uint32_t taken;                     /* bytes of the held message that the guest has already */
     uint32_t buttons;                   /* that the client holds: its mask */
     uint32_t motions;                   /* since the last MOTION_ACK */
-    uint32_t leds;                      /* as the client knows them, or as they will be when the guest has followed */
+    uint32_t leds;                      /* as the client knows them, or as they will be when the guest has followed, */
+    uint32_t pressed;                   /* which it has not yet with these: nobody presses their keys again for that */
 } InputsState;                          /* and the keys that the user holds */
 
 typedef struct InputsChannel {
@@ -110,21 +112,30 @@ static Taken take_modifiers(SpiceChannel *c, const uint8_t *data, uint32_t size)
             return TAKE_LATER;
         }
         i->st.leds ^= locks[n].led;
+        i->st.pressed |= locks[n].led;
         loop_timer_set(i->tell_leds, time_monotonic_ns() + LEDS_NS);
     }
     return TAKEN;
 }
 
+/* One that is still to follow is not as the guest has it now: it may have been told of several. */
 static void leds_are(InputsChannel *i, unsigned leds)
 {
-    loop_timer_cancel(i->tell_leds);
-    i->st.leds = leds;
+    i->st.pressed &= leds ^ i->st.leds;
+    i->st.leds ^= (leds ^ i->st.leds) & ~i->st.pressed;
+    if (!i->st.pressed) {
+        loop_timer_cancel(i->tell_leds);
+    }
     send_leds(i, SPICE_MSG_INPUTS_KEY_MODIFIERS);
 }
 
+/* Whatever has not followed by now will not. */
 static void leds_now(void *opaque)
 {
-    leds_are(opaque, input_leds());
+    InputsChannel *i = opaque;
+
+    i->st.pressed = 0;
+    leds_are(i, input_leds());
 }
 
 static void user_leds(InputUser *u, unsigned leds)
@@ -400,7 +411,7 @@ static bool load_held(SpiceChannel *c, StateReader *r, GError **errp)
     if (!state_get_be32(r, &i->user.buttons, errp)) {
         return false;
     }
-    return (i->st.taken <= SCANCODES_MAX && i->st.motions < SPICE_INPUT_MOTION_ACK_BUNCH &&
+    return (i->st.taken <= SCANCODES_MAX && i->st.motions < SPICE_INPUT_MOTION_ACK_BUNCH && i->st.pressed <= LEDS_ALL &&
             i->user.buttons >> INPUT_BUTTONS == 0) ||
            fail(errp, "%s: out of range", r->what);
 }
@@ -409,11 +420,12 @@ VMSTATE_DEFINE_SPAN(InputsChannel, st)
 
 const VMStateDescription inputs_channel_vmstate = {
     .name = "spice-inputs",
-    .version = 1,
+    .version = 2,
     VMSTATE_SPAN(InputsChannel, st),
     .fields = VMSTATE_FIELDS(VMSTATE_U8(InputsChannel, st.scan.prefix), VMSTATE_U8(InputsChannel, st.scan.skip),
                              VMSTATE_U32(InputsChannel, st.taken), VMSTATE_U32(InputsChannel, st.buttons),
-                             VMSTATE_U32(InputsChannel, st.motions), VMSTATE_U32(InputsChannel, st.leds)),
+                             VMSTATE_U32(InputsChannel, st.motions), VMSTATE_U32(InputsChannel, st.leds),
+                             VMSTATE_U32_SINCE(2, InputsChannel, st.pressed)),
 };
 
 static const ChannelPart inputs_parts[] = {{"inputs", &inputs_channel_vmstate, save_held, load_held}, {}};

@@ -128,12 +128,28 @@ static void probe_on(MainChannel *m, int64_t took_ns)
     }
 }
 
+/* What it has answered was heard by now; what it has not answered it has not heard. */
+static void heard_all(MainChannel *m)
+{
+    AgentClientState *s = &m->st.agent;
+
+    m->echo_id = 0;
+    if (s->starts_unsure) {
+        s->starts_unsure = false;
+        s->starts_due = 0;
+        agent_room(&m->c);
+    }
+}
+
 void server_pong(SpiceChannel *c, uint32_t id, uint64_t timestamp)
 {
     MainChannel *m = (MainChannel *)c;
     int64_t took_ns = time_monotonic_ns() - m->pinged_ns;
 
-    if (id != m->ping_id || !m->pinged_ns) {
+    if (m->echo_id && id - m->echo_id <= m->ping_id - m->echo_id) {
+        heard_all(m);
+    }
+    if (id != m->ping_id || !m->pinged_ns || c->is_closed) {
         return;
     }
     m->pinged_ns = 0;
@@ -235,7 +251,7 @@ static void main_open(SpiceChannel *c)
 {
     MainChannel *m = (MainChannel *)c;
 
-    agent_join(c);
+    m->st.agent.credit = AGENT_TOKENS;
     m->ping = loop_timer_new(ping, m);
 }
 
@@ -262,14 +278,19 @@ static void main_room(SpiceChannel *c)
 /* The time also wakes a stock client, which sleeps on the connection that it has just taken over. */
 static void main_adopted(SpiceChannel *c)
 {
+    MainChannel *m = (MainChannel *)c;
     GByteArray *time = g_byte_array_new();
 
     put_u32(time, server_mm_time());
     spice_send(c, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, time);
     main_tell_mouse_mode(c);
     agent_room(c);
-    ((MainChannel *)c)->probe = PROBE_DONE; /* how fast the link is was measured */
-    ping((MainChannel *)c);
+    m->probe = PROBE_DONE; /* how fast the link is was measured */
+    m->echo_id = m->st.agent.starts_unsure ? m->ping_id + 1 : 0;
+    if (m->echo_id) {
+        send_ping(m, 0);
+    }
+    ping(m);
 }
 
 static void main_reset(SpiceChannel *c)
@@ -310,7 +331,8 @@ VMSTATE_DEFINE_SPAN(MainChannel, st)
 
 const VMStateDescription main_channel_vmstate = {
     .name = "spice-main",
-    .version = 1,
+    .version = 2,
+    .oldest = 2, /* of the table inside */
     VMSTATE_SPAN(MainChannel, st),
     .fields = VMSTATE_FIELDS(VMSTATE_BOOL(MainChannel, st.has_attached), VMSTATE_BOOL(MainChannel, st.owes_mouse_mode),
                              VMSTATE_STRUCT(MainChannel, st.agent, &agent_client_vmstate)),

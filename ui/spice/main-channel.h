@@ -16,6 +16,7 @@ typedef struct MainChannel {
     MainState st;
     LoopTimer *ping;                    /* rebuilt */
     uint32_t ping_id;
+    uint32_t echo_id;                   /* of the first one on this connection: its answer is behind what was said before; 0 */
     int64_t pinged_ns, round_trip_ns;   /* measured again */
     enum { PROBE_WARM, PROBE_EMPTY, PROBE_FULL, PROBE_DONE } probe; /* what the pong will be for */
 } MainChannel;

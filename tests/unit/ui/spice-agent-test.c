@@ -263,6 +263,48 @@ static void who_comes_back_begins_anew(void)
 
 /* ---- patience ---- */
 
+/* It may have heard of the agent and answered, or not, or its answer was lost with the connection and is said again: the
+ * server asks, and tells it of the agent when it knows. */
+static void news_of_the_agent_that_are_lost_are_told_again(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 1000), b = g_byte_array_new(), ping = g_byte_array_new();
+
+    for (unsigned is_heard = 0; is_heard < 2; is_heard++) {
+        FakeClient f;
+        Guest g;
+
+        fake_extension = FAKE_RETURNS;
+        guest_plug(&g, "spicevmc,id=agent,name=vdagent");
+        f = fake_client();
+        chardev_set_guest_open(g.c, true);
+        spice_pump(f.main);
+        f.w->is_ended = true;
+        spice_pump(f.main);
+        g_assert_true(f.main->is_lost);
+        f.w = fake_come_back(f.main);
+        g_assert_true(hears(&f, SPICE_MSG_PING, ping));
+        while (fake_hear(f.w, b)) {
+        }
+        chardev_set_guest_open(g.c, false); /* more news meanwhile */
+        chardev_set_guest_open(g.c, true);
+        spice_pump(f.main);
+        g_assert_cmpuint(f.w->out->len, ==, 0); /* nothing yet */
+        if (is_heard) {
+            client_starts(&f);
+            client_says(&f, m, 0, 1000); /* for the agent that it had heard of */
+        }
+        fake_say(f.w, SPICE_MSGC_PONG, ping->data, 12);
+        g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DISCONNECTED, b));
+        g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b));
+        client_starts(&f);
+        client_says(&f, m, 0, 1000);
+        assert_chunk(&g, VDP_CLIENT_PORT, m->data, 1000);
+        g_assert_cmpuint(g.got->len, ==, 0);
+        fake_extension = 0;
+        part(&g, &f, 1);
+    }
+}
+
 static void nobody_waits_for_one_client_for_ever(void)
 {
     g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 5000), b = g_byte_array_new();
@@ -535,6 +577,7 @@ int main(int argc, char **argv)
     T(a_client_without_credit_holds_the_agent_back);
     T(an_agent_that_talks_nonsense_is_not_heard);
     T(who_comes_back_begins_anew);
+    T(news_of_the_agent_that_are_lost_are_told_again);
     T(nobody_waits_for_one_client_for_ever);
     T(who_does_not_read_loses_the_agent_not_the_others);
     T(news_of_the_agent_cost_no_memory);

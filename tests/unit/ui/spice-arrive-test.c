@@ -159,6 +159,41 @@ static void keys_that_are_held_are_known_over_there(void)
     end_test();
 }
 
+/* A lock that was pressed is not pressed again because the guest has not followed yet: not by the rest of that message, nor
+ * by another one. */
+static void locks_are_pressed_once(void)
+{
+    static const uint8_t three[2] = {INPUT_LED_SCROLL | INPUT_LED_NUM | INPUT_LED_CAPS};
+
+    for (unsigned before = 0; before <= 3; before++) {
+        static const char *const pressed[] = {"k70=1 k70=0 ", "k69=1 k69=0 ", "k58=1 k58=0 "};
+        Session a = linked_client(), b;
+        g_autoptr(GByteArray) state = NULL;
+        g_autoptr(GString) now = g_string_new(NULL), then = g_string_new(NULL);
+
+        space = 2 * before;
+        say(&a, INPUTS, SPICE_MSGC_INPUTS_KEY_MODIFIERS, three, 2);
+        for (unsigned i = 0; i < 3; i++) {
+            g_string_append(i < before ? now : then, pressed[i]);
+        }
+        assert_typed(now->str);
+        guest_stops();
+        state = guest_is_saved();
+        guest_has_left();
+        assert_told_to_go(&a);
+        flush(&a);
+        hang_up(&a);
+        end_side();
+        space = 1000;
+        b = destination_client(MIGRATE_VERSION);
+        guest_arrives(state);
+        deliver();
+        say(&b, INPUTS, SPICE_MSGC_INPUTS_KEY_MODIFIERS, three, 2);
+        assert_typed(then->str);
+        end_test();
+    }
+}
+
 /* Who held them starts anew there, or not at all. */
 static void keys_of_who_does_not_come_are_released(void)
 {
@@ -569,6 +604,7 @@ int main(int argc, char **argv)
                     who_said_something_last_has_gone_when_it_has_arrived);
     g_test_add_func("/ui/spice/arrive/keys_that_still_wait_go_on_with_the_guest", keys_that_still_wait_go_on_with_the_guest);
     g_test_add_func("/ui/spice/arrive/keys_that_are_held_are_known_over_there", keys_that_are_held_are_known_over_there);
+    g_test_add_func("/ui/spice/arrive/locks_are_pressed_once", locks_are_pressed_once);
     g_test_add_func("/ui/spice/arrive/keys_of_who_does_not_come_are_released", keys_of_who_does_not_come_are_released);
     g_test_add_func("/ui/spice/arrive/keys_of_who_is_lost_on_the_way_are_released", keys_of_who_is_lost_on_the_way_are_released);
     g_test_add_func("/ui/spice/arrive/acknowledgements_begin_a_new_generation", acknowledgements_begin_a_new_generation);

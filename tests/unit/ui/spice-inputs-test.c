@@ -161,6 +161,13 @@ static void locks_follow_the_client_once(void)
     fake_say(w, SPICE_MSGC_INPUTS_KEY_MODIFIERS, "\3\0", 2);
     spice_pump(c);
     assert_got("k70=1 k70=0 k69=1 k69=0 k58=1 k58=0 ");
+    input_leds_changed(&device.sink, INPUT_LED_NUM); /* of three that were pressed it has followed two */
+    fake_settle();
+    fake_say(w, SPICE_MSGC_INPUTS_KEY_MODIFIERS, "\3\0", 2);
+    spice_pump(c);
+    assert_got("");
+    input_leds_changed(&device.sink, INPUT_LED_NUM | INPUT_LED_SCROLL);
+    fake_settle();
     input_leds_changed(&device.sink, 0);
     fake_settle();
     fake_say(w, SPICE_MSGC_INPUTS_KEY_DOWN, "\x3a\0\0\0", 4); /* a finger is on it */
