@@ -14,7 +14,8 @@
 
 #define CONNECTIONS_MAX 200
 
-static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR};
+static const uint8_t types[] = {SPICE_CHANNEL_MAIN, SPICE_CHANNEL_DISPLAY, SPICE_CHANNEL_INPUTS, SPICE_CHANNEL_CURSOR,
+                                SPICE_CHANNEL_PORT};
 static const uint8_t *input;
 static size_t input_size;
 static unsigned connections;
@@ -22,7 +23,7 @@ static unsigned connections;
 static SpiceWire *give_wire(void *opaque, const ViewPlace *to, GError **errp)
 {
     FakeWire *w = fake_wire();
-    uint8_t type = types[input[0] % G_N_ELEMENTS(types)];
+    uint8_t type = types[(input[0] & 0x7f) % G_N_ELEMENTS(types)];
     bool is_it = connections == (type == SPICE_CHANNEL_MAIN ? 0 : 1);
 
     if (connections++ >= CONNECTIONS_MAX) {
@@ -81,10 +82,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input_size = size;
     connections = 0;
     s = session_new(&host, NULL, &at, "secret");
+    s->has_ports = true;
     session_start(s);
     for (unsigned turn = 0; turn < 2000 && !s->is_over && g_main_context_iteration(NULL, FALSE); turn++) {
         view_scancodes(s, (const uint8_t[]){30, 158}, 2);
         view_move(s, 0, turn, turn);
+        view_port_say(s, 0, "hello", 5);
     }
     session_free(s);
     while (g_main_context_iteration(NULL, FALSE)) {
@@ -182,10 +185,33 @@ static void put_numbers(GByteArray *b)
     put_u64(b, 0);
 }
 
-static GByteArray *make_seed(unsigned i)
+static GByteArray *port_seed(void)
 {
     GByteArray *b = g_byte_array_new();
 
+    put_u8(b, 4);
+    put_u8(b, 0);
+    put_numbers(b);
+    put_header(b, SPICE_MSG_PORT_INIT, 13);
+    put_u32(b, 4);
+    put_u32(b, 9);
+    put_u8(b, 1);
+    put_bytes(b, "one", 4);
+    put_header(b, SPICE_MSG_SPICEVMC_DATA, 5);
+    put_bytes(b, "a\n\0b\\", 5);
+    put_header(b, SPICE_MSG_PORT_EVENT, 1);
+    put_u8(b, 1);
+    return b;
+}
+
+static GByteArray *make_seed(unsigned i)
+{
+    GByteArray *b;
+
+    if (i == 8) {
+        return port_seed();
+    }
+    b = g_byte_array_new();
     put_u8(b, i % 4 | (i & 4 ? 0x80 : 0));
     put_u8(b, i == 1 ? 3 : 0);
     if (i & 4) {
@@ -207,4 +233,4 @@ static GByteArray *make_seed(unsigned i)
     return b;
 }
 
-FUZZ_MAIN("view", make_seed, 8, 150)
+FUZZ_MAIN("view", make_seed, 9, 150)

@@ -46,9 +46,11 @@ struct ViewChannel {
     bool was_linked, is_up; /* ever; now */
     uint32_t ack_window, seen;          /* of the server's SET_ACK; messages since our last ACK */
     bool awaits_data;       /* MIGRATE_DATA comes next */
+    bool owes_pong;         /* it is said behind what was numbered before it */
+    uint8_t pong[12];
 };
 
-extern const ViewKind view_main_kind, view_display_kind, view_inputs_kind, view_cursor_kind;
+extern const ViewKind view_main_kind, view_display_kind, view_inputs_kind, view_cursor_kind, view_port_kind;
 
 ViewChannel *view_channel_new(ViewSession *s, const ViewKind *kind, uint8_t id);
 void view_channel_free(ViewChannel *c);     /* NULL allowed */

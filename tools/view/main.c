@@ -134,6 +134,19 @@ static bool order_button(const char *arg, GError **errp)
     return (sscanf(arg, "%u %u", &button, &is_down) == 2 && view_button(session, button, is_down)) || fail(errp, "no button");
 }
 
+static bool order_port(const char *arg, GError **errp)
+{
+    g_autofree char *text = NULL;
+    unsigned id;
+    int at = 0;
+
+    if (sscanf(arg, "%u %n", &id, &at) != 1 || !at || id > UINT8_MAX) {
+        return fail(errp, "no number, or nothing to say");
+    }
+    text = g_strcompress(arg + at);
+    return view_port_say(session, id, text, strlen(text)) || fail(errp, "there is no such port, or it is too much");
+}
+
 static bool order_quit(const char *arg, GError **errp)
 {
     loop_quit(0);
@@ -149,6 +162,7 @@ static const struct {
     {"codes", "XX...: scan codes of set 1, in hexadecimal", press_codes},
     {"move", "X Y: the pointer, where the guest has a tablet", order_move},
     {"button", "N 0|1: button N up or down", order_button},
+    {"port", "N TEXT: to port N, with \\n and \\ooo as in C; --ports", order_port},
     {"png", "FILE: the first screen", order_png},
     {"ppm", "FILE: the first screen", order_ppm},
     {"quit", "", order_quit},
@@ -231,7 +245,7 @@ static bool parse_place(const char *text, ViewPlace *ret, GError **errp)
 }
 
 static char *ca_file, *subject, *password_file;
-static gboolean use_tls, is_silent, is_headless;
+static gboolean use_tls, use_ports, is_silent, is_headless;
 
 static const GOptionEntry entries[] = {
     {"tls", 't', 0, G_OPTION_ARG_NONE, &use_tls, "the port is one for TLS", NULL},
@@ -239,6 +253,7 @@ static const GOptionEntry entries[] = {
     {"host-subject", 0, 0, G_OPTION_ARG_STRING, &subject, "the subject of the server's certificate, instead of the host", "TEXT"},
     {"password-file", 0, 0, G_OPTION_ARG_FILENAME, &password_file, "its first line is the ticket", "FILE"},
     {"headless", 0, 0, G_OPTION_ARG_NONE, &is_headless, "no window", NULL},
+    {"ports", 0, 0, G_OPTION_ARG_NONE, &use_ports, "has the guest's ports, unless another client has them", NULL},
     {"quiet", 'q', 0, G_OPTION_ARG_NONE, &is_silent, "no lines but the answers to orders", NULL},
     {},
 };
@@ -294,6 +309,7 @@ int main(int argc, char **argv)
     vm_lock();
     input = g_string_new(NULL);
     session = session_new(&host, NULL, &at, password);
+    session->has_ports = use_ports;
     place_clear(&at);
     orders_watch = loop_watch(STDIN_FILENO, G_IO_IN, order, NULL);
     session_start(session);

@@ -43,7 +43,8 @@ void place_clear(ViewPlace *p)
 
 /* ---- channels ---- */
 
-static const ViewKind *const kinds[] = {&view_main_kind, &view_display_kind, &view_inputs_kind, &view_cursor_kind};
+static const ViewKind *const kinds[] = {&view_main_kind, &view_display_kind, &view_inputs_kind, &view_cursor_kind,
+                                        &view_port_kind};
 
 static const ViewKind *kind_of(uint8_t type)
 {
@@ -137,7 +138,8 @@ bool session_open_listed(ViewSession *s, const uint8_t *list, uint32_t n)
     for (uint32_t i = 0; i < n && !s->is_over; i++) {
         const ViewKind *kind = kind_of(list[2 * i]);
 
-        if (!kind || kind == &view_main_kind || view_channel(s, list[2 * i], list[2 * i + 1])) {
+        if (!kind || kind == &view_main_kind || (kind == &view_port_kind && !s->has_ports) ||
+            view_channel(s, list[2 * i], list[2 * i + 1])) {
             continue;
         }
         if (s->channels->len >= SESSION_CHANNELS_MAX) {

@@ -57,6 +57,7 @@ struct ViewSession {
     bool was_told, was_seamless;        /* the source has our word, and which */
     bool owes_answer;                   /* it has asked, and has none: each time has one, also if nothing comes of it */
     bool is_over;
+    bool has_ports;                     /* it opens them: a port is one client's at a time */
     LoopTimer *retry;                   /* connections are lost */
     int64_t lost_ns;                    /* since then, without a moment in which none was */
     unsigned moves;
@@ -76,6 +77,7 @@ bool view_move(ViewSession *s, uint8_t display, uint32_t x, uint32_t y);  /* whe
 bool view_motion(ViewSession *s, int32_t dx, int32_t dy);                 /* where it does not */
 bool view_lights(ViewSession *s, uint16_t wanted);  /* SPICE_*_LOCK_MODIFIER; said if the guest has others */
 bool view_button(ViewSession *s, unsigned button, bool is_down);
+bool view_port_say(ViewSession *s, uint8_t id, const void *data, uint32_t size);
 
 /* ---- for channels ---- */
 void session_linked(ViewChannel *c, ViewConn *conn);

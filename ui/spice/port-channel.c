@@ -129,6 +129,7 @@ static void guest_opened(void *opaque, bool is_open)
     PortEnd *e = opaque;
 
     if (e->owner) {
+        e->owner->st.drops |= !is_open && e->owner->st.taken;
         tell_open(e->owner);
         spice_resume(&e->owner->c); /* what is held was for who has closed it, or waited for who opened it */
     }
@@ -153,7 +154,7 @@ static void find_heir(SpiceChannel *c, void *opaque)
 {
     Heir *h = opaque;
 
-    if (c->st.id == h->end->id && !h->first && c->mode == CHANNEL_LIVE) {
+    if (c->st.id == h->end->id && !h->first && c->mode == CHANNEL_LIVE && !c->is_lost) {
         h->first = of(c);
     }
 }
@@ -177,8 +178,9 @@ static Taken take_data(SpiceChannel *c, const uint8_t *data, uint32_t size)
 {
     PortChannel *p = of(c);
 
-    if (!is_open_for(p)) {
+    if (!is_open_for(p) || p->st.drops) {
         TRACE(spice_port_unheard, "port %u: %u bytes to nobody", c->st.id, size);
+        p->st.drops = false;
         p->st.taken = 0;
         return TAKEN;
     }
@@ -355,6 +357,26 @@ static void port_adopted(SpiceChannel *c)
     tell_open(of(c));
 }
 
+/* What the guest said last may be missing: its client knows by being told again what the port is. */
+static void port_resumed(SpiceChannel *c)
+{
+    PortEnd *e = end_of(of(c));
+
+    if (!e) {
+        spice_close(c);
+        return;
+    }
+    send_init(of(c), spice_port_name(e->port));
+    if (!e->owner && !c->is_closed) {
+        own(e, of(c));
+    }
+}
+
+static uint32_t port_partial(const SpiceChannel *c)
+{
+    return ((const PortChannel *)c)->st.taken;
+}
+
 /* PORT_INIT is said once, so what it knows is made certain by events. */
 static void port_reset(SpiceChannel *c)
 {
@@ -362,6 +384,7 @@ static void port_reset(SpiceChannel *c)
 
     of(c)->st.is_told_open = false;
     of(c)->st.taken = 0;
+    of(c)->st.drops = false;
     put_u8(b, EVENT_CLOSED);
     spice_send(c, SPICE_MSG_PORT_EVENT, b);
     port_adopted(c);
@@ -370,9 +393,9 @@ static void port_reset(SpiceChannel *c)
 VMSTATE_DEFINE_SPAN(PortChannel, st)
 
 const VMStateDescription port_channel_vmstate = {
-    .name = "spice-port", .version = 1, VMSTATE_SPAN(PortChannel, st),
+    .name = "spice-port", .version = 2, VMSTATE_SPAN(PortChannel, st),
     .fields = VMSTATE_FIELDS(VMSTATE_BOOL(PortChannel, st.is_owner), VMSTATE_BOOL(PortChannel, st.is_told_open),
-                             VMSTATE_U32(PortChannel, st.taken)),
+                             VMSTATE_U32(PortChannel, st.taken), VMSTATE_BOOL_SINCE(2, PortChannel, st.drops)),
 };
 
 static const ChannelPart port_parts[] = {{"port", &port_channel_vmstate, NULL, port_loaded}, {}};
@@ -399,6 +422,6 @@ static void port_stop(SpiceChannel *c)
 #define PORT_KIND(number, how_many, which)                                                                             \
     {.type = number, .needs_flush = true, .moves_queue = true, .parts = port_parts, .size = sizeof(PortChannel),        \
      .rows = port_rows, .count = how_many, .has = which, .adopted = port_adopted, .reset = port_reset,                  \
-     .start = port_start, .room = port_room, .stop = port_stop}
+     .resumed = port_resumed, .partial = port_partial, .start = port_start, .room = port_room, .stop = port_stop}
 const ChannelKind port_channel_kind = PORT_KIND(SPICE_CHANNEL_PORT, port_count, port_has);
 const ChannelKind webdav_channel_kind = PORT_KIND(SPICE_CHANNEL_WEBDAV, webdav_count, webdav_has);

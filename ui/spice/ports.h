@@ -11,7 +11,8 @@
 typedef struct PortState {              /* S1: to the channel of the same session, type and id */
     bool is_owner;                      /* it has the port: one client at a time */
     bool is_told_open;                  /* as the client knows it */
-    uint32_t taken;                     /* bytes of the held message that the guest has already */
+    uint32_t taken;                     /* bytes of the held message that the guest has already, */
+    bool drops;                         /* or who had them has closed the port: the rest is for nobody */
 } PortState;
 
 void ports_start(void);                 /* the chardevs there are, and those that come */

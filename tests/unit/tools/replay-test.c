@@ -1,7 +1,10 @@
 /* tests/unit/tools/replay-test.c - acknowledge and replay: whatever is cut, the guest gets all of it, once and in order.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "view-fake.h"
+#include "chardev/chardev.h"
+#include "qapi/opts.h"
 #include "tools/view/outbox.h"
+#include "ui/spice/ports.h"
 #include "ui/spice/replay.h"
 #include "util/bytes.h"
 
@@ -135,10 +138,12 @@ static void only_who_asks_hears_of_it(void)
         g_assert_cmpuint(offer.word[i], ==, 0);
     }
     offer = replay_offer(&ours);
-    g_assert_cmphex(offer.word[3], ==, 5);
+    g_assert_cmphex(offer.word[3], ==, 7);
     g_assert_true(replay_counts(SPICE_CHANNEL_INPUTS, SPICE_MSGC_INPUTS_KEY_SCANCODE));
     g_assert_true(replay_counts(SPICE_CHANNEL_MAIN, SPICE_MSGC_MAIN_AGENT_DATA));
     g_assert_false(replay_counts(SPICE_CHANNEL_MAIN, SPICE_MSGC_MAIN_MIGRATE_CONNECTED));
+    g_assert_true(replay_counts(SPICE_CHANNEL_PORT, SPICE_MSGC_SPICEVMC_DATA));
+    g_assert_true(replay_counts(SPICE_CHANNEL_PORT, SPICE_MSGC_PORT_EVENT));
     g_assert_false(replay_counts(SPICE_CHANNEL_INPUTS, SPICE_MSGC_ACK));
     g_assert_false(replay_counts(SPICE_CHANNEL_DISPLAY, SPICE_MSGC_DISPLAY_INIT));
 }
@@ -292,6 +297,92 @@ static void no_key_is_lost_or_doubled(void)
     end_session(s);
 }
 
+/* ---- a port ---- */
+
+#define PORT_BYTES 20000
+
+typedef struct PortGuest {
+    Chardev *c;
+    size_t room, got;
+} PortGuest;
+
+static size_t port_can_read(void *opaque)
+{
+    return MIN(((PortGuest *)opaque)->room, 50);
+}
+
+static uint8_t port_byte(size_t at)
+{
+    return at * 7 + (at >> 8);
+}
+
+static void port_read(void *opaque, const uint8_t *data, size_t size)
+{
+    PortGuest *g = opaque;
+
+    g->room -= size;
+    for (size_t i = 0; i < size; i++) {
+        g_assert_cmphex(data[i], ==, port_byte(g->got++));
+    }
+}
+
+static void port_event(void *opaque, ChardevEvent event)
+{
+}
+
+static const ChardevHandlers port_handlers = {port_can_read, port_read, port_event, .is_guest = true};
+
+static bool has_port(const ViewSession *s)
+{
+    return strstr(said->str, "port 0 open\n") || strstr(said->str, "port 0 open org.baton.one\n");
+}
+
+static void no_byte_for_a_port_is_lost_or_doubled(void)
+{
+    ViewPlace at = {.host = (char *)"here", .port = 1};
+    g_autoptr(Json) options = opts_parse("spiceport,id=p,name=org.baton.one", "backend", NULL, NULL);
+    int64_t limit = time_monotonic_ns() + 50 * NS_PER_SEC;
+    PortGuest g = {.c = chardev_add(options, NULL)};
+    uint8_t bytes[300];
+    ViewSession *s;
+
+    g_assert_true(chardev_claim(g.c, &port_handlers, &g, NULL));
+    ports_start();
+    chardev_set_guest_open(g.c, true);
+    g_string_truncate(said, 0);
+    may_cut = false;
+    s = session_new(&cut_host, NULL, &at, NULL);
+    s->has_ports = true;
+    session_start(s);
+    until(has_port, s);
+    may_cut = true;
+    cuts = 0;
+    for (size_t done = 0; done < PORT_BYTES;) {
+        uint32_t n = g_test_rand_int_range(1, sizeof(bytes));
+
+        n = MIN(n, PORT_BYTES - done);
+        for (uint32_t i = 0; i < n; i++) {
+            bytes[i] = port_byte(done++);
+        }
+        g_assert_true(view_port_say(s, 0, bytes, n));
+    }
+    while ((g.got < PORT_BYTES || cuts < CUTS) && time_monotonic_ns() < limit) {
+        g.room += g_test_rand_int_range(0, 100);
+        chardev_accept_input(g.c);
+        turn(s);
+        if (g.got == PORT_BYTES && !g_test_rand_int_range(0, 50)) {
+            paint(g.room);
+        }
+    }
+    g_assert_cmpuint(g.got, ==, PORT_BYTES);
+    g_assert_cmpuint(cuts, >=, CUTS);
+    may_cut = false;
+    end_session(s);
+    ports_stop();
+    chardev_release(g.c);
+    g_assert_true(chardev_delete("p", NULL));
+}
+
 static bool has_lost_main(const ViewSession *s)
 {
     SpiceChannel *c = server_find_channel(s->id, SPICE_CHANNEL_MAIN, 0);
@@ -342,6 +433,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tools/replay/a_server_cannot_acknowledge_what_was_not_said", a_server_cannot_acknowledge_what_was_not_said);
     g_test_add_func("/tools/replay/only_who_asks_hears_of_it", only_who_asks_hears_of_it);
     g_test_add_func("/tools/replay/no_key_is_lost_or_doubled", no_key_is_lost_or_doubled);
+    g_test_add_func("/tools/replay/no_byte_for_a_port_is_lost_or_doubled", no_byte_for_a_port_is_lost_or_doubled);
     g_test_add_func("/tools/replay/a_lost_session_is_kept_for_a_bounded_time", a_lost_session_is_kept_for_a_bounded_time);
     g_test_add_func("/tools/replay/who_says_goodbye_is_not_waited_for", who_says_goodbye_is_not_waited_for);
     return g_test_run();

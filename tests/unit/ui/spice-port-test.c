@@ -152,6 +152,119 @@ static void what_the_guest_has_closed_does_not_wait(void)
     guest_unplug(&g);
 }
 
+static void cut(SpiceChannel *c)
+{
+    g_assert_true(spice_detach(c));
+    g_assert_true(c->is_lost);
+}
+
+static void assert_goes_on_with(FakeWire *w, uint64_t next, uint32_t partial)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+
+    g_assert_true(fake_until(w, REPLAY_ADOPT, b));
+    g_assert_cmpuint(load_le64(b->data), ==, next);
+    g_assert_cmpuint(load_le32(b->data + 8), ==, partial);
+}
+
+/* The guest has half of a message when the connection is lost: it sees nothing of that, and gets the other half once. */
+static void a_port_is_kept_for_who_comes_back(void)
+{
+    Guest g;
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+
+    fake_extension = FAKE_RETURNS;
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    guest_allow(&g, 5);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "one", 3);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "two", 3);
+    spice_pump(c);
+    assert_goes_on_with(w, 1, 0);
+    cut(c);
+    guest_say(&g, "is anybody there?", 17);
+    g_assert_cmpuint(g.says->len, ==, 17); /* it waits, as for a client that does not read */
+    guest_allow(&g, 100);
+    w = fake_come_back(c);
+    spice_pump(c);
+    assert_goes_on_with(w, 2, 2);
+    assert_init(w, "org.baton.one", true); /* some of what the guest said may be missing */
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "two", 3);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "three", 5);
+    spice_pump(c);
+    g_assert_cmpmem(g.got->data, g.got->len, "onetwothree", 11);
+    guest_write_more(&g);
+    spice_pump(c);
+    assert_data(w, "is anybody there?");
+    g_assert_cmpstr(g.events->str, ==, "o");
+    fake_leave(&f);
+    g_assert_cmpstr(g.events->str, ==, "oc");
+    fake_extension = 0;
+    guest_unplug(&g);
+}
+
+/* Who had the first half has closed the port: whoever opened it then does not get the other one. */
+static void half_a_message_is_for_who_had_its_beginning(void)
+{
+    Guest g;
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+
+    fake_extension = FAKE_RETURNS;
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    guest_allow(&g, 2);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "for the first", 13);
+    spice_pump(c);
+    cut(c);
+    chardev_set_guest_open(g.c, false);
+    chardev_set_guest_open(g.c, true);
+    guest_allow(&g, 100);
+    w = fake_come_back(c);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "for the first", 13);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "next", 4);
+    spice_pump(c);
+    g_assert_cmpmem(g.got->data, g.got->len, "fonext", 6);
+    fake_leave(&f);
+    fake_extension = 0;
+    guest_unplug(&g);
+}
+
+/* It is its own until its time is over; then the next one has it. */
+static void who_is_away_keeps_its_port_for_a_while(void)
+{
+    Guest g;
+    FakeClient f[2];
+    FakeWire *w[2];
+    SpiceChannel *c[2];
+
+    fake_extension = FAKE_RETURNS;
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    for (unsigned i = 0; i < 2; i++) {
+        f[i] = fake_client();
+        c[i] = fake_open(&f[i], SPICE_CHANNEL_PORT, 0, &w[i]);
+    }
+    chardev_set_guest_open(g.c, true);
+    cut(c[0]);
+    g_assert_true(port_state(c[0])->is_owner);
+    g_assert_cmpstr(g.events->str, ==, "o");
+    loop_timer_set(c[0]->patience, time_monotonic_ns()); /* it is over */
+    fake_settle();
+    g_assert_cmpstr(g.events->str, ==, "oco");
+    g_assert_true(port_state(c[1])->is_owner);
+    fake_leave(&f[0]);
+    fake_leave(&f[1]);
+    fake_extension = 0;
+    guest_unplug(&g);
+}
+
 static void one_client_after_the_other(void)
 {
     Guest g;
@@ -238,10 +351,11 @@ static void load(SpiceChannel *c, const StateWriter *w)
     g_assert_no_error(err);
 }
 
-/* The guest has a part of a message when it moves: it gets the rest from the other process, and sees no other client. */
-static void a_port_goes_with_the_guest(void)
+/* The guest has a part of a message when it moves: it gets the rest from the other process, or from its client, which says it
+ * again, and sees no other client. */
+static void goes_with_the_guest(uint32_t extension)
 {
-    SpiceCaps mini = {{1 << SPICE_COMMON_CAP_MINI_HEADER}}, all = {{UINT32_MAX}};
+    SpiceCaps common, all = {{UINT32_MAX}};
     SpiceEnds ends = {{{0}}};
     StateWriter *state = state_writer_new();
     FakeClient f;
@@ -249,6 +363,8 @@ static void a_port_goes_with_the_guest(void)
     SpiceChannel *c;
     Guest g;
 
+    fake_extension = extension;
+    common = fake_common();
     guest_plug(&g, "spiceport,id=p,name=org.baton.one");
     f = fake_client();
     c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
@@ -264,14 +380,20 @@ static void a_port_goes_with_the_guest(void)
     chardev_set_guest_open(g.c, true);
     f = fake_client();
     w = fake_wire();
-    c = spice_channel_new(&port_channel_kind, 0, f.client, &w->wire, &ends, &mini, &all);
+    c = spice_channel_new(&port_channel_kind, 0, f.client, &w->wire, &ends, &common, &all);
     g_ptr_array_add(f.client->channels, c);
     spice_channel_wait(c);
     g_assert_cmpstr(g.events->str, ==, "");
     load(c, state);
     g_assert_cmpstr(g.events->str, ==, "o"); /* before the machine starts */
-    spice_adopt(c, false);
+    spice_adopt(c, TAIL_NONE);
+    replay_begin(c, true);
     port_channel_kind.adopted(c);
+    spice_pump(c);
+    if (extension) {
+        assert_goes_on_with(w, 1, 4);
+        fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "0123456789", 10);
+    }
     fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "abc", 3);
     for (unsigned i = 0; i < 3; i++) {
         spice_pump(c);
@@ -284,6 +406,13 @@ static void a_port_goes_with_the_guest(void)
     g_assert_cmpstr(g.events->str, ==, "oc");
     guest_unplug(&g);
     state_writer_free(state);
+    fake_extension = 0;
+}
+
+static void a_port_goes_with_the_guest(void)
+{
+    goes_with_the_guest(0);
+    goes_with_the_guest(FAKE_RETURNS);
 }
 
 int main(int argc, char **argv)
@@ -298,6 +427,9 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/port/a_port_is_named_opened_and_echoed", a_port_is_named_opened_and_echoed);
     g_test_add_func("/ui/spice/port/both_sides_wait_for_room", both_sides_wait_for_room);
     g_test_add_func("/ui/spice/port/what_the_guest_has_closed_does_not_wait", what_the_guest_has_closed_does_not_wait);
+    g_test_add_func("/ui/spice/port/a_port_is_kept_for_who_comes_back", a_port_is_kept_for_who_comes_back);
+    g_test_add_func("/ui/spice/port/half_a_message_is_for_who_had_its_beginning", half_a_message_is_for_who_had_its_beginning);
+    g_test_add_func("/ui/spice/port/who_is_away_keeps_its_port_for_a_while", who_is_away_keeps_its_port_for_a_while);
     g_test_add_func("/ui/spice/port/one_client_after_the_other", one_client_after_the_other);
     g_test_add_func("/ui/spice/port/ports_may_come_later_and_go", ports_may_come_later_and_go);
     g_test_add_func("/ui/spice/port/a_port_goes_with_the_guest", a_port_goes_with_the_guest);
