@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config-host.h"
 #include "session.h"
+#include "ui/spice/known.h"
 #include "util/bytes.h"
 
 #include <spice/protocol.h>
@@ -422,7 +423,28 @@ static bool take_monitors(ViewChannel *c, const uint8_t *data, uint32_t size)
     return 28 * n <= size - 4;
 }
 
+/* All that we were told to draw is drawn. */
+static bool take_ask(ViewChannel *c, const uint8_t *data, uint32_t size)
+{
+    pixman_image_t *image = surfaces_find(c->session->surfaces, c->id, 0);
+    g_autoptr(GByteArray) b = g_byte_array_new();
+    uint32_t rows = load_le32(data);
+
+    if (!rows) {
+        return false;
+    }
+    put_u64(b, 0);
+    put_u32(b, !!image);
+    if (image) {
+        known_put_surface(b, pixman_image_get_data(image), pixman_image_get_stride(image), pixman_image_get_width(image),
+                          pixman_image_get_height(image), rows);
+    }
+    put_u32(b, 0);
+    return view_send(c, KNOWN_SAY, b->data, b->len);
+}
+
 static const ViewRow display_rows[] = {
+    {"state-request", KNOWN_ASK, 4, 4, take_ask},
     {"mark", SPICE_MSG_DISPLAY_MARK, 0, 0, take_mark},
     {"reset", SPICE_MSG_DISPLAY_RESET, 0, 0},
     {"copy-bits", SPICE_MSG_DISPLAY_COPY_BITS, BASE_BYTES + 8, BASE_BYTES + 12 + 16 * CLIPS_MAX, take_copy_bits},
@@ -456,12 +478,14 @@ static void display_start(ViewChannel *c)
     view_send(c, SPICE_MSGC_DISPLAY_INIT, init, sizeof(init));
 }
 
-/* The server says all of it again. */
+/* The server asks what we have, or says all of it again. */
 static void display_resumed(ViewChannel *c)
 {
     end_streams(c);
-    surfaces_remove_all(c->session->surfaces, c->id);
-    tell_drawn(c, 0, NULL);
+    if (!caps_has(conn_common(c->conn), KNOWN_CAP)) {
+        surfaces_remove_all(c->session->surfaces, c->id);
+        tell_drawn(c, 0, NULL);
+    }
     display_start(c);
 }
 

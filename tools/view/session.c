@@ -1,6 +1,7 @@
 /* tools/view/session.c - the viewer's session: its channels, and where it is.  Owner: main loop.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session.h"
+#include "ui/spice/known.h"
 #include "ui/spice/replay.h"
 #include "util/bytes.h"
 #include "util/error.h"
@@ -83,6 +84,7 @@ static ViewConn *connect_to(ViewChannel *c, const ViewPlace *to, GError **errp)
     caps_set(&r.common, SPICE_COMMON_CAP_PROTOCOL_AUTH_SELECTION);
     caps_set(&r.common, SPICE_COMMON_CAP_MINI_HEADER);
     caps_set(&r.common, REPLAY_CAP);
+    caps_set(&r.common, KNOWN_CAP);
     caps_set(&r.common, RESUME_CAP);
     return wire ? conn_new(wire, &r, &view_conn_ops, c) : NULL;
 }

@@ -8,6 +8,7 @@
 #include "damage.h"
 #include "image.h"
 #include "kinds.h"
+#include "known.h"
 #include "server.h"
 #include "streams.h"
 #include "ui/console.h"
@@ -18,6 +19,7 @@
 
 #define PASS_NS (10 * NS_PER_MS)    /* between the beginnings of two passes */
 #define BOXES_ENOUGH 64             /* of a pass; more are made fewer */
+#define KNOWN_WAIT_NS (2 * NS_PER_SEC)    /* for a client's word of what it still shows */
 #define JPEG_QUALITY 85             /* of photographs that are no video */
 
 typedef struct DisplayState {       /* S1: to the display channel of the same session and id */
@@ -34,10 +36,11 @@ typedef struct DisplayChannel {
     DisplayState st;
     pixman_region32_t dirty, pass;
     bool has_new_surface;
+    bool awaits_known;              /* it is back, and has still to say what it shows */
     bool needs_reset, has_streams;  /* of a client that came: what it has of surfaces is not known; it may have some */
     ConsoleViewer viewer;
     Streams streams;
-    LoopTimer *due;                 /* a pass, or something of a stream */
+    LoopTimer *due;                 /* a pass, or something of a stream; of who awaits_known: that is too late */
     int64_t pass_began_ns;
 } DisplayChannel;
 
@@ -225,7 +228,7 @@ static void display_room(SpiceChannel *c)
     DisplayChannel *d = (DisplayChannel *)c;
     pixman_image_t *surface;
 
-    if (!d->st.is_ready) {
+    if (!d->st.is_ready || d->awaits_known) {
         return;
     }
     if (d->has_new_surface) {
@@ -292,11 +295,15 @@ static Taken take_report(SpiceChannel *c, const uint8_t *data, uint32_t size)
     return taken;
 }
 
+static void display_reset(SpiceChannel *c);
+static Taken take_known(SpiceChannel *c, const uint8_t *data, uint32_t size);
+
 static const MessageRow display_rows[] = {
     {"init", SPICE_MSGC_DISPLAY_INIT, 14, 14, take_init},
     {"stream-report", SPICE_MSGC_DISPLAY_STREAM_REPORT, 32, 32, take_report},
     {"preferred-compression", SPICE_MSGC_DISPLAY_PREFERRED_COMPRESSION, 1, 1, take_wish},
     {"preferred-video-codec-type", SPICE_MSGC_DISPLAY_PREFERRED_VIDEO_CODEC_TYPE, 1, 256},
+    {"client-state", KNOWN_SAY, KNOWN_SAY_BYTES, CHANNEL_BODY_MAX, take_known},
     {},
 };
 
@@ -314,6 +321,9 @@ unsigned screens_count(void)
 
 static void is_due(void *opaque)
 {
+    if (((DisplayChannel *)opaque)->awaits_known) {
+        display_reset(opaque);
+    }
     spice_pump(opaque);
 }
 
@@ -392,7 +402,7 @@ static void save_region(SpiceChannel *c, StateWriter *w)
     pixman_region32_union(&u.region, &d->dirty, &d->pass);
     spice_foreach_unsaid(c, add_unsaid, &u);
     u.has_streams |= streams_boxes(&d->streams, &u.region); /* found anew: until then the client lacks what they show */
-    state_put_u8(w, u.has_more);
+    state_put_u8(w, u.has_more || d->awaits_known);
     state_put_u8(w, u.has_streams);
     state_put_u8(w, d->has_new_surface);
     put_region(w, &u.region);
@@ -453,6 +463,7 @@ static void display_reset(SpiceChannel *c)
     DisplayChannel *d = (DisplayChannel *)c;
     GByteArray *nobody = g_byte_array_new();
 
+    d->awaits_known = false;
     streams_stop(&d->streams); /* one that it has lost may have a frame with a worker */
     d->st = (DisplayState){.is_ready = true, .has_primary = true, .images = (uint64_t)1 << 40};
     streams_start(&d->streams, c, &d->st.streams);
@@ -463,6 +474,69 @@ static void display_reset(SpiceChannel *c)
     end_surface(d);
     d->has_new_surface = true;
     spice_poke(c);
+}
+
+/* ---- a client that is back ---- */
+
+static void display_resumed(SpiceChannel *c)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    GByteArray *rows = g_byte_array_new();
+
+    if (!caps_has(&c->common, KNOWN_CAP) || !has_surface(d)) {
+        g_byte_array_unref(rows);
+        display_reset(c);
+        return;
+    }
+    streams_stop(&d->streams);
+    streams_start(&d->streams, c, &d->st.streams);
+    spice_send(c, SPICE_MSG_DISPLAY_STREAM_DESTROY_ALL, NULL);
+    put_u32(rows, KNOWN_BAND_ROWS);
+    spice_send(c, KNOWN_ASK, rows);
+    d->awaits_known = true;
+    loop_timer_set(d->due, time_monotonic_ns() + KNOWN_WAIT_NS);
+}
+
+/* What it has is what it says, and nothing is on its way to it. */
+static void draw_what_differs(DisplayChannel *d, pixman_image_t *surface, const uint8_t *digests)
+{
+    const char *pixels = (const char *)pixman_image_get_data(surface);
+    int stride = pixman_image_get_stride(surface);
+
+    pixman_region32_clear(&d->pass);
+    pixman_region32_clear(&d->dirty);
+    for (uint32_t y = 0; y < d->st.height; y += KNOWN_BAND_ROWS) {
+        uint32_t rows = MIN(KNOWN_BAND_ROWS, d->st.height - y);
+
+        if (known_digest(pixels + (ptrdiff_t)y * stride, stride, d->st.width, rows) != load_le64(digests)) {
+            pixman_region32_union_rect(&d->dirty, &d->dirty, 0, y, d->st.width, rows);
+        }
+        digests += 8;
+    }
+}
+
+static Taken take_known(SpiceChannel *c, const uint8_t *data, uint32_t size)
+{
+    DisplayChannel *d = (DisplayChannel *)c;
+    KnownSurface s;
+
+    if (!d->awaits_known) {
+        return TAKEN; /* too late, or nobody asked */
+    }
+    if (!known_find_surface(data, size, &s) || !has_surface(d) || s.width != d->st.width || s.height != d->st.height ||
+        s.bands != (s.height - 1) / KNOWN_BAND_ROWS + 1) {
+        display_reset(c);
+        return TAKEN;
+    }
+    d->awaits_known = d->has_new_surface = false;
+    loop_timer_cancel(d->due);
+    draw_what_differs(d, surface_of(d), s.digests);
+    d->st.is_marked = false;
+    if (!pixman_region32_not_empty(&d->dirty)) {
+        mark(d);
+    }
+    spice_poke(c);
+    return TAKEN;
 }
 
 static void display_adopted(SpiceChannel *c)
@@ -510,5 +584,5 @@ const ChannelKind display_channel_kind = {
     .caps = 1 << SPICE_DISPLAY_CAP_MONITORS_CONFIG | 1 << SPICE_DISPLAY_CAP_PREF_COMPRESSION | 1 << SPICE_DISPLAY_CAP_STREAM_REPORT,
     .has_window = true, .size = sizeof(DisplayChannel), .rows = display_rows, .count = screens_count,
     .parts = display_parts, .open = display_open, .start = display_start, .adopted = display_adopted, .reset = display_reset,
-    .resumed = display_reset, .room = display_room, .stop = display_stop,
+    .resumed = display_resumed, .room = display_room, .stop = display_stop,
 };

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "replay.h"
 #include "channel.h"
+#include "known.h"
 
 #include <spice/protocol.h>
 
@@ -32,7 +33,7 @@ bool replay_counts(uint8_t channel_type, uint16_t message)
 
 SpiceCaps replay_offer(const SpiceCaps *client)
 {
-    static const unsigned ours[] = {REPLAY_CAP, RESUME_CAP};
+    static const unsigned ours[] = {REPLAY_CAP, KNOWN_CAP, RESUME_CAP};
     SpiceCaps caps = {{0}};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(ours); i++) {
