@@ -320,12 +320,12 @@ def sasl_start(link):
 
 
 def sasl_plain(link, name, text):
-    """The result of one round."""
+    """The result of one round; the link's own, where SASL is content."""
     link.send(struct.pack('<I', len(name)) + name)
     link.send(struct.pack('<I', len(text) + 1) + text + b'\0')
     link.recv(struct.unpack('<I', link.recv(4))[0])
     same('complete', link.recv(1), b'\1')
-    return struct.unpack('<I', link.recv(4))[0]
+    return struct.unpack('<I', link.recv(4))[0] or struct.unpack('<I', link.recv(4))[0]
 
 
 def sasl(folder):

@@ -166,7 +166,7 @@ static void (*const steps[LINK_STEPS])(SpiceLink *l) = {
     [LINK_SASL_NAME] = sasl_take_name,
     [LINK_SASL_SIZE] = sasl_take_size,
     [LINK_SASL_DATA] = sasl_take_data,
-    [LINK_RESULT] = NULL, /* nothing is read */
+    [LINK_SASL_RESULT] = NULL, [LINK_RESULT] = NULL, /* nothing is read */
     [LINK_GOODBYE] = take_nothing,
 };
 
@@ -218,13 +218,15 @@ static bool result_is_out(SpiceLink *l)
         loop_timer_set(l->deadline, time_monotonic_ns() + LINK_GOODBYE_NS);
         return true;
     }
-    if (l->sasl) {
-        sasl_stage_secure(l);
-    }
     g_clear_pointer(&l->watch, loop_watch_free);
     l->host->adopt(l, l->opaque);
     end(l);
     return false;
+}
+
+static bool is_telling(const SpiceLink *l)
+{
+    return l->step == LINK_RESULT || l->step == LINK_SASL_RESULT;
 }
 
 /* has_more: come back soon, though the socket has nothing to say: it can be written to. */
@@ -232,7 +234,7 @@ static void update_watch(SpiceLink *l, bool has_more)
 {
     GIOCondition want = wire_wants(l->wire);
 
-    want |= l->step == LINK_RESULT ? 0 : G_IO_IN;
+    want |= is_telling(l) ? 0 : G_IO_IN;
     want |= has_more || l->out->len || wire_flush(l->wire) == -EAGAIN ? G_IO_OUT : 0;
     loop_watch_set(l->watch, want);
 }
@@ -248,14 +250,16 @@ static void advance(SpiceLink *l)
             end(l);
             return;
         }
-        if (l->step == LINK_RESULT) {
-            if (l->out->len || wire_flush(l->wire)) {
-                has_more = false;
-                break;
-            }
-            if (!result_is_out(l)) {
-                return;
-            }
+        if (is_telling(l) && (l->out->len || wire_flush(l->wire))) {
+            has_more = false;
+            break;
+        }
+        if (l->step == LINK_SASL_RESULT) {
+            sasl_stage_over(l);
+            continue;
+        }
+        if (l->step == LINK_RESULT && !result_is_out(l)) {
+            return;
         }
         got = read_some(l);
         if (got < 0) {

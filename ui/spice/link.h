@@ -29,7 +29,7 @@ typedef struct LinkHost { /* what the server says and does; results are SPICE_LI
 
 typedef enum LinkStep {
     LINK_HEADER, LINK_REQUEST, LINK_MECHANISM, LINK_TICKET, LINK_SASL_NAME_SIZE, LINK_SASL_NAME, LINK_SASL_SIZE,
-    LINK_SASL_DATA, LINK_RESULT, LINK_GOODBYE, LINK_STEPS,
+    LINK_SASL_DATA, LINK_SASL_RESULT, LINK_RESULT, LINK_GOODBYE, LINK_STEPS,
 } LinkStep;
 
 struct SpiceLink {

@@ -139,7 +139,8 @@ static void finish(SpiceLink *l)
         denied(l, "the layer is too weak");
         return;
     }
-    link_finish(l, l->host->admit(l, l->opaque), "not admitted");
+    put_u32(l->out, SPICE_LINK_ERR_OK); /* SASL's own result, in clear; the link's follows in the layer */
+    link_expect(l, LINK_SASL_RESULT, 0);
 }
 
 static void answer(SpiceLink *l, const char *data, unsigned size, bool is_complete)
@@ -281,7 +282,7 @@ static void layer_free(SpiceWire *wire)
 static const WireOps layer_ops = {.read = layer_read, .write = layer_write, .flush = layer_flush, .pending = layer_pending,
                                   .free = layer_free};
 
-void sasl_stage_secure(SpiceLink *l)
+static void secure(SpiceLink *l)
 {
     const void *value = NULL;
     SaslWire *w;
@@ -293,6 +294,12 @@ void sasl_stage_secure(SpiceLink *l)
     w->conn = g_steal_pointer(&l->sasl->conn);
     w->out = g_byte_array_new();
     l->wire = &w->wire;
+}
+
+void sasl_stage_over(SpiceLink *l)
+{
+    secure(l);
+    link_finish(l, l->host->admit(l, l->opaque), "not admitted");
 }
 
 #else
@@ -328,7 +335,7 @@ void sasl_take_data(SpiceLink *l)
     g_assert_not_reached();
 }
 
-void sasl_stage_secure(SpiceLink *l)
+void sasl_stage_over(SpiceLink *l)
 {
 }
 

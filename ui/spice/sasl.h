@@ -16,5 +16,5 @@ void sasl_take_name_size(SpiceLink *l);
 void sasl_take_name(SpiceLink *l);
 void sasl_take_size(SpiceLink *l);
 void sasl_take_data(SpiceLink *l);
-void sasl_stage_secure(SpiceLink *l);   /* the result is out: from here on the layer, if one was agreed */
+void sasl_stage_over(SpiceLink *l);     /* its result is out: from here on the layer, if one was agreed; the link's result */
 void sasl_stage_free(SaslStage *s);     /* NULL allowed */
