@@ -57,11 +57,25 @@ static void await_change(int changes)
     epoll_wait(changes, &event, 1, -1);
 }
 
+/* The driver tells of its ports one after the other, perhaps after the shell has begun; nothing says when all are there. */
+static int open_when_there(const char *device)
+{
+    for (unsigned tries = 0; tries < 3000; tries++) {
+        int fd = open(device, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+        if (fd >= 0 || (errno != ENODEV && errno != ENOENT && errno != ENXIO)) {
+            return fd;
+        }
+        usleep(10000);
+    }
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t piece[16384];
     unsigned long long left = argc > 2 ? strtoull(argv[2], NULL, 0) : 0, all = left;
-    int fd = argc > 2 ? open(argv[1], O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+    int fd = argc > 2 ? open_when_there(argv[1]) : -1;
     int changes = fd < 0 ? -1 : watch(fd);
     struct termios t;
 
