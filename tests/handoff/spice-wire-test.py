@@ -9,6 +9,8 @@ import struct
 import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from pair import ENDED, Failed, bare_args, base, machine_args
 from harness import run_tests, want
@@ -177,19 +179,29 @@ class SpiceRun(Run):
 
 def run(case):
     def function(folder):
-        spice = SpiceRun(case, folder)
-        try:
-            result = spice.run()
-            print(f'# {result}; {"; ".join(spice.notes)}', flush=True)
-            if case.at and case.fault != 'none' and spice.wire.fault_at is None:
-                raise Failed(f'{case.at} never came: {spice.wire.keys()[-12:]}')
-            return [key for key in spice.wire.keys() if not key.startswith(('>ram-batch', '>ram-eos'))]
-        except Failed as why:
-            passed = ' '.join(spice.wire.keys()[-14:]) if spice.wire else ''
-            raise type(why)(f'{why}\npassed: {passed}\n' + '\n'.join(spice.notes)) from None
-        finally:
-            spice.close()
+        keys = run_once(case, folder)
+        if case.at not in keys and case.deadlines == 'short':   # which a slow machine misses before it gets there
+            return run(replace(case, deadlines='normal'))(base_folder(folder, 'normal'))
+        return keys
     return function
+
+
+def run_once(case, folder):
+    spice = SpiceRun(case, folder)
+    try:
+        result = spice.run()
+        print(f'# {result}; {"; ".join(spice.notes)}', flush=True)
+        keys = [key for key in spice.wire.keys() if not key.startswith(('>ram-batch', '>ram-eos'))]
+        if case.fault != 'none' and spice.wire.fault_at is None:
+            if case.deadlines != 'short':
+                raise Failed(f'{case.at} never came: {keys[-12:]}')
+            keys = []
+        return keys
+    except Failed as why:
+        passed = ' '.join(spice.wire.keys()[-14:]) if spice.wire else ''
+        raise type(why)(f'{why}\npassed: {passed}\n' + '\n'.join(spice.notes)) from None
+    finally:
+        spice.close()
 
 
 def broken(key, fault, deadlines='short'):
@@ -227,7 +239,7 @@ def every_message(folder):
 
 
 def base_folder(folder, number):
-    path = folder / str(number)
+    path = Path(folder) / str(number)
     path.mkdir()
     return path
 

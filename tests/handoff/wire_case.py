@@ -402,7 +402,7 @@ class Run:
         stopped = self.source.event_at('STOP')
         if verb == 'migrate_cancel' and runner is self.source and not is_struck and stopped and stopped < at:
             back = self.source.event_at('RESUME', stopped)
-            others = max(self.noise.between(at, back), self.delays.seconds())
+            others = max(self.noise.between(at, back), self.delays.seconds() if self.delays else 0)    # none without a fault
             if back - at - others > 2 * BACK_S * base.PATIENCE:
                 raise TooLate(f'the guest ran {(back - at - others) * 1000:.0f} ms after migrate_cancel')
 
