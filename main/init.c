@@ -19,6 +19,7 @@
 #include "ui/input.h"
 #include "ui/spice.h"
 #include "util/loop.h"
+#include "util/thread.h"
 
 static void info_registers(GString *out)
 {
@@ -35,6 +36,7 @@ static void info_registers(GString *out)
 
 void program_init(void)
 {
+    thread_is_waited_for();
     loop_init();
     runstate_init();
     vm_lock();

@@ -6,6 +6,7 @@
 #include "system/harts.h"
 #include "util/error.h"
 #include "util/loop.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -85,6 +86,7 @@ static void *hart_main(void *opaque)
     Hart *h = opaque;
 
     hart_self = h;
+    thread_is_waited_for();
     atomic_store(&h->thread_id, (int)gettid());
     while (!(atomic_load(&h->exit) & EXIT_QUIT)) {
         if (atomic_load(&h->exit) & EXIT_PAUSE) {

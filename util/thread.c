@@ -1,0 +1,24 @@
+/* util/thread.c - how the kernel schedules a thread.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "util/thread.h"
+
+#include <linux/sched.h>
+#include <linux/sched/types.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SLICE_NS 200000     /* the kernel takes 100 us to 100 ms; its own is some 3 ms */
+
+void thread_is_waited_for(void)
+{
+    struct sched_attr a = {.size = sizeof(a)};
+
+    /* Whoever chose another policy knows better; and a negative nice value would not come to threads that this one starts. */
+    if (syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0) || a.sched_policy != SCHED_NORMAL || a.sched_nice < 0) {
+        return;
+    }
+    a.sched_flags |= SCHED_FLAG_RESET_ON_FORK; /* only this thread */
+    a.sched_runtime = SLICE_NS;
+    syscall(SYS_sched_setattr, 0, &a, 0);
+}
