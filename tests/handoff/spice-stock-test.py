@@ -187,6 +187,18 @@ def sleeps(looker):
     print(f'# pause {move.pause_ms:.1f} ms; the client slept {FROZEN_SECONDS} s', flush=True)
 
 
+def carries_it_along(looker):
+    """Nobody answers the source; what is typed while the guest is in a file the client brings, or says over there."""
+    scene, names = looker.scene, list('sealed')
+    looker.type(LETTERS)
+    looker.typed += names
+    expect_ways(scene.move_one_way(f'{scene.pair.folder}/guest', is_file=True,
+                                   meanwhile=lambda: [looker.press(name) for name in names]), 'seamless')
+    looker.expect_typed()
+    looker.type(LETTERS)
+    looker.check_log(1)
+
+
 def begins_anew(looker):
     """seamless-migration=off: over connections that are there already."""
     looker.type(LETTERS)
@@ -327,6 +339,7 @@ def html5(folder):
 TESTS = [
     ('spicy_types_416_keys_across_5_handoffs', with_client(plainly, 'spicy', types_through(5, LETTERS * 16))),
     ('spicy_sleeps_across_the_switch', with_client(plainly, 'spicy', sleeps)),
+    ('spicy_carries_keys_while_the_guest_is_in_a_file', with_client(plainly, 'spicy', carries_it_along)),
     ('spicy_with_tls_and_a_ticket', with_client(spicy_by_tls, 'spicy', types_through(2), options=by_tls, is_tls=True)),
 ]
 
