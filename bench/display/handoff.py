@@ -207,7 +207,7 @@ def figures(moves):
         **{f'spicy_{key}': middle(seen('spicy', key)) for key in ('none_ms', 'whole_ms', 'picture_ms', 'carried')},
         'none_ms': middle(one), 'none_max_ms': max(one, default=None), 'whole_ms': middle(seen('one', 'whole_ms')),
         'away_ms': middle(seen('one', 'away_ms')), 'picture_ms': middle(pictures), 'picture_max_ms': max(pictures, default=None),
-        'seamless': ways('one'), 'carried': middle(carried), 'carried_max': max(carried, default=None),
+        'seamless': ways('one'), 'carried': middle(seen('one', 'carried')), 'carried_max': max(carried, default=None),
         'alone_ms': alone, 'held_ms': held, 'added_ms': held - alone if None not in (held, alone) else None,
         'one_ms': middle(of('one', 'stood_ms')),
         'at_once': ways('at once'), 'at_once_none_ms': middle(seen('at once', 'none_ms')),

@@ -5,9 +5,9 @@ import time
 
 import stock_client as stock
 from spice_client import DISPLAY, MAIN
-from spice_mover import FLUSH_MARK, MIGRATE, SWITCH_HOST
+from spice_mover import CARRIED, FLUSH_MARK, MIGRATE, SWITCH_HOST
 from tap import Tap
-from watcher import CARRIED, PICTURES
+from watcher import PICTURES
 
 NEED_FLUSH, NEED_DATA = 1, 2
 SETTLE = 0.7                            # seconds: it has drawn what it has heard

@@ -13,11 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / 'tests/functional'))
 from spice_client import DISPLAY, MAIN                                          # noqa: E402
-from spice_mover import FLUSH_MARK, MIGRATE_DATA, Mover, MoverLink              # noqa: E402
+from spice_mover import Mover, MoverLink                                        # noqa: E402
 
 SO_TIMESTAMPNS = 35
 PICTURES = {104, 123, 316, *range(302, 314)}
-CARRIED = 5                                 # MIGRATE_DATA to a server
 
 
 class Stamped(MoverLink):
@@ -48,7 +47,6 @@ class Watcher(Mover):
     def __init__(self, port):
         self.told, self.changed_at = {}, {}     # by channel: the source's last word has arrived; the destination's turn
         self.opened, self.pictures = {}, {}     # by channel: its latest link; by server: its first picture
-        self.awaited, self.carried = set(), 0
         self.is_done = False
         super().__init__(port)
 
@@ -63,13 +61,7 @@ class Watcher(Mover):
             print(f'failed {self.error!r}', flush=True)
 
     def take(self, key, link, kind, body):
-        if kind == MIGRATE_DATA and key in self.awaited:
-            self.awaited.discard(key)
-            self.carried += len(body)
-            self.ahead[key].say(CARRIED, body)
-            self.change(key, link)
-        else:
-            super().take(key, link, kind, body)
+        super().take(key, link, kind, body)
         if key[0] == DISPLAY and kind in PICTURES and link.server not in self.pictures:
             self.pictures[link.server] = time.time()
             if not link.server:
@@ -82,13 +74,7 @@ class Watcher(Mover):
 
     def leave(self, key, link, flags):
         self.told[key] = link.stamp or time.time()
-        if flags & 2 and key in self.ahead:
-            link.finish()
-            if flags & 1:
-                link.say(FLUSH_MARK)
-            self.awaited.add(key)               # what the source says next is for the destination
-        else:
-            super().leave(key, link, flags)
+        super().leave(key, link, flags)
 
     def change(self, key, link):
         super().change(key, link)
@@ -109,7 +95,7 @@ class Watcher(Mover):
             'way': 'seamless' if self.moves and not self.restarts else 'anew', 'picture_at': picture, 'last_at': max(changed),
             'none_ms': max(0.0, min(changed) - max(told)) * 1000, 'whole_ms': (max(changed) - min(told)) * 1000,
             'each_ms': [(self.changed_at[key] - self.told[key]) * 1000 for key in self.told if key in self.changed_at],
-            'carried': self.carried, 'problems': self.problems}), flush=True)
+            'carried': sum(map(len, self.brought.values())), 'problems': self.problems}), flush=True)
 
 
 def main():

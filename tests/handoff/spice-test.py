@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The client is a script (spice_mover.py) that goes with the guest as stock clients do, and says what it heard in which order.
 The guest of the first case reads what is typed; the others have none that would, but all devices."""
+import json
 import os
+import subprocess
 import sys
 import time
 
 from pair import Failed, GuestFiles, bare_args, base
-from harness import run_tests
+from harness import dying, run_tests
 from keys import CODES, Watch, keys_of
 from spice_flows import PORT_ARGS, FlowMover
 from spice_mover import (BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, INPUTS, MIGRATE, MIGRATE_DATA, MOTION_ACK,
@@ -238,6 +240,18 @@ def quit_twice(folder):
         pair.now.stopped = True
 
 
+def bench_still_measures(folder):
+    """Its clients are made of ours.  What it finds it finds on a machine that does nothing else."""
+    words = '--only baton --moves 1 --turns 1 --quick --no-spicy --out'.split()
+    done = subprocess.run(dying([base.ROOT / 'bench/display/handoff.py', *words, folder]), capture_output=True, text=True,
+                          timeout=120 * base.PATIENCE)
+    if not (folder / 'spice.json').exists():
+        raise Failed(done.stderr)
+    found = json.loads((folder / 'spice.json').read_text())['figures']['baton']
+    if (found['seamless'], found['at_once'], found['carried_max'], found['handoffs']) != ('1 of 1', '1 of 1', 0, 4):
+        raise Failed(f'{found}\n{done.stderr}')
+
+
 TESTS = [
     (f'{KEYS}_keys_and_{ENOUGH >> 20}_MiB_each_way_across_{MOVES}_handoffs_are_read_once_and_in_order', all_flows_across),
     ('three_clients_and_one_of_them_asleep', several_at_once_and_one_asleep),
@@ -250,6 +264,7 @@ TESTS = [
     ('a_source_that_quits_while_the_guest_is_parked', released_while_parked),
     ('a_second_quit_waits_for_nobody', quit_twice),
 ]
+ALL = [*TESTS, ('the_bench_of_handoffs_still_measures', bench_still_measures)]
 
 if __name__ == '__main__':
-    sys.exit(run_tests(TESTS))
+    sys.exit(run_tests(ALL if base.FULL else TESTS))
