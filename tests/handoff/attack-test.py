@@ -288,7 +288,10 @@ def big_frames(topology, longest):
             if guest['tcp']['longest'] < longest or report['tcp']['longest'] < longest:
                 wrong.append(f"the longest frames were {guest['tcp']['longest']} and {report['tcp']['longest']} bytes")
             if wrong:
-                raise Failed('; '.join(wrong) + '; ' + '; '.join(map(said, scene.pair.moves)))
+                dropped = scene.topology.drops()            # by the kernel, whom a busy host gave no time to be read
+                is_only_missing = not any(' again' in what or ' wrong' in what for what in wrong)
+                raise (TooLate if dropped and is_only_missing else Failed)(
+                    '; '.join(wrong) + f' (the network dropped {dropped}); ' + '; '.join(map(said, scene.pair.moves)))
             scene.is_excused()
     return case
 

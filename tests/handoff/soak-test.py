@@ -322,7 +322,7 @@ def to_and_fro(scene, handoffs):
             tell(f'{number} handoffs; {scene.looks[-1]}')
     first, last = ends(scene.looks[1:])     # the first process booted the guest, the others received it
     tell(f'processes: {summary(first, last)}')
-    return grown(first, last)
+    return grown(first, last, with_guest=not base.FULL)     # of a few processes one may have had the guest for longer
 
 
 def taken_back(scene, back):
