@@ -285,7 +285,7 @@ static const MessageRow inputs_rows[] = {
     {"key-up", SPICE_MSGC_INPUTS_KEY_UP, 4, 4, take_key},
     {"key-modifiers", SPICE_MSGC_INPUTS_KEY_MODIFIERS, 2, 2, take_modifiers},
     {"key-scancode", SPICE_MSGC_INPUTS_KEY_SCANCODE, 0, SCANCODES_MAX, take_raw},
-    {"mouse-motion", SPICE_MSGC_INPUTS_MOUSE_MOTION, 10, 10, take_motion},
+    {"mouse-motion", SPICE_MSGC_INPUTS_MOUSE_MOTION, 10, 11, take_motion}, /* spice-html5: as if it were a position */
     {"mouse-position", SPICE_MSGC_INPUTS_MOUSE_POSITION, 11, 11, take_position},
     {"mouse-press", SPICE_MSGC_INPUTS_MOUSE_PRESS, 3, 3, take_press},
     {"mouse-release", SPICE_MSGC_INPUTS_MOUSE_RELEASE, 3, 3, take_release},

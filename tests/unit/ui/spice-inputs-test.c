@@ -229,7 +229,7 @@ static void movements_and_buttons_are_acknowledged_by_fours(void)
     c = open_channel(w);
     spice_pump(c);
     heard(w, 0);
-    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_MOTION, "\5\0\0\0\xfd\xff\xff\xff\0\0", 10);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_MOTION, "\5\0\0\0\xfd\xff\xff\xff\0\0\0", 11); /* as spice-html5 does */
     fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\1\1\0", 3);
     fake_say(w, SPICE_MSGC_INPUTS_MOUSE_MOTION, "\xff\xff\xff\x7f\0\0\0\x80\1\0", 10);
     fake_say(w, SPICE_MSGC_INPUTS_MOUSE_RELEASE, "\1\0\0", 3);
