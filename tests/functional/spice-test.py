@@ -59,7 +59,7 @@ def link_stage(folder):
                 same(f'{fields}: reply', link.reply, struct.pack('<I', error) + bytes(spice.REPLY - 4))
                 want(link.is_closed(), 'stays open')
         with Link(server.address) as link:          # words that nobody knows do no harm
-            same('many words', link.ask(common=(9, 0, 0xffffffff, 0xfffffffa), caps=(0xf, 7, 7)), spice.OK)
+            same('many words', link.ask(common=(9, 0, 0xffffffff, 0xfffffff8), caps=(0xf, 7, 7)), spice.OK)
             common, channel = link.caps()
             same('common capabilities', common, (spice.AUTH_SELECTION | spice.AUTH_SPICE | spice.MINI_HEADER,))
             want(channel[0] & 2, f'channel capabilities {channel}')
