@@ -68,13 +68,14 @@ static void load_for_a_slow_guest(Lab *l, unsigned linger_ms)
 /* It takes its frames, far slower than they came: the source stays, though its time is over. */
 static void slow_guest_gets_all(Lab *l)
 {
-    load_for_a_slow_guest(l, 300);
+    load_for_a_slow_guest(l, 1500);
     lab_run_sent(l, 0);
     lab_start(l, 1);
     lab_released(l, 0);
-    while (l->got->len < 50) {
+    for (unsigned turns = 0; l->got->len < 50; turns++) {
+        g_assert_cmpuint(turns, <, 200);
         lab_guest_takes(l, 1, 1);
-        lab_linger(l, 10);
+        lab_linger(l, 32);
     }
     lab_wait(lab_both_done, l);
     lab_check_clean(l, 1);
