@@ -30,7 +30,7 @@ FAULTS = ('cut', 'kill-source', 'kill-destination', 'cancel')
 class Person:
     def __init__(self, number, mover):
         self.mover, self.codes = mover, KEYS[number]
-        self.typed, self.is_cut = [], False
+        self.typed, self.is_cut, self.began = [], False, len(mover.log)
 
     def type(self, count=1):
         for _ in range(count):
@@ -55,7 +55,7 @@ class Person:
 
     def was_told(self):
         """That it is not the old session any more: by its servers, or by the end of its connections."""
-        words = {kind for _, name, kind in self.mover.log if name == 'main'}
+        words = {kind for _, name, kind in self.mover.log[self.began:] if name == 'main'}
         return self.mover.error is not None or self.mover.restarts or words & {NOTIFY, DISCONNECTING, SWITCH_HOST}
 
 
@@ -78,7 +78,7 @@ class SpiceRun(Run):
         self.scene = Scene(self.folder, bare_args(), machine=machine_args('64M'), parameters=DEADLINES[self.case.deadlines])
         self.pair = self.scene.pair
         self.source = Side(self.pair.now)
-        self.pair.now.console.expect('BARE-GUEST-READY', 30)
+        self.pair.now.console.expect('tick 2', 30)
         self.client = People(self.scene)
 
     def listen(self):
@@ -131,7 +131,7 @@ class SpiceRun(Run):
             if runner is self.source:
                 self.check_stayed(person, watch)
             else:
-                self.check_went(person, watch)
+                self.check_went_or_gone(person, watch)
 
     def check_stayed(self, person, watch):
         person.mover.wait(lambda m: m.cancels, 'MIGRATE_CANCEL')
@@ -147,11 +147,24 @@ class SpiceRun(Run):
         person.mover.check()
 
     def way_of(self, person):
-        if not self.source.alive:
-            return {'way': 'lost', 'reason': 'its server was killed'}
+        if self.source.state()[2] in ('failed', 'gone'):
+            return {'way': 'lost', 'reason': 'its server does not know, or was killed'}
         number = struct.unpack('<i', struct.pack('<I', person.mover.id))[0]     # as QMP has it
-        event = self.source.emulator.qmp.event('DISPLAY_MIGRATE_COMPLETE', 40, **{'connection-id': number})
-        return event['data']
+        try:
+            return self.source.emulator.qmp.event('DISPLAY_MIGRATE_COMPLETE', 40, **{'connection-id': number})['data']
+        except Failed:
+            want(self.case.fault == 'kill-source' and self.source.emulator.qmp.closed, 'nobody says how a client went')
+            return {'way': 'lost', 'reason': 'its server was killed'}
+
+    def check_went_or_gone(self, person, watch):
+        """What the one who slept says last may be where the fault is."""
+        try:
+            self.check_went(person, watch)
+        except Failed:
+            if self.case.fault != 'kill-destination' or self.wire.fault_at is None:
+                raise
+            self.target.emulator.wait(5)
+            person.mover.wait(lambda m: person.was_told(), 'to be told that the guest has gone', 20)
 
     def check_went(self, person, watch):
         way = self.way_of(person)
@@ -162,7 +175,9 @@ class SpiceRun(Run):
             return
         want(way.get('reason'), f'it went {way}, and nobody says why')
         self.notes.append(f'a client went {way}')
-        person.mover.wait(lambda m: m.moves == 1 or person.was_told(), 'to be told', 40)
+        if self.source.state()[2] == 'failed':
+            self.say(self.source, 'quit')                   # it does not know who has the guest: the manager does
+        person.mover.wait(lambda m: m.moves or m.restarts or m.error, 'to go, or to be told', 40)
         got = [code for code, down in person.read(watch, watch.events()) if down]
         rest = iter(person.typed)
         want(all(code in rest for code in got), f'typed {person.typed}, and {got} was read')
@@ -206,7 +221,7 @@ def run_once(case, folder):
 
 def broken(key, fault, deadlines='short'):
     if fault == 'cancel':
-        return Case('unix', 'direct', key, 'none', act='cancel', deadlines=deadlines)
+        return Case('unix', 'direct', key, 'delay', act='cancel', for_s=0.0, deadlines=deadlines)
     return Case('unix', 'direct', key, fault, '0' if fault == 'cut' else 'end', deadlines=deadlines)
 
 
@@ -219,11 +234,14 @@ def unbroken(folder):
 
 survey = []
 USUAL = [('>MESSAGE.spice.1#1', 'kill-destination'), ('<READY#1', 'cancel'), ('>RUN#1', 'cut'), ('<VM_STARTED#1', 'kill-source'),
-         ('>MESSAGE.spice.2#1', 'cut')]
+         ('>MESSAGE.spice.2#1', 'cut'), ('<VM_STARTED#1', 'cut'), ('>PACKAGED#1', 'kill-source'),
+         ('>MESSAGE.spice.4#1', 'kill-destination')]
 
 
 def every_message(folder):
     """Each fault at the first and the last message of each name."""
+    if not survey:
+        unbroken(base_folder(folder, 'survey'))
     last = {key.split('#')[0]: key for key in survey}
     keys = [key for key in survey if key.endswith('#1')] + [key for key in last.values() if not key.endswith('#1')]
     failed = []
@@ -238,8 +256,8 @@ def every_message(folder):
     want(not failed, f'{len(failed)} of {4 * len(keys)}: {failed}')
 
 
-def base_folder(folder, number):
-    path = Path(folder) / str(number)
+def base_folder(folder, name):
+    path = Path(folder) / str(name)
     path.mkdir()
     return path
 
