@@ -81,7 +81,7 @@ class Tap(threading.Thread):
             raise Skipped('reading the loopback interface needs root') from None
         program = ctypes.create_string_buffer(port_filter(port))
         self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
-                             struct.pack('HxxxxxxP', len(program.raw) // 8, ctypes.addressof(program)))
+                             struct.pack('HP', len(program.raw) // 8, ctypes.addressof(program)))
         self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.bind(('lo', ETH_P_IP))

@@ -17,7 +17,7 @@ def port_args(folder, number=1):
     paths = [f'{folder}/vm{number}.{name}' for name in ('hvc', 'vport')]
     return paths, ['-device', 'virtio-serial-device,id=vs0,max_ports=4',
                    '-chardev', f'socket,id=hvc,path={paths[0]},server=on,wait=off',
-                   '-device', 'virtconsole,chardev=hvc,bus=vs0.0',
+                   '-device', 'virtconsole,chardev=hvc,bus=vs0.0,name=org.baton.console',
                    '-chardev', f'socket,id=vport,path={paths[1]},server=on,wait=off',
                    '-device', 'virtserialport,chardev=vport,bus=vs0.0,nr=1,id=vport,name=org.baton.echo']
 

@@ -21,7 +21,7 @@
 enum { CLIENT_PORT = 1, SERVER_PORT = 2, CHUNK_HEADER = 8, CHUNK = 32768, HEADER = 20, PROTOCOL = 1, WORD = 8 };
 enum { CLIPBOARD = 4, CAPS = 6, GRAB = 7, REQUEST = 8, CLIENT_DISCONNECTED = 13, UTF8 = 1, CLIP_HEADER = 8 };
 enum { CAN = 1 << 2 | 1 << 5 | 1 << 6 };            /* replies, clipboard by demand, several of them */
-enum { OUR_SEEDS = 0x10000, TODO_MAX = 64 };
+enum { OUR_SEEDS = 0x10000, PENDING_MAX = 64 };
 
 static int port;
 static uint32_t out_bytes;
@@ -47,27 +47,29 @@ static void put_word(char *to, uint32_t seed, uint32_t i)
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
-static uint32_t todo[TODO_MAX], todo_first, todo_end;
+static uint32_t pending[PENDING_MAX], pending_first, pending_end;
 
 static void do_later(uint32_t what)
 {
     pthread_mutex_lock(&mutex);
-    if (todo_end - todo_first < TODO_MAX) {
-        todo[todo_end++ % TODO_MAX] = what;
+    if (pending_end - pending_first == PENDING_MAX) {
+        errno = ENOBUFS;
+        die("more is asked than is answered");
     }
+    pending[pending_end++ % PENDING_MAX] = what;
     pthread_cond_signal(&cond);
     pthread_mutex_unlock(&mutex);
 }
 
-static uint32_t next_todo(void)
+static uint32_t next_pending(void)
 {
     uint32_t what;
 
     pthread_mutex_lock(&mutex);
-    while (todo_first == todo_end) {
+    while (pending_first == pending_end) {
         pthread_cond_wait(&cond, &mutex);
     }
-    what = todo[todo_first++ % TODO_MAX];
+    what = pending[pending_first++ % PENDING_MAX];
     pthread_mutex_unlock(&mutex);
     return what;
 }
@@ -183,7 +185,7 @@ static void *writer(void *opaque)
     uint32_t count = 0;
 
     for (;;) {
-        switch (next_todo()) {
+        switch (next_pending()) {
         case CAPS:
             say(CAPS, (const uint32_t[]){ 0, CAN }, 2);
             printf("BATON-CLIP-CLIENT\n");

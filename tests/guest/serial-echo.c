@@ -4,13 +4,18 @@
  * serial-echo DEVICE BYTES: echoes so many bytes, prints "BATON-ECHO DEVICE BYTES HASH" (FNV-1a, 64 bits) and ends. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+
+enum { WAIT_MS = 30000 };
 
 static uint64_t hash = 0xcbf29ce484222325;
 
@@ -57,18 +62,31 @@ static void await_change(int changes)
     epoll_wait(changes, &event, 1, -1);
 }
 
-/* The driver tells of its ports one after the other, perhaps after the shell has begun; nothing says when all are there. */
+/* The driver tells of its ports one after the other, perhaps after the shell has begun: the kernel says so for each, and once
+ * more for its name, with which a console is there, too. */
 static int open_when_there(const char *device)
 {
-    for (unsigned tries = 0; tries < 3000; tries++) {
+    struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+    int news = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+    struct pollfd wait = { .fd = news, .events = POLLIN };
+    char event[8192];
+
+    if (news < 0 || bind(news, (struct sockaddr *)&all, sizeof(all))) {
+        return -1;
+    }
+    for (;;) {
         int fd = open(device, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
         if (fd >= 0 || (errno != ENODEV && errno != ENOENT && errno != ENXIO)) {
+            close(news);
             return fd;
         }
-        usleep(10000);
+        if (poll(&wait, 1, WAIT_MS) <= 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        recv(news, event, sizeof(event), 0);
     }
-    return -1;
 }
 
 int main(int argc, char **argv)

@@ -8,7 +8,6 @@ usage: spice-wire-test.py [PATTERN...]; with BATON_FULL=1 each fault at the firs
 import struct
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,9 +62,6 @@ class People:
     """In the place of wire_case's network client."""
     def __init__(self, scene):
         self.all = [Person(i, scene.client()) for i in range(len(KEYS))]
-
-    def run_for(self, seconds):
-        time.sleep(seconds)
 
     def close(self):
         for person in self.all:
