@@ -1,4 +1,5 @@
-/* migration/incoming-memory.c - the guest's memory is found before it is needed: no page fault in the pause, nor after it.
+/* migration/incoming-memory.c - memory is found before it is needed, the guest's and the program's: no page fault in the pause, nor
+ * after it.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Owner: the thread `prefault`; those who wait for it wait for the end of is_prefaulting, under the lock. */
@@ -6,6 +7,7 @@
 
 #include "system/ram.h"
 #include "util/loop.h"
+#include "util/program.h"
 
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -36,6 +38,7 @@ static void *prefault_thread(void *opaque)
     Incoming *n = opaque;
 
     setpriority(PRIO_PROCESS, gettid(), PREFAULT_NICE); /* of this thread only; it ends with its work */
+    program_touch();
     for (unsigned i = 0; i < ram_count() && prefault_block(n, ram_block(i)); i++) {
     }
     g_mutex_lock(&n->lock);
