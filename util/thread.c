@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SLICE_NS 200000     /* the kernel takes 100 us to 100 ms; its own is some 3 ms */
+#define SLICE_NS 200000     /* of 0.1 to 100 ms that the kernel takes; its own is 1 to 3 ms */
 
 void thread_is_waited_for(void)
 {
