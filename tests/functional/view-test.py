@@ -20,9 +20,9 @@ def is_pattern(path, width, height, seed):
 
 class View:
     """A screen and a viewer of it."""
-    def __init__(self, folder, options, *args):
+    def __init__(self, folder, options, *args, chardevs=()):
         self.folder = folder
-        self.screen = spice_screen(folder, options)
+        self.screen = spice_screen(folder, options, *chardevs)
         self.view = Child(folder, 'view', [VIEW, '--headless', *args])
 
     def __enter__(self):
@@ -85,6 +85,21 @@ def ticket_in_tls(folder):
                 v.sees(640, 480, 0)
 
 
+def port_both_ways(folder):
+    """Any byte: blanks in front, NUL, backslashes."""
+    port = free_port()
+    with View(folder, f'addr=127.0.0.1,port={port},disable-ticketing=on', '--ports', f'127.0.0.1:{port}',
+              chardevs=['spiceport,id=p,name=org.baton.one']) as v:
+        v.screen.say('open p')
+        v.view.until(lambda lines: any(x.startswith('port 0 open') for x in lines), 30, 'no port')
+        want(v.ask('port 0 ').startswith('failed port'), 'nothing was said')
+        want(v.ask(r'port 0  a\000\n\134\\z') == 'done port', 'not said')
+        v.screen.until(lambda lines: ''.join(x.split()[2] for x in lines if x.startswith('got p ')) == b' a\0\n\\\\z'.hex(), 30,
+                       'the guest got something else')
+        v.screen.say('say p ' + b'A\0\\\nB'.hex())
+        v.until(r'heard 0 A\000\134\012B')
+
+
 def refuses_its_command_line(folder):
     for args, word in (((), 'one server'), (('here',), 'not HOST:PORT'), (('here:0',), 'not HOST:PORT'),
                        (('--password-file', f'{folder}/none', 'here:1'), 'none'), (('--tls', f'{folder}/socket'), 'no TLS')):
@@ -95,6 +110,7 @@ def refuses_its_command_line(folder):
 TESTS = [
     ('it_shows_the_screen_and_types_each_key_once', picture_and_keys),
     ('it_believes_the_certificate_that_it_was_told', ticket_in_tls),
+    ('what_is_said_to_a_port_is_what_was_meant', port_both_ways),
     ('it_refuses_its_command_line_with_a_reason', refuses_its_command_line),
 ]
 

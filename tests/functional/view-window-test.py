@@ -15,13 +15,9 @@ WHITE = 0xffffff
 
 def bench(folder):
     if 'define CONFIG_GTK 1' not in (BUILD / 'config-host.h').read_text():
-        raise Skipped('baton-view was built without GTK 3 (scripts/install-deps --full)')
+        raise Skipped('baton-view was built without GTK 3 (scripts/install-deps --full, then ./configure)')
     port = free_port()
     return Bench(folder, f'addr=127.0.0.1,port={port},disable-ticketing=on', (VIEW, f'127.0.0.1:{port}'))
-
-
-def heard(b, line, seconds=30):
-    b.screen.until(lambda lines: line in lines, seconds, f'no "{line}"')
 
 
 def last(lines, kind):

@@ -7,6 +7,7 @@
 #include "../unit/ui/spice-fake.h"
 #include "system/vm-lock.h"
 #include "tools/view/session.h"
+#include "ui/spice/known.h"
 #include "ui/spice/replay.h"
 #include "util/error.h"
 
@@ -140,6 +141,8 @@ static void put_copy(GByteArray *b)
 static void put_display(GByteArray *b)
 {
     put_surface(b);
+    put_header(b, KNOWN_ASK, 4);
+    put_u32(b, 3);
     put_copy(b);
     put_header(b, SPICE_MSG_DISPLAY_COPY_BITS, 29);
     put_u32(b, 0);

@@ -1,5 +1,5 @@
 /* tools/view/cursor.c - the guest's pointer, as the server tells it.  Owner: main loop.
- * Test: tests/unit/tools/view-test.c, tests/functional/view-window-test.py, tests/fuzz/view.c
+ * Test: tests/unit/tools/view-pointer-test.c, tests/functional/view-window-test.py, tests/fuzz/view.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session.h"
 #include "util/bytes.h"
@@ -9,7 +9,7 @@
 #define SHAPE_SIDE_MAX 256
 #define SHAPES_MAX 256          /* that are kept */
 #define SHAPE_BYTES 17          /* of its header: unique u64, type, size, hot spot */
-#define CURSOR_MAX (22 + 4 * SHAPE_SIDE_MAX * SHAPE_SIDE_MAX)
+#define CURSOR_MAX (11 + SHAPE_BYTES + 4 * SHAPE_SIDE_MAX * SHAPE_SIDE_MAX + SHAPE_SIDE_MAX / 8 * SHAPE_SIDE_MAX)
 
 typedef struct CursorChannel {
     ViewChannel c;

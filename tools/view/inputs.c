@@ -148,6 +148,9 @@ bool view_button(ViewSession *s, unsigned button, bool is_down)
     if (!i || button < SPICE_MOUSE_BUTTON_LEFT || button > SPICE_MOUSE_BUTTON_EXTRA) {
         return false;
     }
+    if (i->has_next) { /* the button is for where the pointer is, window or not */
+        send_next(i);
+    }
     bit = 1u << (button - 1);
     i->buttons = is_down ? i->buttons | bit : i->buttons & ~bit;
     store_le16(body + 1, i->buttons);

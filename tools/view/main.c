@@ -134,17 +134,42 @@ static bool order_button(const char *arg, GError **errp)
     return (sscanf(arg, "%u %u", &button, &is_down) == 2 && view_button(session, button, is_down)) || fail(errp, "no button");
 }
 
+/* As C has it: a letter for a control, or up to three octal digits; else what is behind a backslash is itself. */
+static GByteArray *unescape(const char *text)
+{
+    static const char letters[] = "bfnrtv", controls[] = "\b\f\n\r\t\v";
+    GByteArray *b = g_byte_array_new();
+
+    while (*text) {
+        uint8_t byte = *text++;
+
+        if (byte == '\\' && *text >= '0' && *text <= '7') {
+            byte = 0;
+            for (unsigned n = 0; n < 3 && *text >= '0' && *text <= '7'; n++) {
+                byte = byte * 8 + *text++ - '0';
+            }
+        } else if (byte == '\\' && *text) {
+            const char *letter = strchr(letters, *text);
+
+            byte = letter ? controls[letter - letters] : *text;
+            text++;
+        }
+        g_byte_array_append(b, &byte, 1);
+    }
+    return b;
+}
+
 static bool order_port(const char *arg, GError **errp)
 {
-    g_autofree char *text = NULL;
+    g_autoptr(GByteArray) bytes = NULL;
     unsigned id;
     int at = 0;
 
-    if (sscanf(arg, "%u %n", &id, &at) != 1 || !at || id > UINT8_MAX) {
+    if (sscanf(arg, "%u%n", &id, &at) != 1 || id > UINT8_MAX || arg[at] != ' ' || !arg[at + 1]) {
         return fail(errp, "no number, or nothing to say");
     }
-    text = g_strcompress(arg + at);
-    return view_port_say(session, id, text, strlen(text)) || fail(errp, "there is no such port, or it is too much");
+    bytes = unescape(arg + at + 1);
+    return view_port_say(session, id, bytes->data, bytes->len) || fail(errp, "there is no such port, or it is too much");
 }
 
 static bool order_quit(const char *arg, GError **errp)

@@ -75,7 +75,7 @@ bool view_type(ViewSession *s, const char *text);           /* of a US keyboard 
 bool view_scancodes(ViewSession *s, const uint8_t *codes, uint32_t size);
 bool view_move(ViewSession *s, uint8_t display, uint32_t x, uint32_t y);  /* where the guest takes positions */
 bool view_motion(ViewSession *s, int32_t dx, int32_t dy);                 /* where it does not */
-bool view_lights(ViewSession *s, uint16_t wanted);  /* SPICE_*_LOCK_MODIFIER; said if the guest has others */
+bool view_lights(ViewSession *s, uint16_t wanted);  /* SPICE_KEYBOARD_MODIFIER_FLAGS_*; said if the guest has others */
 bool view_button(ViewSession *s, unsigned button, bool is_down);
 bool view_port_say(ViewSession *s, uint8_t id, const void *data, uint32_t size);
 

@@ -18,10 +18,11 @@ typedef struct Window {
     GtkWidget *top, *area;
     int width, height;          /* of the surface; 0: there is none */
     ViewPointer pointer;        /* the shape is a reference of ours */
-    double last_x, last_y;      /* of the desktop's pointer */
+    double last_x, last_y;      /* of the desktop's pointer, as far as the guest knows; with the grab */
     double scrolled;            /* less than a step */
-    bool has_grab, is_full;
+    bool has_grab;
     uint32_t held[INPUT_KEYS / 32];
+    uint32_t buttons;           /* a bit each of the SPICE_MOUSE_BUTTON_* that the guest has down */
 } Window;
 
 typedef struct Fit { /* guest (0, 0) is at x, y of the window */
@@ -100,16 +101,28 @@ static void say_key(Window *w, uint16_t key, bool is_down)
     }
 }
 
+static bool is_held(const Window *w, unsigned key)
+{
+    return w->held[key / 32] >> key % 32 & 1;
+}
+
 static void release_keys(Window *w)
 {
     for (unsigned key = 0; key < INPUT_KEYS; key++) {
-        if (w->held[key / 32] >> key % 32 & 1) {
+        if (is_held(w, key)) {
             say_key(w, key, false);
         }
     }
 }
 
 static void set_grab(Window *w, bool on);
+
+static bool is_full(const Window *w)
+{
+    GdkWindow *window = gtk_widget_get_window(w->top);
+
+    return window && gdk_window_get_state(window) & GDK_WINDOW_STATE_FULLSCREEN;
+}
 
 static gboolean on_key(GtkWidget *widget, GdkEventKey *e, void *opaque)
 {
@@ -118,15 +131,14 @@ static gboolean on_key(GtkWidget *widget, GdkEventKey *e, void *opaque)
     int key = (int)e->hardware_keycode - HARDWARE_FIRST;
 
     if (is_down && e->keyval == GDK_KEY_F11 && e->state & GDK_SHIFT_MASK) {
-        (w->is_full ? gtk_window_unfullscreen : gtk_window_fullscreen)(GTK_WINDOW(w->top));
-        w->is_full = !w->is_full;
+        (is_full(w) ? gtk_window_unfullscreen : gtk_window_fullscreen)(GTK_WINDOW(w->top));
         return TRUE;
     }
     if (is_down && w->has_grab && ((e->keyval == GDK_KEY_Control_L && e->state & GDK_MOD1_MASK) ||
                                    (e->keyval == GDK_KEY_Alt_L && e->state & GDK_CONTROL_MASK))) {
         set_grab(w, false);
     }
-    if (key > 0 && key < INPUT_KEYS) {
+    if (key > 0 && key < INPUT_KEYS && (is_down || is_held(w, key))) { /* Shift+F11 ends here, too */
         say_key(w, key, is_down);
     }
     return TRUE;
@@ -143,9 +155,25 @@ static gboolean on_focus_in(GtkWidget *widget, GdkEventFocus *e, void *opaque)
     return FALSE;
 }
 
+static void say_button(Window *w, unsigned button, bool is_down)
+{
+    w->buttons = is_down ? w->buttons | 1u << button : w->buttons & ~(1u << button);
+    view_button(w->session, button, is_down);
+}
+
+static void release_all(Window *w)
+{
+    release_keys(w);
+    for (unsigned button = 0; w->buttons; button++) {
+        if (w->buttons >> button & 1) {
+            say_button(w, button, false);
+        }
+    }
+}
+
 static gboolean on_focus_out(GtkWidget *widget, GdkEventFocus *e, void *opaque)
 {
-    release_keys(opaque);
+    release_all(opaque);
     set_grab(opaque, false);
     return FALSE;
 }
@@ -208,13 +236,15 @@ static void set_grab(Window *w, bool on)
     update_title(w);
 }
 
-/* The desktop's pointer goes back to the middle before it comes to an edge, where it could not go on. */
+/* The desktop's pointer goes back to the middle before it comes to an edge, where it could not go on.  Only X lets us do that:
+ * elsewhere it stays where it is, and so does what we know of it. */
 static void keep_inside(Window *w, GdkDevice *device, double x, double y)
 {
     int width = gtk_widget_get_allocated_width(w->area), height = gtk_widget_get_allocated_height(w->area), left, top;
     GdkWindow *window = gtk_widget_get_window(w->area);
 
-    if (x > width / 4 && x < width * 3 / 4 && y > height / 4 && y < height * 3 / 4) {
+    if ((x > width / 4 && x < width * 3 / 4 && y > height / 4 && y < height * 3 / 4) ||
+        !g_str_has_prefix(G_OBJECT_TYPE_NAME(gtk_widget_get_display(w->area)), "GdkX11")) {
         return;
     }
     gdk_window_get_origin(window, &left, &top);
@@ -228,19 +258,20 @@ static gboolean on_motion(GtkWidget *widget, GdkEventMotion *e, void *opaque)
     Window *w = opaque;
     Fit f = fit(w);
 
-    if (takes_positions(w) && w->width) {
-        view_move(w->session, w->display, CLAMP((e->x - f.x) / f.scale, 0, w->width - 1),
-                  CLAMP((e->y - f.y) / f.scale, 0, w->height - 1));
+    if (takes_positions(w)) {
+        set_grab(w, false); /* it may take them since a moment ago */
+        if (w->width) {
+            view_move(w->session, w->display, CLAMP((e->x - f.x) / f.scale, 0, w->width - 1),
+                      CLAMP((e->y - f.y) / f.scale, 0, w->height - 1));
+        }
     } else if (w->has_grab) {
         int dx = (int)(e->x - w->last_x), dy = (int)(e->y - w->last_y);
 
         if (dx || dy) {
             view_motion(w->session, dx, dy);
         }
-    }
-    w->last_x = e->x;
-    w->last_y = e->y;
-    if (w->has_grab) {
+        w->last_x += dx; /* less than a pixel counts later */
+        w->last_y += dy;
         keep_inside(w, e->device, e->x, e->y);
     }
     return TRUE;
@@ -258,8 +289,10 @@ static gboolean on_button(GtkWidget *widget, GdkEventButton *e, void *opaque)
         set_grab(w, true);
         w->last_x = e->x;
         w->last_y = e->y;
-    } else if ((is_down || e->type == GDK_BUTTON_RELEASE) && e->button < G_N_ELEMENTS(buttons) && buttons[e->button]) {
-        view_button(w->session, buttons[e->button], is_down);
+    } else if (e->button >= G_N_ELEMENTS(buttons) || !buttons[e->button]) {
+        return TRUE;
+    } else if (is_down || (e->type == GDK_BUTTON_RELEASE && w->buttons >> buttons[e->button] & 1)) { /* not of a click that grabs */
+        say_button(w, buttons[e->button], is_down);
     }
     return TRUE;
 }
@@ -326,7 +359,7 @@ static void resize(Window *w, pixman_image_t *image)
 
     if (!w->width && !gtk_widget_get_visible(w->top)) {
         gtk_window_set_default_size(GTK_WINDOW(w->top), width, height);
-    } else if (is_ours && !w->is_full) {
+    } else if (is_ours && !is_full(w)) {
         gtk_window_resize(GTK_WINDOW(w->top), width, height);
     }
     w->width = width;
@@ -378,6 +411,7 @@ void window_pointer(ViewSession *s, uint8_t display, const ViewPointer *p)
 
 bool window_can_open(void)
 {
+    gdk_set_allowed_backends("x11,*"); /* on a desktop that has both: see keep_inside() */
     return gtk_init_check(NULL, NULL);
 }
 
@@ -392,7 +426,7 @@ void window_close_all(void)
         Window *w = g_steal_pointer(&windows[i]);
 
         if (w) {
-            release_keys(w);
+            release_all(w);
             set_grab(w, false);
             gtk_widget_destroy(w->top);
             g_clear_pointer(&w->pointer.shape, g_rc_box_release);

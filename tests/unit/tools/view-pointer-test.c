@@ -155,6 +155,37 @@ static void shapes_are_what_was_sent(void)
     end_session(s);
 }
 
+/* As the first message, which is the longer one; it is more than a socket holds. */
+static void a_shape_as_large_as_may_be_is_taken(void)
+{
+    enum { SIDE = 256, BYTES = 11 + 17 + 4 * SIDE * SIDE };
+    int64_t limit = time_monotonic_ns() + 30 * NS_PER_SEC;
+    ViewSession *s = session_with(SPICE_CHANNEL_CURSOR);
+    g_autoptr(GByteArray) b = g_byte_array_new();
+    uint8_t *body;
+
+    put_header(b, SPICE_MSG_CURSOR_INIT, BYTES);
+    g_byte_array_set_size(b, b->len + BYTES);
+    body = b->data + b->len - BYTES;
+    memset(body, 0x7f, BYTES);
+    memset(body, 0, 28);
+    body[8] = 1; /* it is to be seen */
+    body[19] = SPICE_CURSOR_TYPE_ALPHA;
+    store_le16(body + 20, SIDE);
+    store_le16(body + 22, SIDE);
+    while (b->len) {
+        ssize_t n = send(ends[1], b->data, b->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        g_assert_cmpint(time_monotonic_ns(), <, limit);
+        g_byte_array_remove_range(b, 0, MAX(n, 0));
+        g_main_context_iteration(NULL, FALSE);
+    }
+    until_told(1);
+    g_assert_true(latest.is_visible && latest.shape->width == SIDE && latest.shape->height == SIDE);
+    g_assert_cmphex(latest.shape->pixels[SIDE * SIDE - 1], ==, 0x7f7f7f7f);
+    end_session(s);
+}
+
 static void kept_shapes_come_again_until_they_are_forgotten(void)
 {
     ViewSession *s = session_with(SPICE_CHANNEL_CURSOR);
@@ -211,6 +242,7 @@ static void heard(uint16_t type, void *ret, uint32_t size)
     uint8_t header[MINI_HEADER_BYTES], body[64];
 
     while (!is_linked[at] && recv(ends[at], skip, sizeof(skip), MSG_PEEK | MSG_DONTWAIT) != sizeof(skip)) {
+        g_assert_cmpint(time_monotonic_ns(), <, limit);
         g_main_context_iteration(NULL, FALSE);
     }
     if (!is_linked[at]) {
@@ -260,6 +292,26 @@ static void movements_that_wait_are_added_up(void)
     end_session(s);
 }
 
+static void a_button_is_pressed_where_the_pointer_is(void)
+{
+    ViewSession *s = session_with(SPICE_CHANNEL_INPUTS);
+    uint8_t body[11];
+
+    s->mouse_mode = SPICE_MOUSE_MODE_CLIENT;
+    for (unsigned n = 0; n < 20; n++) {
+        g_assert_true(view_move(s, 0, n, 100 + n));
+    }
+    g_assert_true(view_button(s, SPICE_MOUSE_BUTTON_LEFT, true));
+    for (unsigned n = 0; n < 9; n++) { /* eight may be ahead; the last one waited */
+        heard(SPICE_MSGC_INPUTS_MOUSE_POSITION, body, 11);
+        g_assert_cmpuint(load_le32(body), ==, n < 8 ? n : 19);
+        g_assert_cmpuint(load_le16(body + 8), ==, 0);
+    }
+    heard(SPICE_MSGC_INPUTS_MOUSE_PRESS, body, 3);
+    g_assert_cmpuint(load_le16(body + 1), ==, SPICE_MOUSE_BUTTON_MASK_LEFT);
+    end_session(s);
+}
+
 static void lights_are_said_only_where_they_differ(void)
 {
     ViewSession *s = session_with(SPICE_CHANNEL_INPUTS);
@@ -282,12 +334,14 @@ int main(int argc, char **argv)
     vm_lock();
     said = g_string_new(NULL);
     g_test_add_func("/tools/view/pointer/shapes_are_what_was_sent", shapes_are_what_was_sent);
+    g_test_add_func("/tools/view/pointer/a_shape_as_large_as_may_be_is_taken", a_shape_as_large_as_may_be_is_taken);
     g_test_add_func("/tools/view/pointer/kept_shapes_come_again_until_they_are_forgotten",
                     kept_shapes_come_again_until_they_are_forgotten);
     g_test_add_func("/tools/view/pointer/a_shape_that_is_not_all_there_ends_the_channel",
                     a_shape_that_is_not_all_there_ends_the_channel);
     g_test_add_func("/tools/view/pointer/too_many_kept_shapes_end_the_channel", too_many_kept_shapes_end_the_channel);
     g_test_add_func("/tools/view/pointer/movements_that_wait_are_added_up", movements_that_wait_are_added_up);
+    g_test_add_func("/tools/view/pointer/a_button_is_pressed_where_the_pointer_is", a_button_is_pressed_where_the_pointer_is);
     g_test_add_func("/tools/view/pointer/lights_are_said_only_where_they_differ", lights_are_said_only_where_they_differ);
     return g_test_run();
 }
