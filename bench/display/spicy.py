@@ -4,6 +4,7 @@ import struct
 import time
 
 import stock_client as stock
+from harness import Failed
 from spice_client import DISPLAY, MAIN
 from spice_mover import CARRIED, FLUSH_MARK, MIGRATE, SWITCH_HOST
 from tap import Tap
@@ -34,7 +35,10 @@ class Spicy:
 
     def outcome(self):
         """As a watcher's."""
-        self.log('migration: all channel migrated, success', 'migrate-switch-host')
+        try:
+            self.log('migration: all channel migrated, success', 'migrate-switch-host')
+        except Failed as why:
+            return {'way': 'lost', 'why': str(why)}
         time.sleep(SETTLE)
         self.end()
         return timing(*[tap.connections() for tap in self.taps])
@@ -71,7 +75,9 @@ def timing(sources, targets):
             told[key] = said[0][0]
             there[key] = changed(told[key], struct.unpack('<I', said[0][2])[0], source, target)
             carried += sum(len(body) for _, kind, body in target.from_client() if kind == CARRIED)
-    picture = first(by_channel[DISPLAY, 0].from_server(), *PICTURES)
+    picture = first(by_channel[DISPLAY, 0].from_server(), *PICTURES) if (DISPLAY, 0) in there else None
+    if picture is None or None in there.values():
+        raise Failed('not all of it was seen')
     return {'way': 'seamless', 'picture_at': max(picture, there[DISPLAY, 0]), 'last_at': max(there.values()),
             'none_ms': max(0.0, min(there.values()) - max(told.values())) * 1000,
             'whole_ms': (max(there.values()) - min(told.values())) * 1000,

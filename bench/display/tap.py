@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 
-from harness import Skipped
+from harness import Failed, Skipped
 
 ETH_P_IP, SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS, OUTGOING = 0x0800, 26, 33, 35, 4
 ROOM = 64 << 20                     # of the kernel, for what we have not read
@@ -33,7 +33,7 @@ class Stream:
             return
         known = (self.next - seq) & 0xffffffff
         if known >= 1 << 31:
-            raise ValueError('a packet was not seen')
+            raise Failed('a packet was not seen')
         fresh = payload[known:]                                         # the rest is said again
         self.data += fresh
         self.next = (self.next + len(fresh)) & 0xffffffff
@@ -76,7 +76,7 @@ class Tap(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.packets, self.ends = port, [], False
         try:
-            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)       # nothing before bind(): it has no filter yet
         except PermissionError:
             raise Skipped('reading the loopback interface needs root') from None
         program = ctypes.create_string_buffer(port_filter(port))
