@@ -4,7 +4,7 @@ BUILD ?= build
 PYTHON ?= python3
 TIME ?= 1800
 
-.PHONY: all deps guest-files check check-quick check-full demo bench fuzz clean distclean install help
+.PHONY: all deps full-deps guest-files check check-quick check-full demo bench fuzz clean distclean install help
 
 all: $(BUILD)/build.ninja            ## build the emulator
 	ninja -C $(BUILD)
@@ -16,6 +16,9 @@ $(BUILD)/build.ninja:
 deps:                                ## install the Debian packages that are missing
 	./scripts/install-deps
 
+full-deps:                           ## and those of check-full, before it is built: GTK is one
+	./scripts/install-deps --full
+
 guest-files: deps                    ## fetch Debian's riscv64 kernel, firmware and busybox; pack the initramfs
 	./scripts/fetch-guest-files
 	./scripts/build-guest
@@ -26,8 +29,7 @@ check: deps all guest-files          ## everything that must pass before a chang
 check-quick: all                     ## lint and unit tests only (30 seconds)
 	meson test -C $(BUILD) --suite quick
 
-check-full: deps all guest-files     ## check with every case, in parts; goes on where it was stopped (AGAIN=1: anew; PART=name: one)
-	./scripts/install-deps --full
+check-full: full-deps all guest-files ## check with every case, in parts; goes on where it was stopped (AGAIN=1: anew; PART=name: one)
 	$(PYTHON) scripts/run-full --build $(BUILD) $(if $(AGAIN),--again) $(if $(PART),--part '$(PART)')
 
 demo: deps all                       ## boot Linux, hand it over to and fro under traffic, draw what happened
