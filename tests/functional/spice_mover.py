@@ -98,7 +98,7 @@ class Mover(threading.Thread):
         try:
             while not self.ends:
                 self.turn()
-        except (OSError, EOFError, Failed, AssertionError) as why:
+        except Exception as why:                    # whoever waits for us, or checks, tells it
             with self.changed:
                 self.error = self.error or why
                 self.changed.notify_all()

@@ -282,11 +282,11 @@ def big_frames(topology, longest):
                 for where, sent, came in (('in the guest', report[flow]['sent_bytes'], guest[flow]['bytes']),
                                           ('back', guest[flow]['sent'], report[flow]['bytes'])):
                     if sent != came or not came:
-                        wrong.append(f'{flow}, {where}: {sent} bytes sent, {came} came')
+                        wrong.append(f'{flow}, {where}: {sent} bytes sent, {came} came' + (': wrong' if came > sent else ''))
             if guest['bad_sums']:
                 wrong.append(f"{guest['bad_sums']} wrong checksums in the guest")
             if guest['tcp']['longest'] < longest or report['tcp']['longest'] < longest:
-                wrong.append(f"the longest frames were {guest['tcp']['longest']} and {report['tcp']['longest']} bytes")
+                wrong.append(f"the longest frames were {guest['tcp']['longest']} and {report['tcp']['longest']} bytes: wrong")
             if wrong:
                 dropped = scene.topology.drops()            # by the kernel, whom a busy host gave no time to be read
                 is_only_missing = not any(' again' in what or ' wrong' in what for what in wrong)

@@ -5,9 +5,10 @@
 switchover; libvirt keeps the source until SPICE_MIGRATE_COMPLETED, without a timeout of its own."""
 import signal
 import socket
+import struct
 import sys
 
-from pair import bare_args
+from pair import bare_args, base
 from harness import run_tests, want
 from spice_scene import Scene, expect_ways
 
@@ -47,6 +48,14 @@ class Asking:
         """A list, and one of it has these members."""
         answer = self.qmp.execute(command, arguments)
         want(isinstance(answer, list) and (not one or any({**x, **one} == x for x in answer)), f'{command} says {answer}')
+
+    def has_linked(self, session):
+        """SPICE_INITIALIZED came for this one."""
+        number = struct.unpack('<i', struct.pack('<I', session))[0]         # as QMP has it
+        with self.qmp.changed:
+            want(self.qmp.changed.wait_for(lambda: number in [e['data']['client']['connection-id'] for e in self.qmp.events
+                                                              if e['event'] == 'SPICE_INITIALIZED'], 20 * base.PATIENCE),
+                 f'{self.emulator.name}: no SPICE_INITIALIZED of session {number}')
 
     def migration(self, status, since=0):
         return self.qmp.event('MIGRATION', 30, since=since, status=status)
@@ -128,7 +137,7 @@ def as_libvirt_does(clients):
             since = start_source(source, scene, port)
             for mover in movers:
                 mover.wait(lambda m: m.ahead or m.moves, 'to be connected')
-                target.qmp.event('SPICE_INITIALIZED', 20)
+                target.has_linked(mover.id)
             switch_over(source, target, since)
             run_there(target)
             source.qmp.event('SPICE_MIGRATE_COMPLETED', 20, since=since)

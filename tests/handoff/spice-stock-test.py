@@ -80,10 +80,10 @@ class Looker:
         want(count == moves, f'the client has moved {count} times, not {moves}')
 
 
-def looks(scene, folder, command, of, **more):
+def looks(scene, folder, command, of):
     """A Looker at a guest that is up, inside `with`."""
     scene.pair.now.console.expect('BATON-INPUT-READY 1', 120)
-    bench = Bench(folder, None, command, **more)
+    bench = Bench(folder, None, command)
     try:
         wait_for(lambda: any(word in bench.log() for word in ('channel display', 'display-2:0')), 60, 'a display channel')
         looker = Looker(scene, bench, of)
@@ -330,6 +330,9 @@ TESTS = [
     ('spicy_copies_10_MiB_each_way_across_handoffs', with_client(plainly, 'spicy', copies_across)),
     ('spicy_begins_anew_without_seamless_migration', with_client(plainly, 'spicy', begins_anew, seamless='off')),
     ('spicy_switches_host', with_client(plainly, 'spicy', switches_host)),
+    ('remote_viewer_begins_anew_without_seamless_migration',
+     with_client(viewer_file, 'remote-viewer', begins_anew, seamless='off')),
+    ('remote_viewer_switches_host', with_client(viewer_file, 'remote-viewer', switches_host)),
     ('spicy_is_told_of_a_port_that_is_closed', with_client(plainly, 'spicy', port_is_closed)),
     ('spicy_is_refused_over_there', with_client(by_ticket, 'spicy', is_refused, options='password-secret=ticket')),
 ]

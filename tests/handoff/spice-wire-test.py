@@ -17,7 +17,6 @@ from keys import Watch
 from spice_mover import INPUTS, SWITCH_HOST
 from spice_scene import Scene
 from wire_case import DEADLINES, Case, Run, Side
-from observer import check_ticks, ticks
 
 NOTIFY, DISCONNECTING = 7, 6
 KEYS = (range(16, 26), range(30, 39), range(44, 51))        # each person's
@@ -29,7 +28,7 @@ FAULTS = ('cut', 'kill-source', 'kill-destination', 'cancel')
 class Person:
     def __init__(self, number, mover):
         self.mover, self.codes = mover, KEYS[number]
-        self.typed, self.is_cut, self.began = [], False, len(mover.log)
+        self.typed, self.began = [], len(mover.log)
 
     def type(self, count=1):
         for _ in range(count):
@@ -37,8 +36,8 @@ class Person:
             self.typed.append(code)
             try:
                 self.mover.type(code)
-            except OSError:                                 # whoever listened was killed
-                self.is_cut = True
+            except OSError:
+                pass                                        # whoever listened was killed
 
     def read(self, watch, events):
         return [change for change in watch.key_changes(events) if change[0] in self.codes]
@@ -52,10 +51,14 @@ class Person:
         except OSError:
             return None
 
+    def is_out(self):
+        """Its connections have ended, or a server does not let it in; whatever else is wrong with it is nothing to be told."""
+        return isinstance(self.mover.error, (OSError, EOFError, Failed))
+
     def was_told(self):
         """That it is not the old session any more: by its servers, or by the end of its connections."""
         words = {kind for _, name, kind in self.mover.log[self.began:] if name == 'main'}
-        return self.mover.error is not None or self.mover.restarts or words & {NOTIFY, DISCONNECTING, SWITCH_HOST}
+        return self.is_out() or self.mover.restarts or words & {NOTIFY, DISCONNECTING, SWITCH_HOST}
 
 
 class People:
@@ -115,14 +118,9 @@ class SpiceRun(Run):
         with self.typing:
             self.is_open = False
         self.wake()
-        parts = [self.source.console(), self.target.console()]
-        if runner is self.source:
-            watch = Watch([self.source.emulator])
-            parts = parts[:1]
-        else:
-            watch = Watch([self.source.emulator, self.target.emulator])
+        watch = Watch([side.emulator for side in (self.source, self.target)[:1 if runner is self.source else 2]])
         if not self.spoiled(runner):
-            check_ticks(ticks(*parts))
+            self.check_consoles(runner)
         for person in self.client.all:
             if runner is self.source:
                 self.check_stayed(person, watch)
@@ -142,6 +140,12 @@ class SpiceRun(Run):
         want(person.port() == self.scene.ports[number], f'it is with port {person.port()}, not {self.scene.ports[number]}')
         person.mover.check()
 
+    def check_order(self, person, watch):
+        """Some of it may be lost; nothing is read twice or out of order."""
+        got = [code for code, down in person.read(watch, watch.events()) if down]
+        rest = iter(person.typed)
+        want(all(code in rest for code in got), f'typed {person.typed}, and {got} was read')
+
     def way_of(self, person):
         if self.source.state()[2] in ('failed', 'gone'):
             return {'way': 'lost', 'reason': 'its server does not know, or was killed'}
@@ -160,6 +164,7 @@ class SpiceRun(Run):
             if self.case.fault != 'kill-destination' or self.wire.fault_at is None:
                 raise
             self.target.emulator.wait(5)
+            self.check_order(person, watch)
             person.mover.wait(lambda m: person.was_told(), 'to be told that the guest has gone', 20)
 
     def check_went(self, person, watch):
@@ -173,11 +178,9 @@ class SpiceRun(Run):
         self.notes.append(f'a client went {way}')
         if self.source.state()[2] == 'failed':
             self.say(self.source, 'quit')                   # it does not know who has the guest: the manager does
-        person.mover.wait(lambda m: m.moves or m.restarts or m.error, 'to go, or to be told', 40)
-        got = [code for code, down in person.read(watch, watch.events()) if down]
-        rest = iter(person.typed)
-        want(all(code in rest for code in got), f'typed {person.typed}, and {got} was read')
-        if not person.mover.error:
+        person.mover.wait(lambda m: m.moves or m.restarts or person.is_out(), 'to go, or to be told', 40)
+        self.check_order(person, watch)
+        if not person.is_out():
             self.check_goes_on(person, watch)
 
     def check_goes_on(self, person, watch):

