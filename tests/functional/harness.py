@@ -471,6 +471,8 @@ def in_time(function, folder):
 def sliced(cases):
     """BATON_SLICE=2/6: every sixth case, from the second on."""
     number, of = map(int, (os.environ.get('BATON_SLICE') or '1/1').split('/'))
+    if not 1 <= number <= of:
+        sys.exit(f'BATON_SLICE={number}/{of}: there is no such slice')
     return cases[number - 1::of]
 
 

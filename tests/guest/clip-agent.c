@@ -274,6 +274,10 @@ static void take_byte(uint32_t from, uint8_t byte)
     m->at++;
     if (m->at == HEADER) {
         m->size = HEADER + get32(m->head + 16);
+        if (m->size < HEADER) {
+            errno = EPROTO;
+            die("a message of 4 GiB");
+        }
     }
     if (m->at >= HEADER && m->at == m->size) {
         m->at = 0;
@@ -308,6 +312,9 @@ static void *reader(void *opaque)
     struct epoll_event event;
     int changes = watch();
 
+    if (changes < 0) {
+        die("epoll");
+    }
     for (;;) {
         ssize_t n = read(port, piece, sizeof(piece));
 

@@ -70,6 +70,7 @@ static int open_when_there(const char *device)
     int news = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
     struct pollfd wait = { .fd = news, .events = POLLIN };
     char event[8192];
+    int n;
 
     if (news < 0 || bind(news, (struct sockaddr *)&all, sizeof(all))) {
         return -1;
@@ -81,8 +82,9 @@ static int open_when_there(const char *device)
             close(news);
             return fd;
         }
-        if (poll(&wait, 1, WAIT_MS) <= 0) {
-            errno = ETIMEDOUT;
+        n = poll(&wait, 1, WAIT_MS);
+        if (n <= 0) {
+            errno = n ? errno : ETIMEDOUT;
             return -1;
         }
         recv(news, event, sizeof(event), 0);

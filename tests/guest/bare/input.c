@@ -53,6 +53,10 @@ void input_work(void)
     bool any = false;
 
     while (queue.regs && queue_take(&queue, &id, &len)) {
+        if (id >= EVENTS) {
+            print("BATON-GUEST-ERROR an event that it does not have\n");
+            continue;
+        }
         print_event(&events[id]);
         give(id);
         any = true;
