@@ -579,6 +579,27 @@ bool incoming_cont(GError **errp, bool *ret_handled)
     }
 }
 
+bool incoming_has_guest(GError **errp)
+{
+    int state = incoming_state();
+
+    switch (state) {
+    case IN_NONE:
+    case IN_RUNNING:
+    case IN_COMPLETED:
+        return true;
+    case IN_PARKED:
+    case IN_ASKED:
+        return fail(errp, "the source still owns the guest; 'cont' asks for it");
+    case IN_STARTING:
+        return fail(errp, "the guest that has arrived is just being started");
+    case IN_OWNED:
+        return fail(errp, "the guest that has arrived was never started: 'cont' has to come first");
+    default:
+        return fail(errp, "%s", refusal(state));
+    }
+}
+
 /* A source that has released the guest still sends its last packets. */
 static bool has_gone(Incoming *n)
 {

@@ -119,6 +119,9 @@ static bool may_migrate(const Address *a, GError **errp)
     if (s == RUN_STATE_INMIGRATE || s == RUN_STATE_POSTMIGRATE) {
         return fail(errp, "there is no guest to migrate (run state '%s')", runstate_name(s));
     }
+    if (!incoming_has_guest(errp)) {
+        return false;
+    }
     if (mig_cap(CAP_NETPASS) && (a->kind == ADDRESS_EXEC || a->kind == ADDRESS_FILE)) {
         return fail(errp, "capability 'netpass' needs a destination that answers: '%s' is one-way", a->text);
     }
@@ -356,7 +359,7 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     g_autofree char *why = NULL;
     bool acts;
 
-    if (outgoing_state() == MIG_NONE) {
+    if (outgoing_state() == MIG_NONE || !incoming_has_guest(NULL)) {
         return incoming_cont(errp, ret_handled) &&
                (*ret_handled || runstate_get() == RUN_STATE_INMIGRATE || parts_take_back(false, errp));
     }

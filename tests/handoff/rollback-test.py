@@ -172,6 +172,15 @@ def refused(emulator, words, **arguments):
         raise Failed('cont was taken')
 
 
+def migrate_refused(emulator, folder, words):
+    try:
+        emulator.qmp.execute('migrate', {'uri': f'file:{folder}/saved'})
+    except QmpError as why:
+        contains(why.desc, words)
+    else:
+        raise Failed('migrate was taken')
+
+
 # ---- given back ----
 
 def disk_that_does_not_open(folder):
@@ -207,6 +216,17 @@ def taken_back(folder):
         two.goes_on()
         two.failed(two.target, 'the source took the guest back')
         refused(two.target, ['belongs to its source', "'cont' takes it up", 'the source took the guest back'])
+
+
+def migrated_on_while_parked(folder):
+    """What the source still owns nobody hands on; to try it gives the parked destination no right to run."""
+    with Two(folder) as two:
+        migrate_refused(two.target, folder, 'the source still owns the guest')
+        two.source.qmp.execute('cont')
+        two.failed(two.target, 'the source took the guest back')
+        migrate_refused(two.target, folder, 'belongs to its source')
+        refused(two.target, ['belongs to its source', 'the source took the guest back'])
+        two.goes_on()
 
 
 def source_killed_while_parked(folder):
@@ -314,6 +334,7 @@ if __name__ == '__main__':
         ('a disk that does not open there: given back, announced, goes on', disk_that_does_not_open),
         ('a disk that nobody gets: the guest waits for it, and says so', disk_that_a_third_has),
         ('parked and taken back: the destination says so', taken_back),
+        ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
         ('killed at RUN: the source goes on by itself', killed_at_run),
