@@ -155,6 +155,23 @@ static void take_cancel(Incoming *n)
     incoming_error(IEV_CANCEL, err);
 }
 
+/* Our source sends it to a parked destination only; anywhere else it is damage, and to believe it would make two owners. */
+static bool take_release(Incoming *n, GError **errp)
+{
+    bool is_parked;
+
+    g_mutex_lock(&n->lock);
+    is_parked = n->machine.state == IN_PARKED || n->machine.state == IN_ASKED;
+    n->is_alone |= is_parked;
+    g_mutex_unlock(&n->lock);
+    if (!is_parked) {
+        return bad(n, errp, "RELEASE comes at the wrong place");
+    }
+    parts_owned();
+    incoming_step(IEV_RELEASE);
+    return true;
+}
+
 static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *payload, GError **errp)
 {
     if (load_be64(payload) != n->machine.attempt) {
@@ -169,10 +186,7 @@ static bool take_attempt_command(Incoming *n, unsigned number, const uint8_t *pa
         incoming_step(IEV_RUN);
         return true;
     case CMD_RELEASE:
-        n->is_alone = true;
-        parts_owned();
-        incoming_step(IEV_RELEASE);
-        return true;
+        return take_release(n, errp);
     case CMD_CANCEL:
         take_cancel(n);
         return true;
@@ -191,7 +205,7 @@ static const struct {
     unsigned number, size;
 } lengths[] = {
     {CMD_PACKAGED, 4}, {CMD_SETUP, 4},    {CMD_SWITCHOVER_START, 0}, {CMD_RUN, 8},
-    {CMD_RELEASE, 8},  {CMD_CANCEL, 8},   {CMD_TAIL_END, 8},         {CMD_MESSAGE, 12},
+    {CMD_RELEASE, 8},  {CMD_CANCEL, CANCEL_SIZE},   {CMD_TAIL_END, 8},         {CMD_MESSAGE, 12},
     {CMD_PREPARE, 8},
 };
 

@@ -563,9 +563,12 @@ static void thaw(Outgoing *o, Effect how, Effect then)
 /* The other side is told if that takes no time; a closed channel says the same. */
 static void cancel_and_thaw(Outgoing *o, Effect then)
 {
+    uint8_t data[CANCEL_SIZE] = {0};
+
     interrupt_clear(o->interrupt); /* it ended a write of packets, which may have been waiting for a full socket */
     o->out->until_ns = time_monotonic_ns() + CANCEL_WAIT_NS;
-    stream_command_attempt(o->out, CMD_CANCEL, o->machine.attempt, NULL);
+    store_be64(data, o->machine.attempt);
+    stream_command(o->out, CMD_CANCEL, data, sizeof(data), NULL);
     did(o, FX_SEND);
     thaw(o, FX_THAW, then);
 }

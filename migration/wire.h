@@ -20,7 +20,7 @@ enum { /* source to destination: be16 number, be16 length, payload */
     CMD_HELLO = 32,           /* hello.c */
     CMD_RUN,                  /* be64 attempt */
     CMD_RELEASE,
-    CMD_CANCEL,
+    CMD_CANCEL,               /* be64 attempt, u8 0: one flipped bit makes no RELEASE or RUN of it, which are shorter */
     CMD_TAIL_END,
     CMD_MESSAGE,              /* be64 attempt, be32 size; then, outside of the length: str8 part, bytes */
     CMD_SETUP,                /* as CMD_PACKAGED, before any page */
@@ -52,6 +52,7 @@ enum { /* RAM records: be64 offset | flag */
 #define RAM_BATCH_ALL_PAGES 32768u   /* and zeroes: so that no batch costs more than reading 128 MiB */
 #define RAM_SECTION_ID 1u
 
+#define CANCEL_SIZE 9u
 #define PACKAGE_MAX (512u << 20)
 #define DESCRIPTION_MAX (10u << 20)
 #define TEXT_MAX 1024u

@@ -112,6 +112,14 @@ static void put_attempt(StateWriter *w, unsigned number)
     put_command(w, number, &attempt, 8);
 }
 
+static void put_cancel(StateWriter *w)
+{
+    uint8_t data[CANCEL_SIZE] = {0};
+
+    store_be64(data, ATTEMPT);
+    put_command(w, CMD_CANCEL, data, sizeof(data));
+}
+
 static void put_hello(StateWriter *w)
 {
     StateWriter *hello = state_writer_new();
@@ -247,7 +255,11 @@ static GByteArray *make_seed(unsigned kind)
     if (!(kind & 1)) {
         put_attempt(w, kind & 8 ? CMD_RELEASE : CMD_RUN);
         put_netpass_end(w);
-        put_attempt(w, kind & 16 ? CMD_CANCEL : CMD_TAIL_END);
+        if (kind & 16) {
+            put_cancel(w);
+        } else {
+            put_attempt(w, CMD_TAIL_END);
+        }
     }
     data = state_writer_data(w, &size);
     g_byte_array_append(seed, data, size);

@@ -15,6 +15,7 @@ from harness import Emulator, Failed, QmpError, bare_args, bare_counters, deadli
 
 RUN = struct.pack('>BHH', 8, 33, 8)
 RUN_SIZE = len(RUN) + 8
+CANCEL_BEGIN, RELEASE_BEGIN = struct.pack('>BH', 8, 35), struct.pack('>BH', 8, 34)
 RARP = b'\x80\x35'
 WRITER_BYTE = 101                                   # of the image: who has a lock there writes to it
 
@@ -47,12 +48,13 @@ class Wire:
 
 
 class Relay:
-    """Carries the channel.  at_run, a function, is called with RUN still in hand and says whether it goes on."""
-    def __init__(self, at_run=None, answers_end_at_run=False):
+    """Carries the channel.  at_run, a function, is called with RUN still in hand and says whether it goes on.
+    turned: a message whose beginning, the first, becomes the second on its way."""
+    def __init__(self, at_run=None, answers_end_at_run=False, turned=None):
         self.source, self.ours = socket.socketpair()
         self.theirs, self.destination = socket.socketpair()
         self.at_run, self.answers_end_at_run = at_run, answers_end_at_run
-        self.run_seen = threading.Event()
+        self.run_seen, self.turned = threading.Event(), turned
 
     def start(self):
         for end in (self.source, self.destination):
@@ -67,6 +69,8 @@ class Relay:
                     self.run_seen.set()
                     if self.at_run and not self.at_run():
                         break
+                if self.turned and data.startswith(self.turned[0]):
+                    data = self.turned[1] + data[len(self.turned[1]):]
                 self.theirs.sendall(data)
         except OSError:
             pass
@@ -218,6 +222,15 @@ def taken_back(folder):
         refused(two.target, ['belongs to its source', "'cont' takes it up", 'the source took the guest back'])
 
 
+def taken_back_by_a_damaged_word(folder):
+    """One bit makes RELEASE of CANCEL's number; the destination must not take it for the leave to run."""
+    with Two(folder, Relay(turned=(CANCEL_BEGIN, RELEASE_BEGIN))) as two:
+        two.source.qmp.execute('cont')
+        two.failed(two.target, 'a command has the wrong length')
+        refused(two.target, ['belongs to its source', 'wrong length'])
+        two.goes_on()
+
+
 def migrated_on_while_parked(folder):
     """What the source still owns nobody hands on; to try it gives the parked destination no right to run."""
     with Two(folder) as two:
@@ -334,6 +347,7 @@ if __name__ == '__main__':
         ('a disk that does not open there: given back, announced, goes on', disk_that_does_not_open),
         ('a disk that nobody gets: the guest waits for it, and says so', disk_that_a_third_has),
         ('parked and taken back: the destination says so', taken_back),
+        ('parked and taken back by a damaged word: the destination does not run', taken_back_by_a_damaged_word),
         ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),

@@ -35,6 +35,7 @@ FOUND = [
     ('at=>RUN#1 fault=vanish', 'recovered at the source'),                  # packets put the deadline off
     ('at=<VM_STARTED#1 fault=damage byte=9', 'at the destination'),
     ('flow=parked at=>MESSAGE.netpass.1#2 fault=freeze-destination for_s=2 act=cancel', 'at the source'),
+    ('flow=taken-back at=>CANCEL#1 fault=damage byte=2 bit=0', 'at the source'),   # by one bit it was RELEASE
     ('flow=refused at=<GIVE_BACK#1 fault=damage byte=8', 'recovered at the source'),
     ('flow=released at=>RELEASE#1 fault=delay for_s=0.3', 'at the destination'),    # what came meanwhile was left out
     ('transport=unix flow=released at=>RELEASE#1 fault=delay act=quit-source for_s=0.1', 'at the destination'),
