@@ -155,15 +155,23 @@ SpiceChannel *client_main(const SpiceClient *client)
     return client->channels->pdata[0];
 }
 
+/* One that is in its stop() already has more of that to do: it goes when it comes back from there. */
+static void close_all(SpiceClient *client)
+{
+    g_autoptr(GPtrArray) channels = g_ptr_array_copy(client->channels, NULL, NULL);
+
+    for (unsigned n = channels->len; n; n--) { /* with the last one the client ends */
+        spice_close(channels->pdata[n - 1]);
+    }
+}
+
 void client_disconnect(SpiceClient *client, const char *why)
 {
     TRACE(spice_client_dropped, "%08x: %s", client->st.session_id, why);
     if (client_main(client)->st.type == SPICE_CHANNEL_MAIN && !migrate_keeps_channels(client)) {
         spice_disconnect(client_main(client), SPICE_LINK_ERR_OK);
-        return;
-    }
-    for (unsigned n = client->channels->len; n; n--) { /* with the last one it ends */
-        spice_close(client->channels->pdata[n - 1]);
+    } else {
+        close_all(client);
     }
 }
 
@@ -204,14 +212,11 @@ void server_channel_closed(SpiceChannel *c)
     if (!client || !g_ptr_array_remove(client->channels, c)) {
         return;
     }
-    if (was_main && !migrate_keeps_channels(client)) {
+    if (!client->channels->len) {
+        client_free(client);
+    } else if (was_main && !migrate_keeps_channels(client)) {
         client->is_closing = true;
-        while (client->channels->len) {
-            spice_close(client->channels->pdata[client->channels->len - 1]);
-        }
-        client_free(client);
-    } else if (!client->channels->len && !client->is_closing) { /* one that left channel by channel */
-        client_free(client);
+        close_all(client);
     }
 }
 

@@ -164,6 +164,41 @@ static void the_pointer_goes_by_the_agent(void)
     part(&g, &f, 1);
 }
 
+/* Its last word lets the guest take the rest of a message, and the token for that is one message too many for it: the session
+ * ends in the middle of the end of one of its channels. */
+static void who_is_dropped_while_it_leaves_ends_once(void)
+{
+    g_autoptr(GByteArray) caps = message(VD_AGENT_ANNOUNCE_CAPABILITIES, "\1\0\0\0\1\0\0\0", 8);
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 10);
+    SpiceChannel *inputs;
+    FakeClient f;
+    FakeWire *w;
+    Guest g;
+
+    server()->config.agent_mouse = true;
+    meet(&g, &f, 1);
+    inputs = fake_open(&f, SPICE_CHANNEL_INPUTS, 0, &w);
+    agent_says(&g, VDP_CLIENT_PORT, caps);
+    server_set_mouse_mode(SPICE_MOUSE_MODE_CLIENT);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\1\1\0", 3);
+    spice_pump(inputs);
+    guest_allow(&g, 10);
+    for (unsigned i = 0; i < AGENT_TOKENS_BATCH; i++) {
+        client_says(&f, m, 0, m->len);
+    }
+    f.w->room = 0;
+    while (f.main->out.length < CHANNEL_QUEUE_MESSAGES_MAX) {
+        spice_send(f.main, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, NULL);
+    }
+    g.room = SIZE_MAX;
+    spice_close(inputs);
+    g_assert_true(f.main->is_closed);
+    g_assert_cmpuint(server()->clients->len, ==, 0);
+    fake_settle();
+    server()->config.agent_mouse = false;
+    guest_unplug(&g);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -173,5 +208,6 @@ int main(int argc, char **argv)
     T(without_an_agent_the_server_takes_the_size);
     T(sizes_are_checked);
     T(the_pointer_goes_by_the_agent);
+    T(who_is_dropped_while_it_leaves_ends_once);
     return g_test_run();
 }
