@@ -284,7 +284,7 @@ static void give_out(void)
 
 static void pump(void)
 {
-    if (a.is_pumping || !a.port || !agent_is_there()) {
+    if (a.is_pumping || a.is_loaded || !a.port || !agent_is_there()) { /* agent_settle() comes */
         return;
     }
     a.is_pumping = true;
@@ -401,6 +401,7 @@ static bool takes_more(const SpiceChannel *c)
 typedef struct Crowd {
     unsigned ready, slow;   /* clients that take what the agent says now; that do not */
     unsigned others;        /* that have something to say, but it is not their turn */
+    unsigned all, talkers;
 } Crowd;
 
 static void look_at_crowd(SpiceChannel *c, void *opaque)
@@ -412,6 +413,8 @@ static void look_at_crowd(SpiceChannel *c, void *opaque)
         takes_more(c) ? crowd->ready++ : crowd->slow++;
     }
     crowd->others += a.st.talker && session(c) != a.st.talker && s->queue_size;
+    crowd->talkers += session(c) == a.st.talker;
+    crowd->all++;
 }
 
 static Crowd look(void)
@@ -484,11 +487,15 @@ static void take_piece(void)
     }
 }
 
-/* Each piece needs room at all who get it; without, the guest waits. */
+/* Each piece needs room at all who get it; without, the guest waits.  So it does until those who have come with it listen. */
 static size_t port_take(void *opaque, const uint8_t *data, size_t size)
 {
     size_t done = 0, used;
 
+    if (a.is_loaded) {
+        a.output_waits = true;
+        return 0;
+    }
     while (done < size && !a.st.is_broken) {
         AgentStep step;
 
@@ -512,7 +519,7 @@ static size_t port_take(void *opaque, const uint8_t *data, size_t size)
 
 static void let_output_go(void)
 {
-    if (a.output_waits && a.port && !look().slow) {
+    if (a.output_waits && a.port && !a.is_loaded && !look().slow) {
         a.output_waits = false;
         spice_port_has_room(a.port);
     }
@@ -678,38 +685,30 @@ void agent_was_loaded(void)
     server_pointer_changed();
 }
 
-static void look_for_talker(SpiceChannel *c, void *opaque)
-{
-    *(bool *)opaque |= session(c) == a.st.talker;
-}
-
-static void count(SpiceChannel *c, void *opaque)
-{
-    ++*(unsigned *)opaque;
-}
-
 void agent_settle(void)
 {
-    bool is_here = !a.st.talker;
-    unsigned clients = 0;
+    Crowd crowd = look();
 
     if (!a.is_loaded) {
         return;
     }
     a.is_loaded = false;
-    each(look_for_talker, &is_here);
-    each(count, &clients);
-    if (!is_here) {
+    if (a.st.talker && !crowd.talkers) {
         give_up_message();
     }
-    a.st.tells_gone |= agent_is_there() && !clients;
+    a.st.tells_gone |= agent_is_there() && !crowd.all;
     pump();
+    let_output_go();
+    mind_patience();
 }
 
 static void run_changed(bool is_running, RunState state, void *opaque)
 {
     if (is_running && a.port) {
         guest_opened(NULL, spice_port_is_guest_open(a.port)); /* what another process said of it may be wrong */
+        if (a.is_loaded) { /* clients that were here before the guest know nothing of its agent; the others are quiet still */
+            everybody_begins_anew();
+        }
         pump();
     }
 }
@@ -731,9 +730,7 @@ void agent_begin_unknown(SpiceChannel *c)
     if (a.st.talker == session(c)) { /* how its message goes on nobody knows */
         give_up_message();
     }
-    if (!a.is_loaded) { /* else agent_settle() follows */
-        pump();
-    }
+    pump();
 }
 
 /* What it was told last may not have reached it: half a message, tokens.  While it is away nobody waits for it. */
@@ -752,17 +749,14 @@ void agent_lost(SpiceChannel *c)
 
 void agent_leave(SpiceChannel *c)
 {
-    unsigned others = 0;
-
     if (!is_live(c)) {
         return;
     }
-    each(count, &others);
     a.st.out_owner = a.st.out_owner == session(c) ? 0 : a.st.out_owner;
     if (a.st.talker == session(c)) {
         give_up_message();
     }
-    a.st.tells_gone |= agent_is_there() && !others;
+    a.st.tells_gone |= agent_is_there() && !look().all && !a.is_loaded; /* agent_settle() knows who has come with it */
     pump();
     let_output_go();
     mind_patience();

@@ -486,6 +486,7 @@ static void the_middle_of_messages_goes_along(void)
     load_into(&agent_client_vmstate, client, w[1]);
     g_assert_true(agent_client_check(f.main, &err));
     put_bytes(g.got, said->data, said->len);
+    agent_settle();
     client_says(&f, m, 4000, 1020);
     assert_chunk(&g, VDP_CLIENT_PORT, m->data, 2000);
     assert_chunk(&g, VDP_CLIENT_PORT, m->data + 2000, 2000);
@@ -562,6 +563,65 @@ static void half_a_message_of_nobody_knows_whom_is_forgotten(void)
     part(&g, &f, 1);
 }
 
+/* The machine runs before those who have come with it listen: nobody misses a word, no token is lost, and the agent does not
+ * hear that who has only looked has gone. */
+static void the_agent_speaks_when_its_clients_are_there(void)
+{
+    g_autoptr(GByteArray) m = message(VD_AGENT_CLIPBOARD, noise, 5000), b = g_byte_array_new(), said = g_byte_array_new();
+    StateWriter *w[2] = {state_writer_new(), state_writer_new()};
+    FakeClient f, lookers[2];
+    AgentClientState *client;
+    uint32_t session;
+    Guest g;
+
+    meet(&g, &f, 1);
+    put_chunk(said, VDP_CLIENT_PORT, m->data, m->len);
+    guest_say(&g, said->data, 3000);
+    guest_allow(&g, 1000);
+    client_says(&f, m, 0, 2000);
+    vmstate_save(&agent_vmstate, agent_state(), w[0]);
+    vmstate_save(&agent_client_vmstate, &((MainChannel *)f.main)->st.agent, w[1]);
+    session = f.client->st.session_id;
+    part(&g, &f, 1);
+
+    guest_plug(&g, "spicevmc,id=agent,name=vdagent");
+    f = fake_client();
+    f.client->st.session_id = session;
+    f.main->mode = CHANNEL_QUIET;
+    for (unsigned i = 0; i < 2; i++) {
+        lookers[i] = fake_client();
+        g_assert_true(hears(&lookers[i], SPICE_MSG_MAIN_INIT, b));
+    }
+    chardev_set_guest_open(g.c, true);
+    load_into(&agent_vmstate, agent_state(), w[0]);
+    client = &((MainChannel *)f.main)->st.agent;
+    load_into(&agent_client_vmstate, client, w[1]);
+    fake_leave(&lookers[1]);
+    client_starts(&lookers[0]);
+    guest_say(&g, said->data + 3000, said->len - 3000);
+    vm_start();
+    g_assert_cmpuint(g.says->len, ==, said->len - 3000);
+    f.main->mode = CHANNEL_LIVE;
+    agent_settle();
+    g_assert_cmpuint(g.says->len, ==, 0);
+    g_assert_cmpmem(g.got->data, g.got->len, m->data + 1000 - AGENT_CHUNK_HEADER, 1000 + AGENT_CHUNK_HEADER);
+    g_assert_cmpuint(client->credit + client->owed, ==, AGENT_TOKENS);
+    g_assert_true(hears(&f, SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpmem(b->data, b->len, m->data + AGENT_PIECE_MAX, AGENT_PIECE_MAX);
+    while (hears(&lookers[0], SPICE_MSG_MAIN_AGENT_CONNECTED_TOKENS, b)) { /* it does not hear the end of what it missed */
+        client_starts(&lookers[0]);
+    }
+    agent_says(&g, VDP_CLIENT_PORT, m);
+    g_assert_true(hears(&lookers[0], SPICE_MSG_MAIN_AGENT_DATA, b));
+    g_assert_cmpmem(b->data, b->len, m->data, AGENT_PIECE_MAX);
+    vm_stop(RUN_STATE_PAUSED);
+    fake_leave(&lookers[0]);
+    part(&g, &f, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        state_writer_free(w[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -587,5 +647,6 @@ int main(int argc, char **argv)
     T(the_middle_of_messages_goes_along);
     T(states_that_no_client_can_have_are_refused);
     T(half_a_message_of_nobody_knows_whom_is_forgotten);
+    T(the_agent_speaks_when_its_clients_are_there);
     return g_test_run();
 }
