@@ -141,6 +141,7 @@ static void own(PortEnd *e, PortChannel *p)
 {
     e->owner = p;
     p->st.is_owner = true;
+    p->st.is_shut = false;
     spice_port_set_open(e->port, true);
     tell_open(p);
 }
@@ -154,7 +155,9 @@ static void find_heir(SpiceChannel *c, void *opaque)
 {
     Heir *h = opaque;
 
-    if (c->st.id == h->end->id && !h->first && c->mode == CHANNEL_LIVE && !c->is_lost) {
+    bool is_here = c->mode == CHANNEL_LIVE || c->mode == CHANNEL_FROZEN; /* the guest may stay */
+
+    if (c->st.id == h->end->id && !h->first && is_here && !c->is_lost) {
         h->first = of(c);
     }
 }
@@ -201,7 +204,8 @@ static Taken take_event(SpiceChannel *c, const uint8_t *data, uint32_t size)
         if (data[0] == EVENT_BREAK) {
             spice_port_break(e->port);
         } else {
-            spice_port_set_open(e->port, data[0] == EVENT_OPENED);
+            of(c)->st.is_shut = data[0] != EVENT_OPENED;
+            spice_port_set_open(e->port, !of(c)->st.is_shut);
         }
     }
     return TAKEN;
@@ -334,15 +338,31 @@ static void port_start(SpiceChannel *c)
 
 /* ---- handoff ---- */
 
+/* It opened the port before the guest came, with which comes whose it is.  What it has said is for nobody. */
+static void give_up_early(PortEnd *e)
+{
+    PortChannel *p = e->owner;
+
+    if (p && p->c.mode != CHANNEL_QUIET) {
+        e->owner = NULL;
+        p->st.is_owner = false;
+        tell_open(p);
+        spice_resume(&p->c);
+    }
+}
+
 /* Before the machine starts: the guest sees no change. */
 static bool port_loaded(SpiceChannel *c, StateReader *r, GError **errp)
 {
     PortEnd *e = end_of(of(c));
 
+    if (of(c)->st.is_owner && e) {
+        give_up_early(e);
+    }
     of(c)->st.is_owner = of(c)->st.is_owner && e && !e->owner;
     if (of(c)->st.is_owner) {
         e->owner = of(c);
-        spice_port_set_open(e->port, true);
+        spice_port_set_open(e->port, !of(c)->st.is_shut);
     }
     return true;
 }
@@ -393,9 +413,10 @@ static void port_reset(SpiceChannel *c)
 VMSTATE_DEFINE_SPAN(PortChannel, st)
 
 const VMStateDescription port_channel_vmstate = {
-    .name = "spice-port", .version = 2, VMSTATE_SPAN(PortChannel, st),
+    .name = "spice-port", .version = 3, VMSTATE_SPAN(PortChannel, st),
     .fields = VMSTATE_FIELDS(VMSTATE_BOOL(PortChannel, st.is_owner), VMSTATE_BOOL(PortChannel, st.is_told_open),
-                             VMSTATE_U32(PortChannel, st.taken), VMSTATE_BOOL_SINCE(2, PortChannel, st.drops)),
+                             VMSTATE_U32(PortChannel, st.taken), VMSTATE_BOOL_SINCE(2, PortChannel, st.drops),
+                             VMSTATE_BOOL_SINCE(3, PortChannel, st.is_shut)),
 };
 
 static const ChannelPart port_parts[] = {{"port", &port_channel_vmstate, NULL, port_loaded}, {}};

@@ -10,6 +10,7 @@
 
 typedef struct PortState {              /* S1: to the channel of the same session, type and id */
     bool is_owner;                      /* it has the port: one client at a time */
+    bool is_shut;                       /* and has closed it: the guest sees that nobody is there */
     bool is_told_open;                  /* as the client knows it */
     uint32_t taken;                     /* bytes of the held message that the guest has already, */
     bool drops;                         /* or who had them has closed the port: the rest is for nobody */

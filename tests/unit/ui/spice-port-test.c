@@ -351,12 +351,23 @@ static void load(SpiceChannel *c, const StateWriter *w)
     g_assert_no_error(err);
 }
 
+static SpiceChannel *open_quiet(FakeClient *f, FakeWire **ret)
+{
+    SpiceCaps common = fake_common(), all = {{UINT32_MAX}};
+    SpiceEnds ends = {{{0}}};
+    SpiceChannel *c;
+
+    *ret = fake_wire();
+    c = spice_channel_new(&port_channel_kind, 0, f->client, &(*ret)->wire, &ends, &common, &all);
+    g_ptr_array_add(f->client->channels, c);
+    spice_channel_wait(c);
+    return c;
+}
+
 /* The guest has a part of a message when it moves: it gets the rest from the other process, or from its client, which says it
  * again, and sees no other client. */
 static void goes_with_the_guest(uint32_t extension)
 {
-    SpiceCaps common, all = {{UINT32_MAX}};
-    SpiceEnds ends = {{{0}}};
     StateWriter *state = state_writer_new();
     FakeClient f;
     FakeWire *w;
@@ -364,7 +375,6 @@ static void goes_with_the_guest(uint32_t extension)
     Guest g;
 
     fake_extension = extension;
-    common = fake_common();
     guest_plug(&g, "spiceport,id=p,name=org.baton.one");
     f = fake_client();
     c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
@@ -379,10 +389,7 @@ static void goes_with_the_guest(uint32_t extension)
     guest_plug(&g, "spiceport,id=p,name=org.baton.one"); /* the same guest */
     chardev_set_guest_open(g.c, true);
     f = fake_client();
-    w = fake_wire();
-    c = spice_channel_new(&port_channel_kind, 0, f.client, &w->wire, &ends, &common, &all);
-    g_ptr_array_add(f.client->channels, c);
-    spice_channel_wait(c);
+    c = open_quiet(&f, &w);
     g_assert_cmpstr(g.events->str, ==, "");
     load(c, state);
     g_assert_cmpstr(g.events->str, ==, "o"); /* before the machine starts */
@@ -415,6 +422,124 @@ static void a_port_goes_with_the_guest(void)
     goes_with_the_guest(FAKE_RETURNS);
 }
 
+/* Somebody has opened it before the guest came: whose it is comes with the guest, which sees no change. */
+static void a_port_is_not_for_who_was_there_before_the_guest(void)
+{
+    StateWriter *state = state_writer_new();
+    FakeClient f, looker;
+    FakeWire *w, *lookers;
+    SpiceChannel *c, *early;
+    Guest g;
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    spice_pump(c);
+    save_and_leave(&f, c, state);
+    guest_unplug(&g);
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    looker = fake_client();
+    early = fake_open(&looker, SPICE_CHANNEL_PORT, 0, &lookers);
+    spice_pump(early);
+    assert_init(lookers, "org.baton.one", false);
+    chardev_set_guest_open(g.c, true);
+    spice_pump(early);
+    assert_event(lookers, 0);
+    guest_allow(&g, 0);
+    fake_say(lookers, SPICE_MSGC_SPICEVMC_DATA, "too early", 9);
+    spice_pump(early);
+    g_assert_true(early->is_held);
+    f = fake_client();
+    c = open_quiet(&f, &w);
+    load(c, state);
+    g_assert_true(port_state(c)->is_owner);
+    g_assert_false(port_state(early)->is_owner);
+    g_assert_false(early->is_held);
+    g_assert_cmpstr(g.events->str, ==, "o");
+    spice_adopt(c, TAIL_NONE);
+    port_channel_kind.adopted(c);
+    guest_allow(&g, 100);
+    fake_say(w, SPICE_MSGC_SPICEVMC_DATA, "mine", 4);
+    guest_say(&g, "back", 4);
+    spice_pump(c);
+    spice_pump(early);
+    g_assert_cmpmem(g.got->data, g.got->len, "mine", 4);
+    assert_data(w, "back");
+    assert_event(lookers, 1);
+    fake_leave(&f);
+    spice_pump(early);
+    assert_event(lookers, 0); /* its turn */
+    fake_leave(&looker);
+    guest_unplug(&g);
+    state_writer_free(state);
+}
+
+/* The guest sees it closed before and after. */
+static void a_port_that_its_client_has_closed_stays_so(void)
+{
+    StateWriter *state = state_writer_new();
+    FakeClient f;
+    FakeWire *w;
+    SpiceChannel *c;
+    Guest g;
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    f = fake_client();
+    c = fake_open(&f, SPICE_CHANNEL_PORT, 0, &w);
+    chardev_set_guest_open(g.c, true);
+    fake_say(w, SPICE_MSGC_PORT_EVENT, "\1", 1);
+    spice_pump(c);
+    g_assert_cmpstr(g.events->str, ==, "oc");
+    save_and_leave(&f, c, state);
+    guest_unplug(&g);
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    chardev_set_guest_open(g.c, true);
+    f = fake_client();
+    c = open_quiet(&f, &w);
+    load(c, state);
+    spice_adopt(c, TAIL_NONE);
+    port_channel_kind.adopted(c);
+    g_assert_cmpstr(g.events->str, ==, "");
+    fake_say(w, SPICE_MSGC_PORT_EVENT, "\0", 1);
+    spice_pump(c);
+    g_assert_cmpstr(g.events->str, ==, "o");
+    fake_leave(&f);
+    guest_unplug(&g);
+    state_writer_free(state);
+}
+
+/* Its turn comes while nobody may say anything, and the guest stays. */
+static void a_port_has_an_heir_while_it_is_frozen(void)
+{
+    Guest g;
+    FakeClient f[2];
+    FakeWire *w[2];
+    SpiceChannel *c[2];
+
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    for (unsigned i = 0; i < 2; i++) {
+        f[i] = fake_client();
+        c[i] = fake_open(&f[i], SPICE_CHANNEL_PORT, 0, &w[i]);
+        spice_pump(c[i]);
+        assert_init(w[i], "org.baton.one", false);
+        spice_freeze(c[i]);
+    }
+    chardev_set_guest_open(g.c, true);
+    fake_leave(&f[0]);
+    g_assert_true(port_state(c[1])->is_owner);
+    spice_thaw(c[1]);
+    fake_settle();
+    guest_say(&g, "yours", 5);
+    spice_pump(c[1]);
+    assert_event(w[1], 0);
+    assert_data(w[1], "yours");
+    fake_leave(&f[1]);
+    guest_unplug(&g);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -433,5 +558,9 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/port/one_client_after_the_other", one_client_after_the_other);
     g_test_add_func("/ui/spice/port/ports_may_come_later_and_go", ports_may_come_later_and_go);
     g_test_add_func("/ui/spice/port/a_port_goes_with_the_guest", a_port_goes_with_the_guest);
+    g_test_add_func("/ui/spice/port/a_port_is_not_for_who_was_there_before_the_guest",
+                    a_port_is_not_for_who_was_there_before_the_guest);
+    g_test_add_func("/ui/spice/port/a_port_that_its_client_has_closed_stays_so", a_port_that_its_client_has_closed_stays_so);
+    g_test_add_func("/ui/spice/port/a_port_has_an_heir_while_it_is_frozen", a_port_has_an_heir_while_it_is_frozen);
     return g_test_run();
 }
