@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "arrive.h"
 #include "confirm.h"
+#include "main-channel.h"
 #include "qapi/qapi-events.h"
 #include "server.h"
 #include "session-state.h"
@@ -290,6 +291,12 @@ static bool part_load(HandoffPart *p, StateReader *r, GError **errp)
     return true;
 }
 
+static void tell_shared(SpiceChannel *c, void *opaque)
+{
+    main_tell_shared(c);
+}
+
+/* Who is here before the guest was told of others; those who come with it are told when they are taken over. */
 static void take_shared(const SessionRecords *s)
 {
     uint64_t passed_ms = ((uint64_t)time_wall_ns() - s->wall_ns) / NS_PER_MS;
@@ -300,6 +307,7 @@ static void take_shared(const SessionRecords *s)
         server_mouse_modes() & s->mouse_mode) {
         server()->st.mouse_mode = s->mouse_mode;
     }
+    server_foreach(SPICE_CHANNEL_MAIN, tell_shared, NULL);
 }
 
 static void part_starting(HandoffPart *p)

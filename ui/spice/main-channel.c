@@ -275,15 +275,21 @@ static void main_room(SpiceChannel *c)
     agent_room(c);
 }
 
-/* The time also wakes a stock client, which sleeps on the connection that it has just taken over. */
-static void main_adopted(SpiceChannel *c)
+void main_tell_shared(SpiceChannel *c)
 {
-    MainChannel *m = (MainChannel *)c;
     GByteArray *time = g_byte_array_new();
 
     put_u32(time, server_mm_time());
     spice_send(c, SPICE_MSG_MAIN_MULTI_MEDIA_TIME, time);
     main_tell_mouse_mode(c);
+}
+
+/* The time also wakes a stock client, which sleeps on the connection that it has just taken over. */
+static void main_adopted(SpiceChannel *c)
+{
+    MainChannel *m = (MainChannel *)c;
+
+    main_tell_shared(c);
     agent_room(c);
     m->probe = PROBE_DONE; /* how fast the link is was measured */
     m->echo_id = m->st.agent.starts_unsure ? m->ping_id + 1 : 0;

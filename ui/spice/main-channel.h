@@ -21,5 +21,6 @@ typedef struct MainChannel {
     enum { PROBE_WARM, PROBE_EMPTY, PROBE_FULL, PROBE_DONE } probe; /* what the pong will be for */
 } MainChannel;
 
+void main_tell_shared(SpiceChannel *c); /* the time of sound and video, and the mouse modes */
 void main_tell_mouse_mode(SpiceChannel *c);
 void main_tell_channel(SpiceChannel *c, uint8_t type, uint8_t id); /* one that came later */

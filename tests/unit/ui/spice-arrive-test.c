@@ -338,6 +338,29 @@ static void the_first_words_need_no_answer(void)
     end_test();
 }
 
+/* Its pointer is as the guest's clients have it from then on, and its time is theirs. */
+static void who_was_there_before_the_guest_hears_what_came_with_it(void)
+{
+    Session looker;
+    g_autoptr(GByteArray) state = NULL, body = g_byte_array_new();
+
+    linked_client();
+    server_set_mouse_mode(SPICE_MOUSE_MODE_CLIENT);
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    end_test();
+    server_set_mouse_mode(SPICE_MOUSE_MODE_SERVER);
+    looker = link_client(SESSION + 1, ALL_CAPS, false);
+    hear_all(&looker);
+    guest_arrives(state);
+    assert_hears(&looker, MAIN, SPICE_MSG_MAIN_MULTI_MEDIA_TIME);
+    g_assert_cmpuint(fake_hear(looker.w[MAIN], body), ==, SPICE_MSG_MAIN_MOUSE_MODE);
+    g_assert_cmpuint(load_le16(body->data + 2), ==, SPICE_MOUSE_MODE_CLIENT);
+    server_set_mouse_mode(SPICE_MOUSE_MODE_SERVER);
+    end_test();
+}
+
 static void what_was_not_said_is_said_over_there(void)
 {
     Session a = linked_client(), b;
@@ -611,6 +634,8 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/arrive/only_what_is_missing_is_drawn", only_what_is_missing_is_drawn);
     g_test_add_func("/ui/spice/arrive/videos_do_not_go_along", videos_do_not_go_along);
     g_test_add_func("/ui/spice/arrive/the_first_words_need_no_answer", the_first_words_need_no_answer);
+    g_test_add_func("/ui/spice/arrive/who_was_there_before_the_guest_hears_what_came_with_it",
+                    who_was_there_before_the_guest_hears_what_came_with_it);
     g_test_add_func("/ui/spice/arrive/what_was_not_said_is_said_over_there", what_was_not_said_is_said_over_there);
     g_test_add_func("/ui/spice/arrive/damaged_state_costs_the_picture_and_not_the_guest",
                     damaged_state_costs_the_picture_and_not_the_guest);
