@@ -199,8 +199,7 @@ static bool dgram_open(Dgram *d, GError **errp)
 {
     bool is_group = d->has_remote && net_address_is_multicast(&d->there);
 
-    if (d->local && d->here.is_fd) {
-        d->fd = d->here.fd;
+    if (d->fd >= 0) {
         return fd_set_nonblocking(d->fd, true) || fail_errno(errp, errno, "netdev '%s': fd", d->nd.obj.id);
     }
     if (!is_group && !(d->local && d->has_remote)) {
@@ -222,8 +221,13 @@ static bool dgram_realize(Object *o, GError **errp)
     Dgram *d = (Dgram *)o;
 
     d->fd = -1;
-    if ((d->local && !net_address_parse(d->local, SOCK_DGRAM, true, &d->here, errp)) ||
-        (d->remote && !net_address_parse(d->remote, SOCK_DGRAM, false, &d->there, errp))) {
+    if (d->local && !net_address_parse(d->local, SOCK_DGRAM, true, &d->here, errp)) {
+        return false;
+    }
+    if (d->local && d->here.is_fd) {
+        d->fd = d->here.fd;
+    }
+    if (d->remote && !net_address_parse(d->remote, SOCK_DGRAM, false, &d->there, errp)) {
         return false;
     }
     d->has_remote = d->remote && !d->there.is_fd;

@@ -17,6 +17,17 @@ void device_set_hooks(const DeviceHooks *hooks)
 
 /* ---- rows, the root's first or last ---- */
 
+/* From this row to the root's. */
+static void unrealize_rows(const ObjectType *type, Object *o)
+{
+    for (; type; type = type_parent(type)) {
+        if (type->unrealize) {
+            type->unrealize(o);
+        }
+    }
+}
+
+/* A row whose realize() was not called has nothing to undo: its members are zero, which may be a descriptor of others. */
 static bool realize_rows(const ObjectType *type, Object *o, GError **errp)
 {
     if (!type) {
@@ -25,16 +36,11 @@ static bool realize_rows(const ObjectType *type, Object *o, GError **errp)
     if (!realize_rows(type_parent(type), o, errp)) {
         return false;
     }
-    return !type->realize || type->realize(o, errp);
-}
-
-static void unrealize_rows(Object *o)
-{
-    for (const ObjectType *t = o->type; t; t = type_parent(t)) {
-        if (t->unrealize) {
-            t->unrealize(o);
-        }
+    if (type->realize && !type->realize(o, errp)) {
+        unrealize_rows(type, o);
+        return false;
     }
+    return true;
 }
 
 static void reset_rows(const ObjectType *type, Object *o)
@@ -78,7 +84,6 @@ bool object_realize(Object *o, GError **errp)
         return fail(errp, "Parameter '%s' is missing", check.missing);
     }
     if (!realize_rows(o->type, o, errp)) {
-        unrealize_rows(o);
         return false;
     }
     o->is_realized = true;
@@ -98,7 +103,7 @@ void object_delete(Object *o)
         if (o->type->kind == KIND_DEVICE && device_hooks && device_hooks->unrealized) {
             device_hooks->unrealized((Device *)o);
         }
-        unrealize_rows(o);
+        unrealize_rows(o->type, o);
         o->is_realized = false;
     }
     tree_remove(o);

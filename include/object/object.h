@@ -30,7 +30,7 @@ typedef struct ObjectType {
     const VMStateDescription *state;   /* required for devices; &vmstate_none says "nothing to save" */
     const char *bus;                   /* name of the bus type it plugs into, or NULL */
     bool (*realize)(Object *o, GError **errp); /* the parent rows' first, then the row's own */
-    void (*unrealize)(Object *o);      /* accepts half-realized; the row's own first, then its parents' */
+    void (*unrealize)(Object *o);      /* of rows whose realize was called, half-realized too; the row's own first */
     void (*reset)(Object *o);          /* parents' first */
     const void *ops;                   /* by kind: VirtioOps, NetOps ... */
     unsigned flags;

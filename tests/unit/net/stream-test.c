@@ -293,6 +293,32 @@ static void wrong_options_are_named(void)
     refuse("{'type': 'stream'}", "id");
 }
 
+/* What a netdev has not opened yet is not descriptor 0. */
+static void a_netdev_without_id_closes_nothing_of_others(void)
+{
+    g_autofd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int saved = dup(0);
+
+    g_assert_cmpint(dup2(fd, 0), ==, 0);
+    refuse("{'type': 'stream', 'addr': {'type': 'unix', 'path': '/x'}}", "id");
+    refuse("{'type': 'dgram'}", "id");
+    g_assert_cmpint(fcntl(0, F_GETFD), >=, 0);
+    if (saved >= 0) {
+        dup2(saved, 0);
+        close(saved);
+    }
+}
+
+static void a_descriptor_given_to_a_netdev_that_fails_is_closed(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_autofree char *text = g_strdup_printf("{'type': 'dgram', 'id': 'n0', 'local': {'type': 'fd', 'str': '%d'}, "
+                                            "'remote': {'type': 'tube'}}", fd);
+
+    refuse(text, "inet, unix, fd");
+    g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
+}
+
 static const ObjectType *const types[] = {&netdev_type, &netdev_stream_type, &netdev_dgram_type, NULL};
 
 int main(int argc, char **argv)
@@ -309,5 +335,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/stream/server_takes_one_peer_after_the_other", server_takes_one_peer_after_the_other);
     g_test_add_func("/net/dgram/datagrams_are_frames", datagrams_are_frames);
     g_test_add_func("/net/netdev/wrong_options_are_named", wrong_options_are_named);
+    g_test_add_func("/net/netdev/one_without_id_closes_nothing_of_others", a_netdev_without_id_closes_nothing_of_others);
+    g_test_add_func("/net/netdev/a_descriptor_of_one_that_fails_is_closed",
+                    a_descriptor_given_to_a_netdev_that_fails_is_closed);
     return g_test_run();
 }

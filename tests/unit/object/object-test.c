@@ -11,6 +11,7 @@ static GString *history;
 typedef struct Base {
     Device dev;
     uint32_t width;
+    bool base_fails;
 } Base;
 
 typedef struct Thing {
@@ -27,7 +28,7 @@ typedef struct Thing {
 static bool base_realize(Object *o, GError **errp)
 {
     g_string_append(history, "base+ ");
-    return true;
+    return ((Base *)o)->base_fails ? fail(errp, "base: told to fail") : true;
 }
 
 static void base_unrealize(Object *o)
@@ -65,6 +66,7 @@ static const char *const modes[] = {"slow", "fast", NULL};
 static const Property base_props[] = {
     {.name = "width", .type = &prop_u32, .offset = offsetof(Base, width), .defval = 8, .min = 1, .max = 64,
      .flags = PROP_SETTABLE, .changed = width_changed},
+    PROP_BOOL("base-fails", Base, base_fails, false, "for the test"),
     {},
 };
 static const Property thing_props[] = {
@@ -137,7 +139,7 @@ static void refuses_with_what_is_accepted(void)
     static const struct {
         const char *json, *text;
     } cases[] = {
-        {"{'must':'x','nope':1}", "Property 'test-thing.nope' not found; accepted: width, on, mode, size, mac, name, "
+        {"{'must':'x','nope':1}", "Property 'test-thing.nope' not found; accepted: width, base-fails, on, mode, size, mac, name, "
                                   "fails, tri, delta, bootindex, must"},
         {"{'must':'x','mode':'warp'}", "Parameter 'mode' does not accept value 'warp'; accepted: slow, fast"},
         {"{'must':'x','width':65}", "Parameter 'width' expects a number from 1 to 64"},
@@ -162,6 +164,21 @@ static void refuses_with_what_is_accepted(void)
         g_assert_null(object_find("/machine/peripheral/device[0]"));
     }
     g_assert_null(object_create(KIND_NETDEV, "test-thing", NULL, NULL, NULL));
+}
+
+static void only_what_was_realized_is_unrealized(void)
+{
+    static const struct {
+        const char *json, *rows;
+    } cases[] = {
+        {"{'must':'x','base-fails':true}", "base+ base- "},
+        {"{'must':'x','fails':true}", "base+ thing+ thing- base- "},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_assert_null(make(cases[i].json, NULL));
+        g_assert_cmpstr(history->str, ==, cases[i].rows);
+    }
 }
 
 static void duplicate_id_is_refused(void)
@@ -258,6 +275,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/object/defaults_and_values", defaults_and_values);
     g_test_add_func("/object/refuses_with_what_is_accepted", refuses_with_what_is_accepted);
+    g_test_add_func("/object/only_what_was_realized_is_unrealized", only_what_was_realized_is_unrealized);
     g_test_add_func("/object/duplicate_id_is_refused", duplicate_id_is_refused);
     g_test_add_func("/object/unique_values_are_unique", unique_values_are_unique);
     g_test_add_func("/object/rows_run_in_order", rows_run_in_order);
