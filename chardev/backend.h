@@ -77,6 +77,7 @@ void stream_start(Chardev *c, int in, int out, bool is_borrowed);
 void stream_stop(Chardev *c);                    /* closes; what waits is forgotten */
 size_t stream_write(Chardev *c, const uint8_t *data, size_t size);
 void stream_input(Chardev *c);
+void stream_end_input(Chardev *c);               /* nothing more is read; writing goes on */
 void stream_hold_output(Chardev *c, bool holds);
 void stream_hold_input(Chardev *c, bool holds);
 void stream_forget(Chardev *c);                  /* what waits in either direction; nothing is held any more */

@@ -77,7 +77,7 @@ static char *path_describe(const Chardev *c)
 
 static void stay_open(Chardev *c)
 {
-    loop_watch_set(c->stream.in_watch, 0); /* the end of the input file is not the end of the chardev */
+    stream_end_input(c); /* the end of the input file is not the end of the chardev */
 }
 
 static const char *const file_keys[] = {"path", "append", "input-path", NULL};

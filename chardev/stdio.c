@@ -79,7 +79,7 @@ static void stdio_close(Chardev *c)
 /* stdin at its end (</dev/null): output goes on. */
 static void stdio_hung_up(Chardev *c)
 {
-    loop_watch_set(c->stream.in_watch, 0);
+    stream_end_input(c);
 }
 
 static const char *const stdio_keys[] = {"signal", NULL};

@@ -15,8 +15,15 @@ static void hung_up(Chardev *c)
     if (c->backend->hung_up) {
         c->backend->hung_up(c);
     } else {
-        loop_watch_set(c->stream.in_watch, 0);
+        stream_end_input(c);
         chardev_set_open(c, false);
+    }
+}
+
+void stream_end_input(Chardev *c)
+{
+    if (c->stream.in_watch) {
+        loop_watch_set(c->stream.in_watch, 0);
     }
 }
 
@@ -135,6 +142,7 @@ static void out_ready(int fd, GIOCondition ready, void *opaque)
         g_byte_array_set_size(s->queue, 0);
         loop_watch_set(s->out_watch, 0);
         hung_up(c);
+        chardev_front_can_write(c); /* of one that stays open what is written from now on vanishes */
         return;
     }
     g_byte_array_remove_range(s->queue, 0, n);

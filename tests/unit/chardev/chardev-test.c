@@ -7,7 +7,9 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -239,6 +241,30 @@ static void file_appends(void)
     }
 }
 
+/* What did not fit is lost; the guest is not, and is not kept waiting. */
+static void full_disk_is_survived(void)
+{
+    enum { LIMIT = 1000, LARGE = 200 * 1024 };
+    g_autofree char *path = g_build_filename(folder, "full", NULL), *text = g_strconcat("file:", path, NULL);
+    g_autofree char *large = g_malloc0(LARGE), *content = NULL;
+    struct rlimit old, small;
+    gsize size;
+    Front *f = front_new(chardev_from_short("full0", text, NULL));
+
+    signal(SIGXFSZ, SIG_IGN); /* an error, not the signal: as if the disk were full */
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
+    small = (struct rlimit){LIMIT, old.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+    g_assert_cmpint(chardev_write(f->c, large, LARGE), <, LARGE);
+    settle();
+    g_assert_cmpint(f->can_write, ==, 1);
+    g_assert_cmpint(chardev_write(f->c, large, LARGE), ==, LARGE);
+    setrlimit(RLIMIT_FSIZE, &old);
+    g_assert_true(g_file_get_contents(path, &content, &size, NULL));
+    g_assert_cmpint(size, ==, LIMIT);
+    g_unlink(path);
+}
+
 static void log_file_gets_it_too(void)
 {
     g_autofree char *path = g_build_filename(folder, "log", NULL), *content = NULL;
@@ -377,6 +403,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/slow_reader_is_bounded_and_loses_nothing", slow_reader_is_bounded_and_loses_nothing);
     g_test_add_func("/chardev/no_room_stops_reading", no_room_stops_reading);
     g_test_add_func("/chardev/file_appends", file_appends);
+    g_test_add_func("/chardev/full_disk_is_survived", full_disk_is_survived);
     g_test_add_func("/chardev/log_file_gets_it_too", log_file_gets_it_too);
     g_test_add_func("/chardev/pty_without_reader_does_not_stall", pty_without_reader_does_not_stall);
     g_test_add_func("/chardev/mux_shares_and_switches", mux_shares_and_switches);
