@@ -154,6 +154,9 @@ bool qmp_object_del(const ObjectDelArgs *args, GError **errp)
     if (!o) {
         return fail(errp, "object '%s' not found", args->id);
     }
+    if (o->users) {
+        return fail(errp, "object '%s' is in use", args->id);
+    }
     object_delete(o);
     return true;
 }

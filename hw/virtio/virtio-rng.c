@@ -134,6 +134,9 @@ static bool rng_realize(Object *o, GError **errp)
     }
     r->period = timer_new(rng_serve, r);
     r->backend = rng_find(r->rng, errp);
+    if (r->backend) {
+        rng_hold(r->backend);
+    }
     return r->backend != NULL;
 }
 
@@ -142,8 +145,9 @@ static void rng_unrealize(Object *o)
     VirtioRng *r = (VirtioRng *)o;
 
     timer_free(r->period);
-    if (r->backend && r->is_waiting) {
-        rng_wait(r->backend, NULL, NULL);
+    if (r->backend) {
+        rng_wait_no_more(r->backend, r);
+        rng_release(r->backend);
     }
 }
 

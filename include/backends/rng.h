@@ -16,5 +16,9 @@ extern const ObjectType rng_backend_type, rng_builtin_type, rng_random_type;
 RngBackend *rng_find(const char *id, GError **errp);
 /* Never blocks: bytes read, 0 if there are none now, -errno. */
 ssize_t rng_read(RngBackend *r, void *buf, size_t size);
-/* fn is called once, by the main loop, when rng_read() is worth another try; one caller at a time. NULL: never mind. */
+/* While somebody holds it object-del refuses. */
+void rng_hold(RngBackend *r);
+void rng_release(RngBackend *r);
+/* fn is called once, by the main loop, when rng_read() is worth another try, for each that waits. */
 void rng_wait(RngBackend *r, void (*fn)(void *opaque), void *opaque);
+void rng_wait_no_more(RngBackend *r, void *opaque);

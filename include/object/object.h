@@ -42,6 +42,7 @@ struct Object { /* first member of every instance */
     Object *parent;
     GPtrArray *children;               /* of Object; owned */
     bool is_realized;
+    unsigned users;                    /* others that point to it: object-del refuses */
     char *path;                        /* "/machine/peripheral/net0"; set when it enters the tree */
 };
 

@@ -6,7 +6,7 @@
 
 #include "util/bytes.h"
 
-enum { RAM = 0x80000000, HEAP = 0x80100000 };
+enum { RAM = 0x80000000, HEAP = 0x80100000, HEAP_EACH = 0x100000 };
 
 static uint32_t reg(Driver *d, unsigned at)
 {
@@ -83,7 +83,7 @@ void driver_restart(Driver *d, uint64_t wanted, unsigned queues)
 
 void driver_start(Driver *d, QTest *q, unsigned slot, uint32_t device_id, uint64_t wanted, unsigned queues)
 {
-    *d = (Driver){.q = q, .base = 0x10001000 + 0x1000 * slot, .irq = 1 + slot, .heap = HEAP};
+    *d = (Driver){.q = q, .base = 0x10001000 + 0x1000 * slot, .irq = 1 + slot, .heap = HEAP + (7 - slot) * HEAP_EACH};
     qtest_intercept_in(q, "/machine/unattached/plic");
     g_assert_cmphex(reg(d, REG_MAGIC), ==, 0x74726976);
     g_assert_cmpuint(reg(d, REG_VERSION), ==, 2);
