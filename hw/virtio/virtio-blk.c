@@ -263,16 +263,20 @@ static void blk_notify(VirtioDevice *v, unsigned queue)
 {
     VirtioBlk *b = (VirtioBlk *)v;
     VirtQueue *q = &v->queues[0];
+    unsigned left = q->st->size;
 
     do {
         VirtioChain *c;
 
         virtqueue_want_notify(q, false);
         /* More than the ring holds cannot be in flight, unless the guest hands in a buffer twice. */
-        while (!is_full(b) && (c = virtqueue_pop(q))) {
+        for (; left && !is_full(b) && (c = virtqueue_pop(q)); left--) {
             start_request(b, c);
         }
-    } while (!is_full(b) && virtqueue_want_notify(q, true));
+    } while (left && !is_full(b) && virtqueue_want_notify(q, true));
+    if (!left) {
+        virtio_look_again(v, queue);
+    }
 }
 
 /* ---- life of a session ---- */
@@ -446,6 +450,9 @@ static void blk_saving(void *opaque)
     b->st.open_count = 0;
     for (unsigned i = 0; i < b->requests->len; i++) {
         b->st.open[b->st.open_count++] = ((BlkRequest *)b->requests->pdata[i])->chain->head;
+    }
+    for (unsigned i = 0; i < b->loaded->len; i++) { /* it has not run since it came */
+        b->st.open[b->st.open_count++] = g_array_index(b->loaded, uint16_t, i);
     }
 }
 

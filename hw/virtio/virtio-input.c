@@ -169,8 +169,13 @@ static bool serve_status_chain(VirtioInput *in, VirtQueue *q)
 static void serve_status(VirtioInput *in)
 {
     VirtQueue *q = &in->v.queues[QUEUE_STATUS];
+    unsigned left = q->st->size;
 
-    for (unsigned i = 0; i < VIRTQUEUE_SIZE_MAX && virtqueue_want_notify(q, true) && serve_status_chain(in, q); i++) {
+    while (left && virtqueue_want_notify(q, true) && serve_status_chain(in, q)) {
+        left--;
+    }
+    if (!left) {
+        virtio_look_again(&in->v, QUEUE_STATUS);
     }
 }
 

@@ -232,11 +232,15 @@ static bool serve_one(VirtioNet *n, VirtQueue *q)
 void virtio_net_control(VirtioNet *n)
 {
     VirtQueue *q = &n->v.queues[NET_QUEUE_CTRL];
+    unsigned left = q->st->size;
 
     do {
         virtqueue_want_notify(q, false);
-        for (unsigned i = 0; i < VIRTQUEUE_SIZE_MAX && serve_one(n, q); i++) {
+        for (; left && serve_one(n, q); left--) {
             virtqueue_interrupt(q);
         }
-    } while (virtqueue_want_notify(q, true));
+    } while (left && virtqueue_want_notify(q, true));
+    if (!left) {
+        virtio_look_again(&n->v, NET_QUEUE_CTRL);
+    }
 }

@@ -11,7 +11,6 @@
 #include "util/bytes.h"
 #include "util/error.h"
 #include "util/log.h"
-#include "util/loop.h"
 
 #include <string.h>
 
@@ -315,9 +314,8 @@ static bool tx_burst(VirtioNet *n, VirtQueue *q, unsigned *ret_sent)
     return true;
 }
 
-static void tx_run(void *opaque)
+static void tx_run(VirtioNet *n)
 {
-    VirtioNet *n = opaque;
     VirtQueue *q = queue(n, NET_QUEUE_TX);
     unsigned sent;
     bool has_more = true;
@@ -337,7 +335,7 @@ static void tx_run(void *opaque)
     }
     n->in_tx = false;
     if (has_more) {
-        loop_call(tx_run, n); /* others want the lock, too */
+        virtio_look_again(&n->v, NET_QUEUE_TX);
     }
 }
 

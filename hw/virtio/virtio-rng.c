@@ -99,13 +99,17 @@ static void rng_serve(void *opaque)
 {
     VirtioRng *r = opaque;
     VirtQueue *q = &r->v.queues[0];
+    unsigned left = q->st->size;
 
     if (!r->v.is_running || !virtio_is_live(&r->v)) {
         return;
     }
     /* Asked for before each look: with the event index a driver is silent until it is asked again. */
-    for (unsigned i = 0; i < VIRTQUEUE_SIZE_MAX && virtqueue_want_notify(q, true) && serve_chain(r, q); i++) {
+    for (; left && virtqueue_want_notify(q, true) && serve_chain(r, q); left--) {
         virtqueue_interrupt(q);
+    }
+    if (!left) {
+        virtio_look_again(&r->v, 0);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "system/runstate.h"
 #include "util/error.h"
 #include "util/log.h"
+#include "util/loop.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -128,6 +129,27 @@ void virtio_notify(VirtioDevice *v, uint32_t queue)
     } else if (virtio_is_live(v) && v->is_running && v->queues[queue].used) {
         virtio_ops(v)->queue_notify(v, queue);
     }
+}
+
+static void look_again(void *opaque)
+{
+    VirtioDevice *v = opaque;
+    uint64_t queues = v->again;
+
+    v->again = 0;
+    for (unsigned i = 0; queues; i++, queues >>= 1) {
+        if (queues & 1) {
+            virtio_notify(v, i);
+        }
+    }
+}
+
+void virtio_look_again(VirtioDevice *v, unsigned queue)
+{
+    if (!v->again) {
+        loop_call(look_again, v);
+    }
+    v->again |= UINT64_C(1) << queue;
 }
 
 static void look_at_all_queues(VirtioDevice *v)

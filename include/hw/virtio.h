@@ -53,6 +53,7 @@ struct VirtioDevice { /* first member of a device */
     VirtQueue queues[VIRTIO_QUEUES_MAX];
     unsigned queue_count;
     bool is_running;           /* the machine runs, as far as this device was told */
+    uint64_t again;            /* queues that virtio_look_again() named */
 };
 
 struct VirtioSlot { /* a transport's side */
@@ -83,6 +84,10 @@ void virtio_config_changed(VirtioDevice *v);
 void virtio_break(VirtioDevice *v, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* the guest broke it: NEEDS_RESET */
 const char *virtio_name(const VirtioDevice *v);
 uint64_t virtio_offered(const VirtioDevice *v);
+
+/* The main loop notifies the queue once more, a little later: a driver that adds chains as fast as they are served must
+ * not keep vm_lock from others.  Forgotten if the machine stops: its start looks at all queues. */
+void virtio_look_again(VirtioDevice *v, unsigned queue);
 
 /* ---- for transports ---- */
 void virtio_raise(VirtioDevice *v, unsigned isr);

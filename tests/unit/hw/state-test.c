@@ -4,9 +4,12 @@
  * BATON_REGENERATE=1 writes the golden descriptions anew; a change of them is a change of the wire format. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "block/block.h"
 #include "config-host.h"
 #include "hw/machine.h"
+#include "hw/virtio.h"
 #include "net/net.h"
 #include "system/devices.h"
 #include "system/handoff.h"
@@ -15,7 +18,10 @@
 #include "system/reset.h"
 #include "system/runstate.h"
 #include "system/vm-lock.h"
+#include "util/bytes.h"
 #include "util/loop.h"
+
+enum { DISK_SLOT = CONFIG_PIXMAN ? 0x10003000 : 0x10004000 }; /* behind the others of make_board() */
 
 static void each_row(void (*fn)(const ObjectType *type))
 {
@@ -194,6 +200,117 @@ static void start_driver(uint64_t slot, unsigned queues, uint32_t features)
     region_write(slot + 0x70, 4, 15);
 }
 
+/* A guest whose other hart adds chains as fast as they are served: whenever the device interrupts. */
+static struct {
+    uint8_t *avail, *used; /* of the ring */
+    unsigned served;
+    bool had_turn;         /* who waited for the lock */
+    void (*interrupt_changed)(VirtioSlot *slot);
+} adder;
+
+static void add_more(VirtioSlot *slot)
+{
+    uint16_t done = load_le16(adder.used + 2);
+
+    if (!adder.had_turn && slot->device->st.isr) {
+        store_le16(adder.avail + 2, done + 7);
+        g_assert_cmpuint(++adder.served, <, 10000);
+    }
+    adder.interrupt_changed(slot);
+}
+
+static void note_turn(void *unused)
+{
+    adder.had_turn = true;
+}
+
+static VirtioDevice *device_at(uint64_t slot)
+{
+    g_autofree char *name = g_strdup_printf("virtio-mmio@%08" G_GINT64_MODIFIER "x", slot);
+
+    for (unsigned i = 0; i < state_count(VMSTATE_SAVE_DEVICE); i++) {
+        const StateEntry *e = state_entry(VMSTATE_SAVE_DEVICE, i);
+
+        if (g_str_has_prefix(e->id, name)) {
+            return e->object;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void an_endless_ring_leaves_the_lock_to_others(void)
+{
+    static const struct {
+        const char *device;
+        uint64_t slot;
+        unsigned queues, queue;
+        uint32_t features;
+        uint8_t request[16]; /* at 0x80010000, the answer at 0x80011000 */
+    } rings[] = {
+        {"rng", 0x10008000, 1, 0, 0, {0}}, {"net tx", 0x10007000, 3, 1, 0, {0}},
+        {"net control", 0x10007000, 3, 2, 1u << 17 | 1u << 18, {0, 0, 1}}, {"tablet lights", 0x10006000, 2, 1, 0, {0}},
+        {"disk", DISK_SLOT, 1, 0, 0, {8}},
+    };
+    uint8_t *ram = ram_ptr(0x80000000, 0x20000);
+    uint64_t *desc = (uint64_t *)(ram + 0x1000);
+
+    vm_start();
+    for (unsigned i = 0; i < G_N_ELEMENTS(rings); i++) {
+        VirtioSlot *slot = device_at(rings[i].slot)->slot;
+        bool is_rng = rings[i].slot == 0x10008000;
+
+        memset(ram + 0x1000, 0, 0x3000);
+        memcpy(ram + 0x10000, rings[i].request, sizeof(rings[i].request));
+        desc[0] = 0x80010000;
+        desc[1] = is_rng ? 2ull << 32 | 1 : 1ull << 32 | 1ull << 48 | (rings[i].queue == 2 ? 3 : 16);
+        desc[2] = 0x80011000;
+        desc[3] = 2ull << 32 | 32;
+        start_driver(rings[i].slot, rings[i].queues, rings[i].features);
+        adder = (typeof(adder)){ram + 0x2000, ram + 0x3000, .interrupt_changed = slot->interrupt_changed};
+        slot->interrupt_changed = add_more;
+        loop_call(note_turn, NULL);
+        store_le16(adder.avail + 2, 1);
+        region_write(rings[i].slot + 0x50, 4, rings[i].queue);
+        while (!adder.had_turn) {
+            g_main_context_iteration(NULL, true);
+        }
+        g_assert_cmpuint(adder.served, >, 0);
+        for (unsigned turns = 0; load_le16(adder.used + 2) != load_le16(adder.avail + 2); turns++) { /* and goes on */
+            g_assert_cmpuint(turns, <, 10000);
+            g_main_context_iteration(NULL, true);
+        }
+        slot->interrupt_changed = adder.interrupt_changed;
+        region_write(rings[i].slot + 0x70, 4, 0);
+    }
+    vm_stop(RUN_STATE_PAUSED);
+    reset_all();
+}
+
+/* As one that failed and stopped the machine: a process that was given such a guest, and gives it on unstarted. */
+static void a_request_that_came_with_a_stopped_guest_goes_on_with_it(void)
+{
+    static const uint8_t state[] = {0, 0, 0, 2, 0, 3, 0, 5, 1};
+    const StateEntry *disk = NULL;
+    StateWriter *w = state_writer_new();
+    const uint8_t *data;
+    size_t size;
+    StateReader r;
+
+    for (unsigned i = 0; i < state_count(VMSTATE_SAVE_DEVICE); i++) {
+        const StateEntry *e = state_entry(VMSTATE_SAVE_DEVICE, i);
+
+        disk = strcmp(e->state->name, "virtio-blk") ? disk : e;
+    }
+    g_assert_nonnull(disk);
+    state_reader_init(&r, state, sizeof(state), disk->id);
+    g_assert_true(vmstate_load(disk->state, disk->object, disk->state->version, &r, NULL));
+    vmstate_save(disk->state, disk->object, w);
+    data = state_writer_data(w, &size);
+    g_assert_cmpmem(data, size, state, sizeof(state));
+    state_writer_free(w);
+    reset_all();
+}
+
 /* A guest that writes anything anywhere, into memory that holds anything. */
 static void registers_take_anything(void)
 {
@@ -248,6 +365,25 @@ static void registers_take_anything(void)
     reset_all();
 }
 
+static Json *disk(void)
+{
+    g_autofree char *path = NULL;
+    g_autoptr(Json) node = json_dict();
+    Json *options = json_dict();
+    int fd = g_file_open_tmp("baton-state-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(ftruncate(fd, 65536), ==, 0);
+    close(fd);
+    json_set(node, "node-name", json_string("d0"));
+    json_set(node, "driver", json_string("file"));
+    json_set(node, "filename", json_string(path));
+    g_assert_true(block_add(node, NULL));
+    unlink(path);
+    json_set(options, "driver", json_string("virtio-blk-device"));
+    json_set(options, "drive", json_string("d0"));
+    return options;
+}
+
 static void make_board(void)
 {
     static const char *const devices[] = {
@@ -258,6 +394,7 @@ static void make_board(void)
     };
     MachineConfig config = {.no_harts = true, .smp = 2, .ram_size = 64 << 20};
     g_autoptr(GError) err = NULL;
+    g_autoptr(Json) disk_options = disk();
 
     machine_create("virt", &config, &err);
     g_assert_no_error(err);
@@ -267,6 +404,7 @@ static void make_board(void)
         json_set(options, "driver", json_string(devices[i]));
         g_assert_nonnull(device_add(options, &err));
     }
+    g_assert_nonnull(device_add(disk_options, &err));
     reset_all();
 }
 
@@ -320,6 +458,9 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/state/the_wire_format_is_the_agreed_one", the_wire_format_is_the_agreed_one);
     g_test_add_func("/hw/state/a_board_comes_back_as_it_was", a_board_comes_back_as_it_was);
     g_test_add_func("/hw/state/damaged_states_do_no_harm", damaged_states_do_no_harm);
+    g_test_add_func("/hw/state/an_endless_ring_leaves_the_lock_to_others", an_endless_ring_leaves_the_lock_to_others);
+    g_test_add_func("/hw/state/a_request_that_came_with_a_stopped_guest_goes_on_with_it",
+                    a_request_that_came_with_a_stopped_guest_goes_on_with_it);
     g_test_add_func("/hw/state/registers_take_anything", registers_take_anything);
     g_test_add_func("/hw/state/wrong_devices_are_refused", wrong_devices_are_refused);
     return g_test_run();
