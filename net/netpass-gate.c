@@ -18,6 +18,7 @@
 #define GATE_MS_DEFAULT 100
 #define MARKER_NS (20 * NS_PER_MS) /* a marker that got no answer is sent again */
 #define FED_NS (2 * NS_PER_SEC)   /* the gate's deadline while the guest gets all from the source: behind the source's own */
+#define HERE_NS (2 * MARKER_NS)    /* a network that brings us marker 7 has done so by then */
 #define LATE_NS (10 * NS_PER_MS)
 #define ALONE_NS (10 * NS_PER_MS) /* our frames come, but no check: a network that lets none through */
 #define ACK_BYTES (64 * 1024)
@@ -60,11 +61,19 @@ static void gate_pump(NetpassPort *np)
     acknowledge(np);
 }
 
-/* The guest's frames, and our markers, leave from now on. */
-static void let_out(NetpassPort *np)
+static bool is_silent(const NetpassPort *np)
 {
-    if (np->tx_waits) {
-        np->tx_waits = false;
+    return np->tx_waits || np->unheard;
+}
+
+/* The guest's frames, and our markers, leave when both reasons are gone. */
+static void let_out(NetpassPort *np, bool is_sent, bool is_heard)
+{
+    bool was_silent = is_silent(np);
+
+    np->tx_waits &= !is_sent;
+    np->unheard &= !is_heard;
+    if (was_silent && !is_silent(np)) {
         net_chain_room_soon(np->chain, NET_TO_HOST);
     }
 }
@@ -139,7 +148,7 @@ static void gate_open_now(void *opaque)
 static void gate_open(NetpassPort *np)
 {
     if (!np->is_open && !np->reads) {
-        let_out(np);
+        let_out(np, true, true);
         gate_open_now(np);
     }
 }
@@ -155,7 +164,7 @@ static bool is_fed(const NetpassPort *np)
     if (!np->pass->has_peer || now - np->started_ns >= FED_NS) {
         return false;
     }
-    return np->tx_waits || netpass_pairs_is_mirror(np->pairs) || np->cache.queue.frames || /* does not take what it may */
+    return is_silent(np) || netpass_pairs_is_mirror(np->pairs) || np->cache.queue.frames || /* does not take what it may */
            np->fed_ns > since || (np->heard_ns > since && !has_waited);
 }
 
@@ -212,7 +221,7 @@ static void send_markers(NetpassPort *np)
 {
     NetPort *nic = np->chain ? net_chain_nic(np->chain) : NULL;
 
-    if (!nic || !np->is_started || np->tx_waits || np->end_came || !np->pass->has_peer) {
+    if (!nic || !np->is_started || is_silent(np) || np->end_came || !np->pass->has_peer) {
         return;
     }
     if (np->is_synced) {
@@ -270,7 +279,11 @@ static void here_came(NetpassPort *np)
     NetCursor at = {0};
     NetEntry *e;
 
-    netpass_pairs_heard(np->pairs);
+    netpass_pairs_heard(np->pairs, np->nonce);
+    let_out(np, false, true);
+    if (np->is_started && np->pass->has_peer) {
+        loop_timer_set(np->pass->markers, time_monotonic_ns()); /* not from within the netdev's own reading */
+    }
     while (np->state == NETPASS_GATE && (e = net_queue_next(&np->own.queue, &at))) {
         if (e->frame.data[0] & 1 && !e->tag) {
             e->tag = np;
@@ -357,7 +370,7 @@ static NetVerdict gate_to_host(NetHook *h, const NetFrame *f)
     NetpassPort *np = netpass_port_of(h);
     NetPort *netdev = np->chain->netdev;
 
-    if (np->tx_waits) {
+    if (is_silent(np)) {
         return NET_REFUSED;
     }
     if (!np->has_transmitted) {
@@ -391,6 +404,7 @@ void netpass_gate_attach(NetpassPort *np)
     netpass_pairs_set_mac(np->pairs, net_chain_nic(c)->mac);
     c->early = NULL;
     np->nonce = np->pass->nonce;
+    np->unheard = !netpass_pairs_has_heard(np->pairs, np->nonce);
     np->open = net_defer_new(gate_open_now, np);
     np->state = NETPASS_GATE;
     np->hook = (NetHook){.arrives = gate_arrives, .to_guest = gate_to_guest, .to_host = gate_to_host,
@@ -412,6 +426,9 @@ void netpass_gate_leave(NetpassPort *np, const NetFrame *f)
 /* ---- start ---- */
 static void let_in(NetpassPort *np)
 {
+    if (np->unheard) {
+        np->chain->netdev->ops->drain(np->chain->netdev);
+    }
     netpass_pump(np, true);
 }
 
@@ -452,10 +469,19 @@ static void check_tail_done(Netpass *n)
     }
 }
 
+/* No way from the source's port to ours, or none for group frames: it cannot be asked, and goes by the time. */
+static void wait_no_longer(NetpassPort *np)
+{
+    if (np->is_started && np->unheard && !np->tx_waits && time_monotonic_ns() - MAX(np->started_ns, np->sent_ns) >= HERE_NS) {
+        let_out(np, true, true);
+    }
+}
+
 static void markers_due(void *opaque)
 {
     Netpass *n = opaque;
 
+    each_gated(n, wait_no_longer);
     each_gated(n, note_late);
     each_gated(n, send_markers);
     check_tail_done(n); /* a netdev that was removed says nothing any more */
@@ -578,7 +604,8 @@ void netpass_gate_seen(NetpassPort *np)
 void netpass_gate_sent(NetpassPort *np)
 {
     if (np->chain) {
-        let_out(np);
+        np->sent_ns = time_monotonic_ns();
+        let_out(np, true, false);
         send_markers(np);
     }
 }
@@ -603,7 +630,7 @@ void netpass_gate_end(NetpassPort *np, const NetpassEnd *end)
         return; /* it has given up more */
     }
     np->end_came = true;
-    let_out(np);
+    let_out(np, true, true);
     if (!np->is_started) {
         return; /* before our first marker it can only be a deadline of the source; begin() opens */
     }

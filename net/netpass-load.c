@@ -12,11 +12,12 @@
 void netpass_gate_early(NetChain *c, const NetFrame *f)
 {
     NetPort *nic = net_chain_nic(c);
+    uint64_t nonce;
 
     if (nic && netpass_is_wanted_on(c)) {
         c->early = c->early ? c->early : netpass_pairs_new((uint64_t)g_random_int() << 32 | g_random_int(), nic->mac);
-        if (netpass_marker_is_here(f, nic->mac)) {
-            netpass_pairs_heard(c->early);
+        if (netpass_marker_is_here(f, nic->mac, &nonce)) {
+            netpass_pairs_heard(c->early, nonce);
         } else {
             netpass_pairs_flooded(c->early, f, time_monotonic_ns());
         }

@@ -47,6 +47,7 @@ struct NetpassPairs {
     uint8_t mac[6];
     bool is_mirror, is_turned, is_settled;
     int64_t shown_ns; /* 0: never */
+    uint64_t heard;   /* the handoff that marker 7 came of last */
 };
 
 NetpassPairs *netpass_pairs_new(uint64_t key, const uint8_t mac[6])
@@ -304,9 +305,15 @@ unsigned netpass_pairs_settle(NetpassPairs *p, void *tag)
     return left_out;
 }
 
-void netpass_pairs_heard(NetpassPairs *p)
+void netpass_pairs_heard(NetpassPairs *p, uint64_t nonce)
 {
     p->shown_ns = 0;
+    p->heard = nonce;
+}
+
+bool netpass_pairs_has_heard(const NetpassPairs *p, uint64_t nonce)
+{
+    return p->heard == nonce;
 }
 
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns)

@@ -40,7 +40,8 @@ bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 
 /* The network has just heard the guest at the source: frames for it that came here before were flooded for want of that. */
-void netpass_pairs_heard(NetpassPairs *p);
+void netpass_pairs_heard(NetpassPairs *p, uint64_t nonce);
+bool netpass_pairs_has_heard(const NetpassPairs *p, uint64_t nonce); /* in this handoff, and that was the last time */
 /* A frame from here was left out because the source has it too. */
 void netpass_pairs_flooded(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 /* The same, before netpass_pairs_settle(): its place says so, whatever the time. */

@@ -193,10 +193,12 @@ bool netpass_source_marker(NetpassPort *np, NetpassMarker number)
     return net_chain_deliver(np->chain, NET_TO_HOST, &(NetFrame){.data = frame, .size = sizeof(frame)}) == NET_DONE;
 }
 
-/* What it says is true until END, whenever it leaves. */
+/* Behind the guest's last frame; else true until END, whenever it leaves. */
 void netpass_source_say_here(NetpassPort *np)
 {
-    np->here_waits = np->here_waits && !np->ended && !netpass_source_marker(np, NETPASS_MARKER_HERE);
+    bool is_last = !net_queue_head(&np->chain->lane[NET_TO_HOST].held);
+
+    np->here_waits = np->here_waits && !np->ended && !(is_last && netpass_source_marker(np, NETPASS_MARKER_HERE));
 }
 
 /* ---- frames ---- */
@@ -403,8 +405,7 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
     p->chain->is_frozen = true;
     net_chain_set_hook(p->chain, &np->hook);
     harvest(np, before);
-    np->here_waits = true;
-    netpass_source_say_here(np);
+    np->here_waits = true; /* until the harts have stopped */
 }
 
 static void source_freeze(HandoffPart *part)
@@ -421,8 +422,8 @@ static void source_freeze(HandoffPart *part)
     g_ptr_array_unref(old);
 }
 
-/* Bytes of half frames come in, the guest's last frames go out.  The kernel has no event for "the other end has taken it",
- * so this looks again every 100 us, at most 100 ms; then it goes on: the rest leaves while we linger. */
+/* Bytes of half frames come in; the guest's last frames go out, and the marker behind them.  The kernel has no event for "the
+ * other end has taken it", so this looks again every 100 us, at most 100 ms; then it goes on: the rest leaves while we linger. */
 static bool source_drain(HandoffPart *part, GError **errp)
 {
     Netpass *n = part->opaque;

@@ -227,9 +227,12 @@ NetpassMarker netpass_marker_number(const NetFrame *f, const uint8_t mac[6], uin
     return is_about(f, mac) ? tag[12] : NETPASS_MARKER_OTHER;
 }
 
-bool netpass_marker_is_here(const NetFrame *f, const uint8_t mac[6])
+bool netpass_marker_is_here(const NetFrame *f, const uint8_t mac[6], uint64_t *ret_nonce)
 {
-    return is_marker(f) && f->data[NET_RARP_PADDING + 12] == NETPASS_MARKER_HERE && is_about(f, mac);
+    bool is_here = is_marker(f) && f->data[NET_RARP_PADDING + 12] == NETPASS_MARKER_HERE && is_about(f, mac);
+
+    *ret_nonce = is_here ? load_be64(f->data + NET_RARP_PADDING + 4) : 0;
+    return is_here;
 }
 
 /* ---- hash ---- */

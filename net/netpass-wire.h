@@ -79,7 +79,7 @@ typedef enum NetpassMarker { /* who sends it, and what its arrival on the other 
 } NetpassMarker;
 void netpass_marker(uint8_t frame[NETPASS_MARKER_SIZE], const uint8_t mac[6], uint64_t nonce, NetpassMarker number);
 NetpassMarker netpass_marker_number(const NetFrame *f, const uint8_t mac[6], uint64_t nonce); /* NONE: not our marker */
-bool netpass_marker_is_here(const NetFrame *f, const uint8_t mac[6]); /* of whatever handoff */
+bool netpass_marker_is_here(const NetFrame *f, const uint8_t mac[6], uint64_t *ret_nonce); /* of whatever handoff */
 
 /* The same for two copies of a frame, whether its checksum was finished on the way or not. */
 uint64_t netpass_hash(const NetFrame *f, uint64_t key);

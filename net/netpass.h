@@ -66,6 +66,8 @@ typedef struct NetpassPort {
     NetDefer *open; /* destination: the gate, when our port has been read */
     unsigned reads; /* so often was something left; 0: nobody has asked for it yet */
     bool tx_waits; /* destination: what the guest sent at the source has not left there */
+    bool unheard;  /* destination: marker 7 has not come, and the network may still have what left there before it */
+    int64_t sent_ns; /* destination: of SENT; 0: it did not come */
     bool is_late; /* the network takes its time: what the source sends goes in at once, as before the first marker */
     int64_t started_ns, opened_ns;
     int64_t turned_ns; /* the check came; 0: not yet */

@@ -262,6 +262,7 @@ static void gate_opens_by_its_deadline_and_says_so(Lab *l)
     lab_settle();
     lab_carry(l);
     lab_guest_sends(l, 1);
+    lab_linger(l, 60); /* nobody has told that what it sent at the source is out of its way */
     lab_client(l, 4);
     lab_settle();
     g_assert_cmpuint(l->got->len, ==, 3);

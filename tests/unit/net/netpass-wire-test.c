@@ -84,6 +84,7 @@ static void only_our_marker_is_one(void)
     static const uint8_t other[6] = {0x52, 0x54, 0, 0x12, 0x34, 0x57};
     uint8_t data[NETPASS_MARKER_SIZE];
     NetFrame f = {.data = data, .size = sizeof(data)};
+    uint64_t nonce;
 
     netpass_marker(data, mac, 42, 2);
     g_assert_cmpuint(netpass_marker_number(&f, mac, 42), ==, 2);
@@ -91,8 +92,9 @@ static void only_our_marker_is_one(void)
     for (unsigned i = NETPASS_MARKER_TURN; i < NETPASS_MARKER_OTHER; i++) {
         netpass_marker(data, other, 42, i);
         g_assert_cmpuint(netpass_marker_number(&f, mac, 42), ==, NETPASS_MARKER_OTHER);
-        g_assert_false(netpass_marker_is_here(&f, mac));
-        g_assert_true(netpass_marker_is_here(&f, other) == (i == NETPASS_MARKER_HERE));
+        g_assert_false(netpass_marker_is_here(&f, mac, &nonce));
+        g_assert_true(netpass_marker_is_here(&f, other, &nonce) == (i == NETPASS_MARKER_HERE));
+        g_assert_cmpuint(nonce, ==, i == NETPASS_MARKER_HERE ? 42 : 0);
     }
     memset(data + 42, 0, 18);
     g_assert_cmpuint(netpass_marker_number(&f, other, 42), ==, 0); /* a plain announcement */
