@@ -66,7 +66,7 @@ static void push(ItemKind kind, const MachineRow *row, GBytes *bytes) /* under t
 
     *i = (Item){kind, row, bytes};
     g_queue_push_tail(&outgoing.items, i);
-    g_cond_signal(&outgoing.wake);
+    g_cond_broadcast(&outgoing.wake); /* who quits waits there, too */
 }
 
 /* What ends the connection must not wait for a write that is under way: a command, nor the other side's refusal.  Unless it
@@ -81,14 +81,10 @@ static bool interrupts(int action)
     return does && *does == FX_HANG_UP;
 }
 
-char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineRow **ret_row)
+static const MachineRow *step(Outgoing *o, uint64_t attempt, int event, char **ret_why) /* under the lock */
 {
-    Outgoing *o = &outgoing;
-    const MachineRow *row;
-    char *why = NULL;
+    const MachineRow *row = machine_step(&o->machine, attempt, event, ret_why);
 
-    g_mutex_lock(&o->lock);
-    row = machine_step(&o->machine, attempt ? attempt : o->machine.attempt, event, &why);
     if (row && row->action != MA_NOTHING) {
         push(ITEM_ROW, row, NULL);
         o->conts += row->guard == MG_AT_IT;
@@ -96,6 +92,17 @@ char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineR
             interrupt_raise(o->interrupt);
         }
     }
+    return row;
+}
+
+char *outgoing_step(uint64_t attempt, int event, bool *ret_acted, const MachineRow **ret_row)
+{
+    Outgoing *o = &outgoing;
+    const MachineRow *row;
+    char *why = NULL;
+
+    g_mutex_lock(&o->lock);
+    row = step(o, attempt ? attempt : o->machine.attempt, event, &why);
     g_mutex_unlock(&o->lock);
     if (ret_acted) {
         *ret_acted = row && row->action != MA_NOTHING;
@@ -206,13 +213,31 @@ static bool is_late(Outgoing *o) /* under the lock */
     return o->deadline_ns != CHANNEL_FOREVER && time_monotonic_ns() >= o->deadline_ns;
 }
 
-/* NULL: the deadline of the state has passed, or the attempt is over (*ret_over). */
-static Item *next_item(Outgoing *o, bool *ret_over, int *ret_state)
+/* In the same breath: an answer that comes a moment later finds the next state, and is no longer late for this one. */
+static void give_up(Outgoing *o) /* under the lock */
+{
+    const MachineState *s = &outgoing_spec.states[o->machine.state];
+
+    TRACE(mig_error, "late in %s", s->name);
+    if (!o->error) {
+        o->error = g_strdup_printf("%s: the other side %s in time", o->address->text, s->awaits);
+    }
+    step(o, o->machine.attempt, EV_LOST, NULL);
+}
+
+/* NULL: the attempt is over. */
+static Item *next_item(Outgoing *o)
 {
     Item *i = NULL;
 
     g_mutex_lock(&o->lock);
-    while (!is_late(o) && !(i = g_queue_pop_head(&o->items)) && !at_rest(o->machine.state)) {
+    for (;;) {
+        if (is_late(o)) {
+            give_up(o);
+        }
+        if ((i = g_queue_pop_head(&o->items)) || at_rest(o->machine.state)) {
+            break;
+        }
         if (o->deadline_ns == CHANNEL_FOREVER) {
             g_cond_wait(&o->wake, &o->lock);
         } else {
@@ -222,17 +247,20 @@ static Item *next_item(Outgoing *o, bool *ret_over, int *ret_state)
     if (i && i->bytes) {
         queued_bytes -= g_bytes_get_size(i->bytes);
     }
-    *ret_over = !i && at_rest(o->machine.state);
-    o->is_at_it = !*ret_over;
-    *ret_state = o->machine.state;
+    o->is_at_it = i != NULL;
     g_mutex_unlock(&o->lock);
     return i;
 }
 
-/* A write that lasted until the state's deadline: next_item() says what was waited for. */
+/* A write that lasted until the state's deadline: next_item() says what was waited for, if it still is. */
 static void report_write(Outgoing *o, GError *take)
 {
-    if (o->deadline_ns != CHANNEL_FOREVER && time_monotonic_ns() >= o->deadline_ns) {
+    bool is_said;
+
+    g_mutex_lock(&o->lock);
+    is_said = o->waiting_in == o->machine.state && is_late(o);
+    g_mutex_unlock(&o->lock);
+    if (is_said) {
         g_error_free(take);
     } else {
         outgoing_post_lost(take);
@@ -356,19 +384,10 @@ static void *migration_thread(void *opaque)
     Outgoing *o = opaque;
 
     for (;;) {
-        bool over;
-        int state;
-        Item *i = next_item(o, &over, &state);
+        Item *i = next_item(o);
 
-        if (over) {
-            break;
-        }
         if (!i) {
-            GError *err = NULL;
-
-            fail(&err, "%s: the other side %s in time", o->address->text, outgoing_spec.states[state].awaits);
-            outgoing_post_error(EV_LOST, err);
-            continue;
+            break;
         }
         if (i->kind == ITEM_ROW) {
             do_row(o, i->row);

@@ -204,7 +204,7 @@ static void take_message(void *opaque)
     m->part->message(m->part, &r);
     g_mutex_lock(&mutex);
     waiting_bytes -= m->size;
-    g_cond_signal(&room);
+    g_cond_broadcast(&room); /* both sides may wait */
     g_mutex_unlock(&mutex);
     g_free(m);
 }
