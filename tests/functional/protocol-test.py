@@ -7,7 +7,7 @@ import sys
 import time
 
 from harness import Emulator, Failed, QmpError, bare_args, machine_args, run_tests
-from wire import (A_ASK, A_ERROR, A_GIVE_BACK, A_HELLO, A_SWITCHOVER_ACK, A_TAIL_DONE, PACKAGED, PREPARE, RELEASE, RUN,
+from wire import (A_ASK, A_ERROR, A_GIVE_BACK, A_HELLO, A_READY, A_SWITCHOVER_ACK, A_TAIL_DONE, PACKAGED, PREPARE, RELEASE, RUN,
                   TAIL_END, Scene, Source)
 
 
@@ -130,6 +130,16 @@ def stale_ready(folder):
         scene.other.until(PACKAGED)
         scene.other.ready(attempt=scene.other.attempt ^ 1)
         scene.ends('failed', 'an answer of another attempt')
+        scene.goes_on()
+
+
+def ready_with_more(folder):
+    """Damaged bytes are no READY: had it counted, the guest would be stopped until somebody forces it."""
+    with Scene(folder) as scene:
+        scene.other.hello()
+        scene.other.until(PACKAGED)
+        scene.other.say(A_READY, struct.pack('>BQ', 0, 1000) + b'more')
+        scene.ends('failed', 'has the wrong length')
         scene.goes_on()
 
 
@@ -301,6 +311,7 @@ if __name__ == '__main__':
         ('no READY: the guest goes on here', no_ready),
         ('closed before READY: the guest goes on here', closed_before_ready),
         ('a READY of another attempt is damage: the guest goes on here', stale_ready),
+        ('a READY with more bytes is damage: the guest goes on here', ready_with_more),
         ('closed after RUN: stopped until it is forced', closed_after_run),
         ('silent after RUN: stopped, and a late answer settles it', silent_after_run),
         ('given back: the guest goes on here', given_back),
