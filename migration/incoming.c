@@ -257,6 +257,7 @@ static void wait_for_answers(Incoming *n) /* under the lock */
 static void *writer_thread(void *opaque)
 {
     Incoming *n = opaque;
+    bool is_broken = false;
 
     for (;;) {
         GByteArray *b;
@@ -270,9 +271,11 @@ static void *writer_thread(void *opaque)
         if (!b) {
             return NULL;
         }
-        ok = channel_write(n->channel, b->data, b->len, time_monotonic_ns() + WRITE_WAIT_NS, NULL);
+        ok = is_broken || channel_write(n->channel, b->data, b->len, time_monotonic_ns() + WRITE_WAIT_NS, NULL);
         g_byte_array_unref(b);
-        if (!ok) { /* the reader sees the same, and decides */
+        if (!ok) { /* half of it may have left, so nothing can follow; the source sees the end, the reader decides */
+            is_broken = true;
+            channel_hang_up(n->channel);
             g_mutex_lock(&n->lock);
             n->has_peer = false;
             g_mutex_unlock(&n->lock);
