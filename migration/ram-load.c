@@ -57,6 +57,9 @@ static bool load_sizes(RamLoad *l, uint64_t total, GError **errp)
 {
     uint64_t sum = 0;
 
+    if (l->has_blocks) {
+        return bad(l, errp, "the list of blocks comes twice");
+    }
     l->block_count = 0;
     while (sum < total) {
         char id[256];

@@ -225,19 +225,19 @@ void states_put_configuration(StateWriter *w, const char *machine, const char *u
 }
 
 /* ---- loading ---- */
-static GHashTable *loaded; /* of StateEntry */
+static GHashTable *loaded; /* of StateEntry and HandoffPart */
 
 void states_forget_loaded(void)
 {
     g_clear_pointer(&loaded, g_hash_table_destroy);
 }
 
-static bool mark_loaded(const StateEntry *e, GError **errp)
+static bool mark_loaded(const void *what, const char *name, uint32_t instance, GError **errp)
 {
     if (!loaded) {
         loaded = g_hash_table_new(NULL, NULL);
     }
-    return g_hash_table_add(loaded, (void *)e) || fail(errp, "device '%s' (instance %u) comes twice", e->id, e->instance);
+    return g_hash_table_add(loaded, (void *)what) || fail(errp, "device '%s' (instance %u) comes twice", name, instance);
 }
 
 bool states_check_all(GError **errp)
@@ -303,9 +303,10 @@ static bool load_section(StateReader *r, GError **errp)
     e = state_find(name, instance);
     p = e ? NULL : handoff_find(name);
     if (e) {
-        ok = mark_loaded(e, errp) && vmstate_load_next(e->state, e->object, version, r, errp);
+        ok = mark_loaded(e, name, instance, errp) && vmstate_load_next(e->state, e->object, version, r, errp);
     } else if (p) {
-        ok = version == 1 ? load_part(p, r, errp) : fail(errp, "%s: version %u is not known", what, version);
+        ok = (version == 1 || fail(errp, "%s: version %u is not known", what, version)) &&
+             mark_loaded(p, name, instance, errp) && load_part(p, r, errp);
     } else {
         ok = fail(errp, "the source has a device '%s' (instance %u) that is not configured here", name, instance);
     }

@@ -272,7 +272,7 @@ static void test_wild_plain_records_are_refused(void)
         {RAM_BYTES | RAM_PAGE, "test.ram", "a page is out of bounds"},
         {RAM_ZERO, "test.ram", "a zero page is not zero"},
         {0x40, NULL, "unknown record 0x40"},
-        {4096 | RAM_MEM_SIZE, "test.ram", "KiB at the source"},
+        {4096 | RAM_MEM_SIZE, "test.ram", "the list of blocks comes twice"},
     };
 
     make_memory();
