@@ -176,20 +176,18 @@ bool vm_cont(bool force, GError **errp)
     if (runstate_is_running()) {
         return true;
     }
+    if (runstate_get() == RUN_STATE_SHUTDOWN || runstate_get() == RUN_STATE_INTERNAL_ERROR) {
+        return fail(errp, "resetting the machine is required (run state '%s')", runstate_name(runstate_get()));
+    }
     if (cont_hook && !cont_hook(force, errp, &is_handled)) {
         return false;
     }
     if (is_handled) {
         return true;
     }
-    switch (runstate_get()) {
-    case RUN_STATE_INMIGRATE:
+    if (runstate_get() == RUN_STATE_INMIGRATE) {
         return fail(errp, "the guest's state has not arrived yet (run state 'inmigrate')");
-    case RUN_STATE_SHUTDOWN:
-    case RUN_STATE_INTERNAL_ERROR:
-        return fail(errp, "resetting the machine is required (run state '%s')", runstate_name(runstate_get()));
-    default:
-        vm_start();
-        return true;
     }
+    vm_start();
+    return true;
 }

@@ -96,7 +96,8 @@ class Relay:
 
 class Two:
     """A guest with a disk and a NIC, and a parked destination that reaches the same disk by a name of its own."""
-    def __init__(self, folder, relay=None):
+    def __init__(self, folder, relay=None, options=()):
+        self.options = options
         self.folder, self.relay, self.image = folder, relay or Relay(), folder / 'disk.img'
         self.image.write_bytes(bytes(512 * 2048))
         (folder / 'there.img').symlink_to(self.image)
@@ -116,8 +117,8 @@ class Two:
 
     def start(self, image, nic, *more, **options):
         disk = ['-drive', f'file={image},format=raw,if=none,id=d0', '-device', 'virtio-blk-device,drive=d0']
-        return Emulator([*machine_args('64M'), *bare_args(), *disk, *nic, '-device', 'virtio-net-device,netdev=n0', *more],
-                        folder=self.folder, **options)
+        return Emulator([*machine_args('64M'), *bare_args(), *disk, *nic, '-device', 'virtio-net-device,netdev=n0',
+                         *self.options, *more], folder=self.folder, **options)
 
     def __enter__(self):
         self.since = self.source.qmp.mark()
@@ -242,6 +243,20 @@ def migrated_on_while_parked(folder):
         two.goes_on()
 
 
+def shut_down_before(folder):
+    """A guest that has switched itself off does not run again until it is reset, wherever `cont` is said."""
+    two = Two(folder, options=('-no-shutdown',))
+    two.source.console.send('q')
+    two.source.qmp.event('SHUTDOWN', 20)
+    with two:
+        for emulator in (two.target, two.source):
+            refused(emulator, ["resetting the machine is required (run state 'shutdown')"])
+        two.target.qmp.execute('system_reset')
+        two.target.qmp.event('RESET', 20)
+        two.target.qmp.execute('cont')
+        two.target.console.expect('BARE-GUEST-READY', 30)
+
+
 def source_killed_while_parked(folder):
     with Two(folder) as two:
         two.source.kill()
@@ -349,6 +364,7 @@ if __name__ == '__main__':
         ('parked and taken back: the destination says so', taken_back),
         ('parked and taken back by a damaged word: the destination does not run', taken_back_by_a_damaged_word),
         ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
+        ('parked after it was switched off: cont is refused until a reset', shut_down_before),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
         ('killed at RUN: the source goes on by itself', killed_at_run),
