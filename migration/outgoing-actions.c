@@ -373,26 +373,42 @@ static bool send_one_way(Outgoing *o, GError **errp)
     return ok;
 }
 
+/* Who does not read in the pause has not loaded the device state in time, and the migration thread will say so. */
+static void post_unsent(Outgoing *o, GError *err)
+{
+    o->progress.has_failed = true;
+    if (o->out->until_ns && time_monotonic_ns() >= o->out->until_ns) {
+        g_error_free(err);
+    } else {
+        post_failure(o, err);
+    }
+}
+
 static void send_devices(Outgoing *o)
 {
     int64_t began = time_monotonic_ns(), ram_done;
     GError *err = NULL;
 
+    if (!o->is_one_way) { /* the deadline of this state, from its beginning on */
+        o->waiting_in = MIG_DEVICE;
+        o->deadline_ns = o->out->until_ns = mig_deadline(PARAM_READY_DEADLINE);
+    }
     if (!parts_drain(&err)) {
         post_failure(o, err);
         return;
     }
     did(o, FX_DRAIN);
     if (!send_last_ram(o, &err)) {
-        post_failure(o, err);
+        post_unsent(o, err);
         return;
     }
     did(o, FX_PAGES);
     ram_done = time_monotonic_ns();
     if (!(o->is_one_way ? send_one_way : send_package)(o, &err)) {
-        post_failure(o, err);
+        post_unsent(o, err);
         return;
     }
+    o->out->until_ns = 0;
     did(o, FX_SEND);
     g_mutex_lock(&o->lock);
     o->state_sent_ns = time_monotonic_ns();

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # tests/functional/protocol-test.py - a source whose other side is this script: every answer, wrong or missing.
 # SPDX-License-Identifier: GPL-2.0-or-later
+import select
 import socket
 import struct
 import sys
 import time
 
-from harness import Emulator, Failed, QmpError, bare_args, machine_args, run_tests
+from harness import Emulator, Failed, QmpError, bare_args, bare_counters, deadline, left, machine_args, run_tests
 from wire import (A_ASK, A_ERROR, A_GIVE_BACK, A_HELLO, A_READY, A_SWITCHOVER_ACK, A_TAIL_DONE, PACKAGED, PREPARE, RELEASE, RUN,
                   TAIL_END, Scene, Source)
 
@@ -112,6 +113,28 @@ def no_ready(folder):
         scene.other.hello()
         scene.other.until(PACKAGED)
         scene.ends('failed', 'has not loaded the device state')
+        scene.goes_on()
+
+
+def full_socket_in_the_pause(folder):
+    """Nobody reads what is sent after the stop; that counts as well."""
+    scene = Scene(folder, **{'ready-deadline-ms': 300, 'max-bandwidth': 12 << 20})      # less than the guest writes
+    scene.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'pause-before-switchover', 'state': True}]})
+    with scene:
+        scene.source.console.send('d')
+        scene.other.hello()
+        scene.other.until(PREPARE)
+        until = deadline(30)
+        while not bare_counters(scene.source)['dirty_rounds'] and left(until):
+            pass
+        scene.other.say(A_SWITCHOVER_ACK)
+        while not any(e.get('data', {}).get('status') == 'pre-switchover' for e in scene.qmp.events[scene.since:]):
+            if not left(until):
+                raise Failed('no pause')
+            if select.select([scene.other.channel], [], [], 0.01)[0]:
+                scene.other.channel.recv(1 << 20)
+        scene.qmp.execute('migrate-continue', {'state': 'pre-switchover'})
+        scene.ends('failed', 'has not loaded the device state in time')
         scene.goes_on()
 
 
@@ -309,6 +332,7 @@ if __name__ == '__main__':
         ('cancelled while the destination gets ready: the guest was never stopped', cancelled_while_it_prepares),
         ('a destination says that it is ready when asked', destination_says_that_it_is_prepared),
         ('no READY: the guest goes on here', no_ready),
+        ('a socket that is full in the pause: the guest goes on here', full_socket_in_the_pause),
         ('closed before READY: the guest goes on here', closed_before_ready),
         ('a READY of another attempt is damage: the guest goes on here', stale_ready),
         ('a READY with more bytes is damage: the guest goes on here', ready_with_more),
