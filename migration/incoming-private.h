@@ -24,6 +24,7 @@ typedef struct Incoming {
     bool ack_waits;      /* lock: the source wants to know when the memory is ready */
     int64_t ack_by_ns;   /* lock: then it is told even if it is not */
     bool had_guest;      /* lock; refused, and all of its state was here */
+    bool is_closed;      /* lock: the reader is done with the channel, and has told the parts */
 
     bool is_expected, is_parked, exit_on_error;
     bool exit_wanted;    /* once the reason has been told */

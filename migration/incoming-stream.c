@@ -402,6 +402,10 @@ static void close_channel(Incoming *n)
     n->in = NULL;
     channel_free(n->channel);
     n->channel = NULL;
+    g_mutex_lock(&n->lock);
+    n->is_closed = true;
+    g_cond_broadcast(&n->wake);
+    g_mutex_unlock(&n->lock);
 }
 
 void *incoming_thread(void *opaque)

@@ -22,6 +22,7 @@
 #define PREPARE_WAIT_NS (3 * NS_PER_SEC)
 #define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
+#define OLD_END_NS (1 * NS_PER_SEC)
 
 Incoming incoming;
 
@@ -621,14 +622,24 @@ bool incoming_has_source(void)
     return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !has_gone(&incoming);
 }
 
+/* The old connection, too: its end is told to the parts, which would take it for that of the next.  A source that has said
+ * all and does not hang up is not waited for. */
 bool incoming_wait_finished(int64_t deadline_ns, GError **errp)
 {
     Incoming *n = &incoming;
+    int64_t patience = time_monotonic_ns() + OLD_END_NS;
     bool ok = true;
 
     g_mutex_lock(&n->lock);
-    while (ok && n->machine.state == IN_RUNNING && !(n->is_alone && !n->has_peer)) {
-        ok = g_cond_wait_until(&n->wake, &n->lock, deadline_ns / NS_PER_US);
+    while (ok && (n->machine.state == IN_RUNNING || n->machine.state == IN_COMPLETED) && !n->is_closed) {
+        bool is_over = n->machine.state == IN_COMPLETED && !interrupt_raised(n->interrupt);
+
+        if (!g_cond_wait_until(&n->wake, &n->lock, (is_over ? MIN(patience, deadline_ns) : deadline_ns) / NS_PER_US)) {
+            ok = time_monotonic_ns() < deadline_ns;
+            if (is_over) {
+                interrupt_raise(n->interrupt);
+            }
+        }
     }
     if (ok && n->machine.state != IN_NONE && n->machine.state != IN_COMPLETED && n->machine.state != IN_RUNNING) {
         ok = false;

@@ -50,11 +50,11 @@ class Wire:
 class Relay:
     """Carries the channel.  at_run, a function, is called with RUN still in hand and says whether it goes on.
     turned: a message whose beginning, the first, becomes the second on its way."""
-    def __init__(self, at_run=None, answers_end_at_run=False, turned=None):
+    def __init__(self, at_run=None, answers_end_at_run=False, turned=None, stays_open=False):
         self.source, self.ours = socket.socketpair()
         self.theirs, self.destination = socket.socketpair()
         self.at_run, self.answers_end_at_run = at_run, answers_end_at_run
-        self.run_seen, self.turned = threading.Event(), turned
+        self.run_seen, self.turned, self.stays_open = threading.Event(), turned, stays_open
 
     def start(self):
         for end in (self.source, self.destination):
@@ -74,7 +74,8 @@ class Relay:
                 self.theirs.sendall(data)
         except OSError:
             pass
-        self.close()
+        if not self.stays_open:
+            self.close()
 
     def _up(self):
         try:
@@ -83,7 +84,7 @@ class Relay:
                     self.ours.sendall(data)
         except OSError:
             pass
-        if not self.answers_end_at_run:
+        if not self.answers_end_at_run and not self.stays_open:
             self.close()
 
     def close(self):
@@ -275,6 +276,20 @@ def connection_lost_while_parked(folder):
         two.goes_on()
 
 
+# ---- afterwards ----
+
+def handed_on_before_the_old_end(folder):
+    """The old connection's end would be taken for the next one's; one that does not come is not waited for."""
+    with Two(folder, Relay(stays_open=True)) as two:
+        since = two.target.qmp.mark()
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
+        since = two.target.qmp.mark()
+        two.target.qmp.execute('migrate', {'uri': f'file:{folder}/saved'})
+        two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
+        two.target.qmp.event('STOP', 20, since=since)
+
+
 # ---- unsure ----
 
 def killed_at_run(folder):
@@ -367,6 +382,7 @@ if __name__ == '__main__':
         ('parked after it was switched off: cont is refused until a reset', shut_down_before),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
+        ('handed on, and the old connection does not end', handed_on_before_the_old_end),
         ('killed at RUN: the source goes on by itself', killed_at_run),
         ('killed after the deadline: the source goes on by itself', killed_after_a_deadline),
         ('lost at RUN: stopped until it is forced', lost_at_run),
