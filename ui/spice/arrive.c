@@ -67,6 +67,7 @@ static void take_over(SpiceChannel *c, bool is_whole)
     spice_adopt(c, tail_of(c));
     replay_begin(c, is_whole);
     if (!is_whole) {
+        c->begins_anew = NULL; /* it does so anyway */
         c->st.ack_generation = GENERATION_AFTER_RESET;
     }
     if (kind->has_window) {

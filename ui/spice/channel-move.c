@@ -1,5 +1,5 @@
 /* ui/spice/channel-move.c - a channel that is between two processes: frozen, left, adopted.  Owner: main loop (vm_lock).
- * Page: docs/spice.md.  Test: tests/unit/ui/spice-migrate-test.c, tests/unit/ui/spice-arrive-test.c
+ * Page: docs/spice.md.  Test: tests/unit/ui/spice-migrate-test.c, tests/unit/ui/spice-tail-test.c
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "channel-own.h"
 #include "migrate.h"
@@ -157,6 +157,7 @@ void spice_adopt(SpiceChannel *c, ChannelTail tail)
         c->is_early = false;
         c->awaits_tail = tail == TAIL_FROM_SOURCE && !c->had_tail;
         c->awaits_seal = tail == TAIL_SEALED;
+        c->begins_anew = tail == TAIL_FROM_SOURCE ? c->begins_anew : NULL;
         spice_poke(c);
         channel_update_watch(c);
     }
@@ -219,8 +220,20 @@ void spice_take_seal(SpiceChannel *c, const uint8_t *body, uint32_t size)
 
 void spice_tail_lost(SpiceChannel *c, const char *why)
 {
+    c->lost_tail = true;
+    c->begins_anew = why;
+    if (c->mode == CHANNEL_LIVE && !c->late.length && !c->row) {
+        channel_begin_anew(c);
+    } else {
+        spice_poke(c);
+    }
+}
+
+void channel_begin_anew(SpiceChannel *c)
+{
     warn_report("spice: client %s channel %s: what it said last to the source is lost, and it begins anew: %s",
-                c->ends.client.host, channel_type_name(c->st.type), why);
+                c->ends.client.host, channel_type_name(c->st.type), c->begins_anew);
+    c->begins_anew = NULL;
     if (c->kind->let_go) {
         c->kind->let_go(c);
     }

@@ -235,6 +235,11 @@ static bool has_late(const SpiceChannel *c)
     return c->mode == CHANNEL_LIVE && c->late.length && !c->row;
 }
 
+static bool has_lost_the_rest(const SpiceChannel *c)
+{
+    return c->mode == CHANNEL_LIVE && c->begins_anew && !c->late.length && !c->row;
+}
+
 /* Is the socket to be read?  A quiet channel's client says nothing but on main. */
 static bool listens(const SpiceChannel *c)
 {
@@ -298,6 +303,8 @@ static void read_some(SpiceChannel *c)
     while (has_wire(c) && !c->is_held && budget && c->mode != CHANNEL_LEFT) {
         if (has_late(c)) {
             take_late(c);
+        } else if (has_lost_the_rest(c)) {
+            channel_begin_anew(c);
         } else if (!listens(c)) {
             break;
         } else if (!missing(c)) {

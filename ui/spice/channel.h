@@ -131,7 +131,9 @@ struct SpiceChannel {
     size_t late_bytes;
     bool awaits_tail;                   /* more of that may come: the socket is not read */
     bool awaits_seal;                   /* it is what the client brings: the socket's first message */
-    bool had_tail;                      /* nothing more of that will come */
+    bool had_tail;                      /* nothing more of that will come, */
+    bool lost_tail;                     /* though it was not all */
+    const char *begins_anew;            /* so it does, for that reason, once what has come is taken; NULL */
     struct {
         ReplayState st;
         LoopTimer *commit;
@@ -190,6 +192,6 @@ void spice_adopt(SpiceChannel *c, ChannelTail tail);            /* it is no long
 bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void *data, uint32_t size);
 void spice_tail_over(SpiceChannel *c);
 void spice_take_seal(SpiceChannel *c, const uint8_t *body, uint32_t size); /* what the client has brought, in that place */
-/* What the client had said last will not come: what is known of it is not true any more. */
+/* What the client had said last will not come: behind what has come of it what is known of it is not true any more. */
 void spice_tail_lost(SpiceChannel *c, const char *why);
 void spice_forget_moved(SpiceChannel *c);                       /* what the source had heard and had still to say */

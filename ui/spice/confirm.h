@@ -1,5 +1,5 @@
 /* ui/spice/confirm.h - how clients went, said once the destination has what they had still to say.  Owner: main loop (vm_lock).
- * Page: docs/spice.md.  Test: tests/unit/ui/spice-arrive-test.c, tests/handoff/spice-wire-test.py
+ * Page: docs/spice.md.  Test: tests/unit/ui/spice-tail-test.c, tests/handoff/spice-wire-test.py
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 

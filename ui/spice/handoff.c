@@ -342,11 +342,11 @@ static void part_abandon(HandoffPart *p)
 
 static void end_tail(SpiceChannel *c, void *opaque)
 {
-    if (c->awaits_tail) {
-        spice_tail_over(c);
+    bool is_lost = c->awaits_tail || (c->mode == CHANNEL_QUIET && !c->had_tail); /* quiet: the guest does not run yet */
+
+    spice_tail_over(c);
+    if (is_lost) {
         spice_tail_lost(c, "the source does not wait for it, or is gone");
-    } else {
-        spice_tail_over(c);
     }
 }
 
@@ -437,8 +437,8 @@ static bool take_tail(StateReader *r, GError **errp)
     if (!take_channel(r, &session_id, &c, errp) || !state_get_be16(r, &message, errp)) {
         return false;
     }
-    /* Quiet: the guest is parked.  Who replays has no tail: it says it again here. */
-    if (c && !c->replay.is_on && (c->mode == CHANNEL_LIVE || c->mode == CHANNEL_QUIET)) {
+    /* Quiet: the guest is parked; frozen: it is about to go on, and may stay.  Who replays has no tail: it says it again here. */
+    if (c && !c->replay.is_on && !c->had_tail && c->mode <= CHANNEL_FROZEN) {
         spice_hear_late(c, UINT_MAX, message, r->at, state_left(r));
     }
     r->at = r->end;
@@ -454,9 +454,10 @@ static bool take_tail_end(StateReader *r, GError **errp)
     if (!take_channel(r, &session_id, &c, errp)) {
         return false;
     }
-    if (c) {
-        spice_tail_over(c);
+    if (!c || c->lost_tail) { /* nobody has it */
+        return true;
     }
+    spice_tail_over(c);
     w = message_new(SAY_HAVE);
     state_put_be32(w, session_id);
     message_send(w);

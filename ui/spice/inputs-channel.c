@@ -13,6 +13,7 @@
 
 #include <linux/input-event-codes.h>
 #include <spice/protocol.h>
+#include <string.h>
 
 #define SCANCODES_MAX 2048              /* bytes of one KEY_SCANCODE */
 #define MOTION_LIMIT 32767              /* pixels of one movement, each way */
@@ -368,10 +369,14 @@ static void inputs_let_go(SpiceChannel *c)
     input_join(&i->user);
 }
 
-/* How many movements it has counted nobody knows: one acknowledgement too many only lets it go on. */
+/* How many movements it has counted nobody knows: one acknowledgement too many only lets it go on.  Nothing is held by it. */
 static void inputs_reset(SpiceChannel *c)
 {
+    InputUser *u = &inputs_of(c)->user;
+
     inputs_of(c)->st = (InputsState){0};
+    memset(u->keys, 0, sizeof(u->keys));
+    u->buttons = 0;
     inputs_adopted(c);
     spice_send(c, SPICE_MSG_INPUTS_MOUSE_MOTION_ACK, NULL);
 }

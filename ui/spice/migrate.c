@@ -217,7 +217,7 @@ static void switch_host(SpiceClient *client)
     if (!client->mig.why) {
         client->mig.why = client->mig.state == MIGRATE_SWITCHING && client->mig.replies_due
                               ? "had not answered yet when the guest left"
-                              : "has opened channels that the destination does not know, or holds too much";
+                              : "has opened channels that the destination does not know, holds too much, or has only just come";
     }
     text = g_strdup_printf("the guest has moved to %s; this session starts anew there, because the client %s", target.host,
                            client->mig.why);

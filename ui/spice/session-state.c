@@ -270,7 +270,8 @@ bool session_can_go(const SpiceClient *client)
 
         spice_foreach_unsaid(c, add_size, &size);
         spice_foreach_unread(c, add_size, &unread);
-        if ((c->kind->moves_queue && size > SESSION_QUEUE_MAX) || unread > SESSION_QUEUE_MAX || c->awaits_seal) {
+        if ((c->kind->moves_queue && size > SESSION_QUEUE_MAX) || unread > SESSION_QUEUE_MAX || c->awaits_seal || c->awaits_tail ||
+            c->begins_anew) {
             return false;
         }
     }

@@ -243,6 +243,25 @@ static inline void type_key(Session *s, uint8_t code)
     say(s, INPUTS, SPICE_MSGC_INPUTS_KEY_SCANCODE, both, 2);
 }
 
+/* The source says MIGRATE on each channel, and awaits the last word of those that are for the guest. */
+static inline void assert_told_to_go(Session *s)
+{
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        g_autoptr(GByteArray) flags = g_byte_array_new();
+
+        spice_pump(s->c[i]);
+        g_assert_cmpuint(fake_hear(s->w[i], flags), ==, SPICE_MSG_MIGRATE);
+        g_assert_cmpuint(load_le32(flags->data), ==, i == MAIN || i == INPUTS);
+        g_assert_cmpuint(s->w[i]->out->len, ==, 0);
+    }
+}
+
+static inline void flush_all(Session *s)
+{
+    say(s, MAIN, SPICE_MSGC_MIGRATE_FLUSH_MARK, NULL, 0);
+    say(s, INPUTS, SPICE_MSGC_MIGRATE_FLUSH_MARK, NULL, 0);
+}
+
 static inline void hang_up(Session *s)
 {
     for (unsigned i = CHANNELS; i-- > 0;) {
