@@ -590,7 +590,12 @@ static void had_last_word(SpiceChannel *c)
     if (c->kind->needs_flush && m->unflushed && !--m->unflushed) {
         m->followed_ns = time_monotonic_ns();
     }
-    m->unconfirmed += spice_handoff_tail_end(c->client->st.session_id, c->st.type, c->st.id);
+    if (spice_handoff_tail_end(c->client->st.session_id, c->st.type, c->st.id)) {
+        m->unconfirmed++;
+    } else if (m->tail_bytes && !m->is_sealed) { /* nobody will confirm it */
+        m->has_lost = true;
+        m->why = CONFIRM_LOST;
+    }
     spice_handoff_changed();
 }
 

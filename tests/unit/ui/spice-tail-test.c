@@ -34,6 +34,24 @@ static void who_said_something_last_has_gone_when_it_has_arrived(void)
     }
 }
 
+/* The connection ends between what it said last and the word that this was all. */
+static void who_said_something_that_nobody_confirms_is_lost(void)
+{
+    Session a = linked_client();
+
+    guest_stops();
+    g_byte_array_unref(guest_is_saved());
+    guest_has_left();
+    assert_told_to_go(&a);
+    type_key(&a, 0x1e);
+    is_cut = true;
+    flush_all(&a);
+    g_assert_true(a.client->mig.has_lost);
+    hang_up(&a);
+    g_assert_cmpuint(confirm_waiting(), ==, 0);
+    end_test();
+}
+
 static void a_source_that_is_gone_holds_nobody_up(void)
 {
     Session b;
@@ -223,6 +241,7 @@ int main(int argc, char **argv)
     prepare();
 #define T(name) g_test_add_func("/ui/spice/tail/" #name, name)
     T(who_said_something_last_has_gone_when_it_has_arrived);
+    T(who_said_something_that_nobody_confirms_is_lost);
     T(what_has_come_is_taken_before_the_rest_is_given_up);
     T(a_source_that_dies_before_the_guest_runs_holds_no_keys);
     T(a_source_that_is_late_is_not_heard);
