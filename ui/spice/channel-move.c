@@ -167,7 +167,7 @@ bool spice_hear_late(SpiceChannel *c, unsigned place, uint16_t type, const void 
 {
     GByteArray *body;
 
-    if (c->late_bytes + size > CHANNEL_LATE_MAX || c->late.length >= CHANNEL_QUEUE_MESSAGES_MAX) {
+    if (c->late_bytes + size > CHANNEL_LATE_MAX || c->late.length >= CHANNEL_LATE_MESSAGES_MAX) {
         TRACE(spice_late_full, "%s %u:%u", c->ends.client.host, c->st.type, c->st.id);
         spice_close(c);
         return false;

@@ -132,6 +132,7 @@ static void complain(SpiceChannel *c, const char *what)
 {
     TRACE(spice_bad_message, "%s %u:%u: message %u of %u bytes: %s", c->ends.client.host, c->st.type, c->st.id, c->in.type,
           c->in.size, what);
+    c->was_bad = true;
     spice_close(c);
 }
 

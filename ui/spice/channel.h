@@ -19,7 +19,8 @@
 #define CHANNEL_ROOM_MESSAGES 4096
 #define CHANNEL_BODY_MAX (256 * 1024)               /* of any message from a client; rows say less */
 #define CHANNEL_ACK_WINDOW 20                       /* messages, on channels that have a window */
-#define CHANNEL_LATE_MAX (16 * 1024 * 1024)         /* bytes that the source heard for us and nobody has taken yet */
+#define CHANNEL_LATE_MAX (17 * 1024 * 1024)         /* bytes that the source heard for us and nobody has taken yet, */
+#define CHANNEL_LATE_MESSAGES_MAX 32768             /* and messages: of S1 and of the tail as many as a source sends */
 #define CHANNEL_TAIL_WAIT_NS (5 * NS_PER_SEC)       /* for what the source has heard, once the client is heard here */
 
 typedef struct SpiceChannel SpiceChannel;
@@ -107,6 +108,7 @@ struct SpiceChannel {
     SpiceEnds ends;
     SpiceCaps common, caps;             /* the client's */
     bool is_mini, is_closed;
+    bool was_bad;                       /* it ends by what the client said: there may be more that nobody has heard */
     ChannelMode mode;
     bool is_lost;                       /* without a connection: its client may come back with another; nothing is said or heard */
     bool was_flushed;                   /* CHANNEL_LEFT: the client has said its last word for the guest */

@@ -20,6 +20,9 @@
 
 enum { NEED_FLUSH = 1, NEED_DATA_TRANSFER = 2 };    /* flags of MIGRATE */
 
+G_STATIC_ASSERT(CHANNEL_LATE_MAX >= MIGRATE_TAIL_MAX + SESSION_QUEUE_MAX);
+G_STATIC_ASSERT(CHANNEL_LATE_MESSAGES_MAX >= MIGRATE_TAIL_MESSAGES_MAX + SESSION_MESSAGES_MAX);
+
 static MigrateTarget target;    /* host NULL: none */
 static bool is_frozen;
 
@@ -77,7 +80,7 @@ static void begin(SpiceClient *client, bool is_seamless)
     client->mig.ends = client_main(client)->ends;
     client->mig.goes = client->mig.has_lost = false;
     client->mig.why = NULL;
-    client->mig.tail_bytes = 0;
+    client->mig.tail_bytes = client->mig.tail_messages = 0;
     set_deadline(client, MIGRATE_CONNECT_NS);
     spice_send(client_main(client), is_seamless ? SPICE_MSG_MAIN_MIGRATE_BEGIN_SEAMLESS : SPICE_MSG_MAIN_MIGRATE_BEGIN,
                target_body(is_seamless));
@@ -570,10 +573,11 @@ Taken migrate_tail(SpiceChannel *c, uint16_t type, const uint8_t *data, uint32_t
 {
     SpiceClient *client = c->client;
 
-    if (!client || client->mig.tail_bytes + size > MIGRATE_TAIL_MAX) {
+    if (!client || client->mig.tail_bytes + size > MIGRATE_TAIL_MAX || client->mig.tail_messages >= MIGRATE_TAIL_MESSAGES_MAX) {
         return TAKE_BAD;
     }
     client->mig.tail_bytes += size;
+    client->mig.tail_messages++;
     if (client->mig.is_sealed) {
         spice_seal_message(c, type, data, size);
     } else if (!spice_handoff_tail(client->st.session_id, c->st.type, c->st.id, type, data, size)) {
@@ -590,9 +594,9 @@ static void had_last_word(SpiceChannel *c)
     if (c->kind->needs_flush && m->unflushed && !--m->unflushed) {
         m->followed_ns = time_monotonic_ns();
     }
-    if (spice_handoff_tail_end(c->client->st.session_id, c->st.type, c->st.id)) {
+    if (!c->was_bad && spice_handoff_tail_end(c->client->st.session_id, c->st.type, c->st.id)) {
         m->unconfirmed++;
-    } else if (m->tail_bytes && !m->is_sealed) { /* nobody will confirm it */
+    } else if (m->tail_messages && !m->is_sealed) { /* nobody will confirm it */
         m->has_lost = true;
         m->why = CONFIRM_LOST;
     }

@@ -9,7 +9,8 @@
 
 #define MIGRATE_VERSION 0x52560001u              /* of what the sources of this protocol say; libspice's is 1 */
 #define MIGRATE_CONNECT_NS (10 * NS_PER_SEC)     /* for a client to reach the destination */
-#define MIGRATE_TAIL_MAX (16 * 1024 * 1024)      /* bytes of one channel that are sent behind the guest */
+#define MIGRATE_TAIL_MAX (16 * 1024 * 1024)      /* bytes of one client that are sent behind the guest, */
+#define MIGRATE_TAIL_MESSAGES_MAX CHANNEL_QUEUE_MESSAGES_MAX    /* and messages, which may be empty */
 
 typedef enum MigrateState {
     MIGRATE_STAYS,          /* no target, or it was taken back */
@@ -49,6 +50,7 @@ typedef struct ClientMigration { /* of a client of the source */
     unsigned unconfirmed;   /* of which the destination has not said that it has it */
     bool has_lost;          /* one ended without */
     uint64_t tail_bytes;
+    unsigned tail_messages;
     int64_t told_ns, followed_ns;
     SpiceWay way;
     const char *why;        /* it goes as it does; NULL */

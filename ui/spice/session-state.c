@@ -259,19 +259,25 @@ static void add_size(const OutMessage *m, void *opaque)
     *(size_t *)opaque += m->body->len;
 }
 
+static bool can_go(const SpiceChannel *c)
+{
+    size_t unsaid = 0, unread = 0;
+    uint32_t messages = 0;
+
+    spice_foreach_unsaid(c, add_size, &unsaid);
+    spice_foreach_unread(c, add_size, &unread);
+    spice_foreach_unread(c, count_one, &messages);
+    return (!c->kind->moves_queue || unsaid <= SESSION_QUEUE_MAX) && unread <= SESSION_QUEUE_MAX &&
+           messages <= SESSION_MESSAGES_MAX && !c->awaits_seal && !c->awaits_tail && !c->begins_anew;
+}
+
 bool session_can_go(const SpiceClient *client)
 {
     if (client->mig.state != MIGRATE_LINKED || client->opened != client->mig.opened_then) {
         return false;
     }
     for (unsigned i = 0; i < client->channels->len; i++) {
-        const SpiceChannel *c = client->channels->pdata[i];
-        size_t size = 0, unread = 0;
-
-        spice_foreach_unsaid(c, add_size, &size);
-        spice_foreach_unread(c, add_size, &unread);
-        if ((c->kind->moves_queue && size > SESSION_QUEUE_MAX) || unread > SESSION_QUEUE_MAX || c->awaits_seal || c->awaits_tail ||
-            c->begins_anew) {
+        if (!can_go(client->channels->pdata[i])) {
             return false;
         }
     }

@@ -12,6 +12,7 @@
 
 #define SESSION_PART_MAX (1024 * 1024)      /* bytes of one part */
 #define SESSION_QUEUE_MAX (512 * 1024)      /* bytes not said, or not read yet, of one channel; more: the client starts anew */
+#define SESSION_MESSAGES_MAX CHANNEL_QUEUE_MESSAGES_MAX     /* not read yet; the same */
 
 typedef struct ChannelRecord {
     uint8_t type, id;

@@ -371,7 +371,7 @@ static void damaged_state_costs_the_picture_and_not_the_guest(void)
     }
 }
 
-enum { OF_MAIN = 30, UNREAD = OF_MAIN + 6, UNREAD_MOST = 20000 }; /* places in S1: the first channel, and its parts */
+enum { OF_MAIN = 30, UNREAD = OF_MAIN + 6, UNREAD_MOST = 40000 }; /* places in S1: the first channel, and its parts */
 
 static void put_be32(GByteArray *b, uint32_t v)
 {

@@ -235,6 +235,36 @@ static void a_tail_of_nonsense_costs_its_session(void)
     end_test();
 }
 
+/* Empty ones, so that no bound on bytes ends it; what is behind them has not been heard, so nobody says that this was all. */
+static void a_tail_has_a_bound_on_messages(void)
+{
+    enum { TAIL = 2, TAIL_END };
+    Session a = linked_client(), b;
+    g_autoptr(GByteArray) state = NULL;
+    static const uint8_t down = 0x2a;
+
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    assert_told_to_go(&a);
+    say(&a, INPUTS, SPICE_MSGC_INPUTS_KEY_SCANCODE, &down, 1);
+    for (unsigned i = 0; i < MIGRATE_TAIL_MESSAGES_MAX; i++) {
+        say(&a, INPUTS, SPICE_MSGC_INPUTS_KEY_SCANCODE, NULL, 0);
+    }
+    g_assert_true(a.c[INPUTS]->is_closed);
+    g_assert_cmpuint(messages_of(TAIL), ==, MIGRATE_TAIL_MESSAGES_MAX);
+    g_assert_cmpuint(messages_of(TAIL_END), ==, 0);
+    say(&a, MAIN, SPICE_MSGC_MIGRATE_FLUSH_MARK, NULL, 0);
+    g_assert_true(a.client->mig.has_lost);
+    hang_up(&a);
+    b = destination_client(MIGRATE_VERSION);
+    guest_arrives(state);
+    deliver();
+    g_assert_false(b.c[INPUTS]->is_closed);
+    assert_typed("k42=1 k42=0 ");
+    end_test();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -249,5 +279,6 @@ int main(int argc, char **argv)
     T(a_source_that_is_gone_holds_nobody_up);
     T(nobody_types_into_a_guest_that_is_not_theirs);
     T(a_tail_of_nonsense_costs_its_session);
+    T(a_tail_has_a_bound_on_messages);
     return g_test_run();
 }
