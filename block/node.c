@@ -58,6 +58,9 @@ static void task_completed(void *opaque)
 
     g_mutex_clear(&r->guard.lock);
     r->guard.task = NULL;
+    if (t->is_revoked && t->has_begun && r->op == BLOCK_FLUSH && t->result < 0 && t->result != -ECANCELED) {
+        atomic_store(&n->owed_error, -t->result); /* who asked does not hear it */
+    }
     r->done(r, t->result);
     if (t->is_revoked && t->has_begun && --n->revoked == 0) {
         Task *next;
@@ -199,7 +202,7 @@ static Sync *sync_start(void)
     Sync *s = g_new0(Sync, 1);
     GThreadPool *own = g_thread_pool_new(sync_run, s, WORKERS, FALSE, NULL);
 
-    s->request.op = BLOCK_FLUSH;
+    s->request = (BlockRequest){.op = BLOCK_FLUSH, .is_ours = true};
     atomic_store(&s->references, 1);
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = nodes->pdata[i];
@@ -264,6 +267,7 @@ bool block_delete(const char *name, GError **errp)
     if (n->pool) {
         g_thread_pool_free(n->pool, FALSE, FALSE); /* nothing is in flight */
     }
+    g_rw_lock_clear(&n->sync_lock);
     g_free(n->name);
     g_free(n->filename);
     g_free(n);

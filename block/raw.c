@@ -238,20 +238,46 @@ static int write_zeroes(const BlockNode *n, const BlockRequest *r)
     return result == -EOPNOTSUPP || result == -EINVAL ? write_zeroes_slowly(n, r) : result;
 }
 
-/* The mark is taken first: what is written meanwhile sets it again. */
-static int flush_file(BlockNode *n)
+/* The kernel tells an error of writing back once.  If it was told to a flush of ours, it stays until a flush of the guest
+ * has taken it, and no flush of ours succeeds until then. */
+static int sync_for_ourselves(BlockNode *n)
 {
+    int error;
+
+    g_rw_lock_writer_lock(&n->sync_lock);
+    if (fdatasync(n->fd) < 0) {
+        atomic_store(&n->owed_error, errno);
+    }
+    error = atomic_load(&n->owed_error);
+    g_rw_lock_writer_unlock(&n->sync_lock);
+    return error;
+}
+
+static int sync_for_guest(BlockNode *n)
+{
+    int error, owed;
+
+    g_rw_lock_reader_lock(&n->sync_lock);
+    error = fdatasync(n->fd) < 0 ? errno : 0;
+    owed = atomic_exchange(&n->owed_error, 0);
+    g_rw_lock_reader_unlock(&n->sync_lock);
+    return error ? error : owed;
+}
+
+/* The mark is taken first: what is written meanwhile sets it again. */
+static int flush_file(BlockNode *n, bool is_ours)
+{
+    int error;
+
     if (n->no_flush || !n->is_writable) {
         return 0;
     }
     atomic_store(&n->is_unsynced, false);
-    if (fdatasync(n->fd) < 0) {
-        int error = errno;
-
+    error = is_ours ? sync_for_ourselves(n) : sync_for_guest(n);
+    if (error) {
         atomic_store(&n->is_unsynced, true);
-        return -error;
     }
-    return 0;
+    return -error;
 }
 
 static int change(BlockNode *n, BlockRequest *r)
@@ -270,7 +296,7 @@ static int change(BlockNode *n, BlockRequest *r)
         result = read_or_write(n, r);
     }
     atomic_store(&n->is_unsynced, true); /* also after an error: part of it may be done */
-    return result == 0 && r->is_through ? flush_file(n) : result;
+    return result == 0 && r->is_through ? flush_file(n, false) : result;
 }
 
 int raw_execute(BlockNode *n, BlockRequest *r)
@@ -282,7 +308,7 @@ int raw_execute(BlockNode *n, BlockRequest *r)
     case BLOCK_READ:
         return read_or_write(n, r);
     case BLOCK_FLUSH:
-        return flush_file(n);
+        return flush_file(n, r->is_ours);
     default:
         return change(n, r);
     }

@@ -376,7 +376,7 @@ static void flush_for_ourselves(VirtioBlk *b)
 {
     BlkRequest *r = g_new0(BlkRequest, 1);
 
-    r->io = (BlockRequest){.op = BLOCK_FLUSH, .done = request_done, .opaque = r};
+    r->io = (BlockRequest){.op = BLOCK_FLUSH, .is_ours = true, .done = request_done, .opaque = r};
     block_submit(b->node, &r->io);
 }
 

@@ -25,6 +25,7 @@ struct BlockRequest { /* the caller keeps it, and the memory behind iov, until `
     struct iovec *iov;
     int iov_count;
     bool may_unmap;                /* BLOCK_WRITE_ZEROES: holes are fine */
+    bool is_ours;                  /* BLOCK_FLUSH: nobody tells the guest how it went; an error is left to its next flush */
     bool is_through;               /* done only when it is safe on the disk, as if a flush had followed */
     void (*done)(BlockRequest *r, int result); /* 0 or -errno; main loop, vm_lock */
     void *opaque;

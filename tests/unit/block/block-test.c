@@ -138,6 +138,85 @@ static void a_write_through_needs_no_flush(void)
     unlink(path);
 }
 
+/* The kernel's: an error is told once. */
+static struct {
+    GMutex lock;
+    GCond changed;
+    unsigned errors;            /* told to the next so many */
+    bool is_slow, is_waiting;
+} disk;
+
+int fdatasync(int fd)
+{
+    bool fails;
+
+    g_mutex_lock(&disk.lock);
+    disk.is_waiting = true;
+    g_cond_broadcast(&disk.changed);
+    while (disk.is_slow) {
+        g_cond_wait(&disk.changed, &disk.lock);
+    }
+    disk.is_waiting = false;
+    fails = disk.errors && disk.errors--;
+    g_mutex_unlock(&disk.lock);
+    errno = fails ? EIO : errno;
+    return fails ? -1 : 0;
+}
+
+static BlockNode *make_unsynced(const char *path)
+{
+    uint8_t data[512] = {1};
+
+    g_assert_true(add(NULL, "{'id': 'e', 'file': '%s'}", path));
+    g_assert_cmpint(run(block_find("e"), BLOCK_WRITE, 0, data, 512), ==, 0);
+    return block_find("e");
+}
+
+static void an_error_of_our_own_flush_is_told_to_the_guest(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    g_autoptr(GError) err = NULL;
+    BlockNode *n = make_unsynced(path);
+
+    disk.errors = 1;
+    g_assert_true(p->prepare(p, NULL));
+    g_assert_false(p->drain(p, &err)); /* though the kernel says nothing more of it */
+    g_assert_nonnull(strstr(err->message, "caches"));
+    g_assert_true(p->take_back(p, false, NULL));
+    g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
+    g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_true(p->drain(p, NULL));
+    g_assert_true(block_delete("e", NULL));
+    unlink(path);
+}
+
+/* A flush of a guest that was reset meanwhile. */
+static void an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest(void)
+{
+    g_autofree char *path = make_file();
+    BlockNode *n = make_unsynced(path);
+    int result = 1;
+    BlockRequest r = {.op = BLOCK_FLUSH, .done = finished, .opaque = &result};
+
+    disk.errors = 1;
+    disk.is_slow = true;
+    block_submit(n, &r);
+    g_mutex_lock(&disk.lock);
+    while (!disk.is_waiting) {
+        g_cond_wait(&disk.changed, &disk.lock);
+    }
+    block_revoke(n, &r);
+    disk.is_slow = false;
+    g_cond_broadcast(&disk.changed);
+    g_mutex_unlock(&disk.lock);
+    g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
+    g_assert_cmpint(result, ==, -EIO);
+    g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_true(block_delete("e", NULL));
+    unlink(path);
+}
+
 static void wrong_options_say_what_is_accepted(void)
 {
     static const struct {
@@ -324,6 +403,9 @@ int main(int argc, char **argv)
     g_test_add_func("/block/a_read_only_disk_refuses_writes", a_read_only_disk_refuses_writes);
     g_test_add_func("/block/a_node_may_stand_on_another", a_node_may_stand_on_another);
     g_test_add_func("/block/a_write_through_needs_no_flush", a_write_through_needs_no_flush);
+    g_test_add_func("/block/an_error_of_our_own_flush_is_told_to_the_guest", an_error_of_our_own_flush_is_told_to_the_guest);
+    g_test_add_func("/block/an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest",
+                    an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest);
     g_test_add_func("/block/wrong_options_say_what_is_accepted", wrong_options_say_what_is_accepted);
     g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
     g_test_add_func("/block/the_lock_passes_with_the_guest", the_lock_passes_with_the_guest);
