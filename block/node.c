@@ -6,6 +6,7 @@
 #include "qapi/json.h"
 #include "system/handoff.h"
 #include "system/runstate.h"
+#include "system/vm-lock.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/loop.h"
@@ -19,6 +20,7 @@ static GPtrArray *nodes;
 /* Leaf: guards nothing but the wait for counters to become zero. */
 static GMutex idle_lock;
 static GCond idle_changed;
+static unsigned completed; /* how often a counter went down */
 
 GPtrArray *block_nodes(void)
 {
@@ -40,6 +42,7 @@ static void counter_down(atomic_uint *counter)
 {
     g_mutex_lock(&idle_lock);
     atomic_fetch_sub(counter, 1);
+    completed++;
     g_cond_broadcast(&idle_changed);
     g_mutex_unlock(&idle_lock);
 }
@@ -157,16 +160,60 @@ static bool wait_zero(atomic_uint *counter, int64_t deadline_ns)
     return is_zero;
 }
 
-bool block_wait_idle(int64_t deadline_ns, GError **errp)
+/* A copy of the name: a disk may be deleted as soon as the lock is given away. */
+static char *busy_disk(void)
 {
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
+    char *name = NULL;
+
+    vm_lock();
+    for (unsigned i = 0; i < block_nodes()->len && !name; i++) {
         BlockNode *n = nodes->pdata[i];
 
-        if (!wait_zero(&n->in_flight, deadline_ns)) {
-            return fail(errp, "disk '%s': requests in flight did not complete in time", n->name);
+        name = atomic_load(&n->in_flight) ? g_strdup(n->name) : NULL;
+    }
+    vm_unlock();
+    return name;
+}
+
+/* Until something has completed, or for a while; false: it was long enough. */
+static bool wait_completion(unsigned seen, int64_t deadline_ns)
+{
+    int64_t now = g_get_monotonic_time();
+
+    if (now >= deadline_ns / 1000 || !handoff_is_wanted()) {
+        return false;
+    }
+    g_mutex_lock(&idle_lock);
+    if (completed == seen) {
+        g_cond_wait_until(&idle_changed, &idle_lock, MIN(now + LOOK_US, deadline_ns / 1000));
+    }
+    g_mutex_unlock(&idle_lock);
+    return true;
+}
+
+static unsigned completed_until_now(void)
+{
+    unsigned n;
+
+    g_mutex_lock(&idle_lock);
+    n = completed;
+    g_mutex_unlock(&idle_lock);
+    return n;
+}
+
+bool block_wait_idle(int64_t deadline_ns, GError **errp)
+{
+    for (;;) {
+        unsigned seen = completed_until_now();
+        g_autofree char *name = busy_disk();
+
+        if (!name) {
+            return true;
+        }
+        if (!wait_completion(seen, deadline_ns)) {
+            return fail(errp, "disk '%s': requests in flight did not complete in time", name);
         }
     }
-    return true;
 }
 
 typedef struct Sync { /* shared by the waiter and the workers; the last one frees it */
@@ -196,7 +243,7 @@ static void sync_run(void *data, void *opaque)
     sync_unref(s);
 }
 
-/* Hands out the work; the caller has a reference. */
+/* Hands out the work; the caller has a reference, and vm_lock.  A node in it is in nobody's way: it cannot be deleted. */
 static Sync *sync_start(void)
 {
     Sync *s = g_new0(Sync, 1);
@@ -225,10 +272,15 @@ void block_sync_begin(void)
 
 bool block_sync_all(int64_t deadline_ns, GError **errp)
 {
-    Sync *s = sync_start();
-    bool ok = wait_zero(&s->pending, deadline_ns);
-    int result = atomic_load(&s->result);
+    Sync *s;
+    bool ok;
+    int result;
 
+    vm_lock();
+    s = sync_start();
+    vm_unlock();
+    ok = wait_zero(&s->pending, deadline_ns);
+    result = atomic_load(&s->result);
     sync_unref(s);
     if (!ok) {
         return fail(errp, "writing the disks' caches back did not end in time");

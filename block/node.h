@@ -60,7 +60,7 @@ void lock_drop(int fd);
 /* ---- node.c ---- */
 /* Any thread, without vm_lock: waits until nothing is in flight anywhere. */
 bool block_wait_idle(int64_t deadline_ns, GError **errp);
-/* fdatasync() of every node that was written, by workers. */
+/* The same: fdatasync() of every node that was written, by workers. */
 bool block_sync_all(int64_t deadline_ns, GError **errp);
-void block_sync_begin(void); /* the same without waiting, and without saying how it went: a later one has less to do */
+void block_sync_begin(void); /* with vm_lock: without waiting, and without saying how it went: a later one has less to do */
 
