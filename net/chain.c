@@ -134,21 +134,61 @@ static NetResult walk(NetChain *c, NetLaneId lane, NetFilter *at, const NetFrame
     return after_filters(c, lane, f);
 }
 
-static NetResult enter(NetChain *c, NetLaneId lane, NetFilter *at, const NetFrame *f, bool is_walked)
+/* How far along the lane a filter sits; NULL: behind all. */
+static unsigned place(const NetChain *c, NetLaneId lane, const NetFilter *f)
 {
-    NetLane *l = &c->lane[lane];
-    NetFilter *stage = NULL;
+    guint at;
 
-    if (net_queue_head(&l->held)) {
+    if (!f || !g_ptr_array_find(c->filters, f, &at)) {
+        return c->filters->len;
+    }
+    return lane == NET_TO_GUEST ? at : c->filters->len - 1 - at;
+}
+
+/* Something held is where a frame that comes from `from` (NULL: the sender) may not overtake it.  The oldest is first. */
+static bool is_blocked(const NetChain *c, NetLaneId lane, const NetFilter *from)
+{
+    const NetEntry *e = net_queue_head(&c->lane[lane].held);
+
+    return e && (!from || place(c, lane, e->tag) > place(c, lane, from));
+}
+
+static void move_all(NetQueue *from, NetQueue *to)
+{
+    NetEntry *e;
+
+    while ((e = net_queue_head(from))) {
+        net_queue_push(to, &e->frame)->tag = e->tag;
+        net_queue_pop(from);
+    }
+    net_queue_clear(from);
+}
+
+/* Before what is held: that came later. */
+static void keep(NetChain *c, NetLaneId lane, const NetFrame *f, NetFilter *stage)
+{
+    NetQueue *held = &c->lane[lane].held, later = *held;
+
+    *held = (NetQueue){0};
+    net_queue_push(held, f)->tag = stage;
+    move_all(&later, held);
+}
+
+static NetResult enter(NetChain *c, NetLaneId lane, const NetFilter *from, const NetFrame *f)
+{
+    NetFilter *stage = NULL;
+    bool is_walked = false;
+
+    if (is_blocked(c, lane, from)) {
         return NET_NO_ROOM;
     }
-    if (walk(c, lane, at, f, &stage, &is_walked) == NET_DONE) {
+    if (walk(c, lane, next_filter(c, lane, from), f, &stage, &is_walked) == NET_DONE) {
         return NET_DONE;
     }
     if (!is_walked) {
         return NET_NO_ROOM;
     }
-    net_queue_push(&l->held, f)->tag = stage;
+    keep(c, lane, f, stage);
     return NET_DONE;
 }
 
@@ -207,7 +247,7 @@ NetResult net_port_send(NetPort *p, const NetFrame *f)
         c->lane[lane].sender_waits |= verdict == NET_REFUSED;
         return verdict == NET_REFUSED ? NET_NO_ROOM : NET_DONE;
     }
-    result = enter(c, lane, next_filter(c, lane, NULL), f, false);
+    result = enter(c, lane, NULL, f);
     c->lane[lane].sender_waits |= result == NET_NO_ROOM;
     c->lane[lane].has_arrived = result == NET_NO_ROOM;
     return result;
@@ -216,7 +256,7 @@ NetResult net_port_send(NetPort *p, const NetFrame *f)
 NetResult net_chain_pass_on(NetChain *c, NetLaneId lane, const NetFilter *f, const NetFrame *frame)
 {
     /* What the filter held stays in the filter when there is no room: it was not walked past it yet. */
-    return enter(c, lane, next_filter(c, lane, f), frame, false);
+    return enter(c, lane, f, frame);
 }
 
 /* ---- room ---- */
@@ -261,18 +301,19 @@ void net_chain_room(NetChain *c, NetLaneId lane)
     if (lane == NET_TO_GUEST && c->hook && !c->hook->nic_room(c->hook)) {
         return;
     }
-    if (!net_chain_flush_held(c, lane)) {
-        return;
-    }
+    net_chain_flush_held(c, lane);
     /* Nearest to the receiver first, so that what a filter held goes before what comes later. */
-    for (unsigned n = c->filters->len; n > 0 && !net_queue_head(&c->lane[lane].held); n--) {
+    for (unsigned n = c->filters->len; n > 0; n--) {
         NetFilter *f = c->filters->pdata[lane == NET_TO_GUEST ? n - 1 : c->filters->len - n];
 
+        if (is_blocked(c, lane, f)) {
+            return;
+        }
         if (f->ops->room) {
             f->ops->room(f, lane);
         }
     }
-    if (net_queue_head(&c->lane[lane].held)) {
+    if (!net_chain_flush_held(c, lane)) { /* what a full filter refused */
         return;
     }
     if (lane == NET_TO_GUEST && c->hook && !c->hook->nic_room(c->hook)) { /* what waits before the filters */
@@ -351,25 +392,6 @@ void net_chain_add_filter(NetChain *c, NetFilter *f, unsigned at)
     g_ptr_array_insert(c->filters, at, f);
 }
 
-static bool is_behind(NetChain *c, NetLaneId lane, const NetFilter *f, const NetFilter *stage)
-{
-    while (f && f != stage) {
-        f = next_filter(c, lane, f);
-    }
-    return f == stage;
-}
-
-static void move_all(NetQueue *from, NetQueue *to, void *tag, bool keep_tag)
-{
-    NetEntry *e;
-
-    while ((e = net_queue_head(from))) {
-        net_queue_push(to, &e->frame)->tag = keep_tag ? e->tag : tag;
-        net_queue_pop(from);
-    }
-    net_queue_clear(from);
-}
-
 /* Oldest first: what is already past the filter, what the filter had, what was still before it. */
 static void adopt(NetChain *c, NetLaneId lane, const NetFilter *f, NetQueue *left)
 {
@@ -378,15 +400,18 @@ static void adopt(NetChain *c, NetLaneId lane, const NetFilter *f, NetQueue *lef
     NetEntry *e;
 
     while ((e = net_queue_head(held))) {
-        bool is_past = e->tag != f && is_behind(c, lane, next, e->tag);
+        bool is_past = place(c, lane, e->tag) > place(c, lane, f);
         NetEntry *copy = net_queue_push(is_past ? &past : &before, &e->frame);
 
         copy->tag = e->tag == f ? next : e->tag;
         net_queue_pop(held);
     }
-    move_all(&past, held, NULL, true);
-    move_all(left, held, next, false);
-    move_all(&before, held, NULL, true);
+    for (NetCursor at = {0}; (e = net_queue_next(left, &at));) {
+        e->tag = next;
+    }
+    move_all(&past, held);
+    move_all(left, held);
+    move_all(&before, held);
 }
 
 void net_chain_remove_filter(NetChain *c, NetFilter *f, NetQueue left[NET_LANES])

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Nothing is dropped: a burst that finds no room waits, and at the bound the filter refuses, which stops the sender.  A
- * handoff flushes it first, and while it lasts frames pass at once: whatever is in here would stay behind. */
+ * handoff flushes it first, and while it lasts frames pass at once: whatever is in here would stay behind.  Switched off
+ * it lets go what it has, and until that is gone frames still queue up behind it. */
 #include "filter.h"
 
 #include "net/net.h"
@@ -65,7 +66,7 @@ static NetVerdict buffer_receive(NetFilter *f, NetLaneId lane, const NetFrame *f
 {
     FilterBuffer *b = (FilterBuffer *)f;
 
-    if (f->chain->is_frozen && !b->held[lane].frames) {
+    if ((f->chain->is_frozen || f->status == NET_STATUS_OFF) && !b->held[lane].frames) {
         return NET_PASS;
     }
     if (b->held[lane].bytes + net_queue_cost(frame->size) > BUFFER_BYTES_MAX) {
@@ -73,6 +74,11 @@ static NetVerdict buffer_receive(NetFilter *f, NetLaneId lane, const NetFrame *f
     }
     net_queue_push(&b->held[lane], frame);
     return NET_TAKEN;
+}
+
+static bool buffer_holds(const NetFilter *f, NetLaneId lane)
+{
+    return ((const FilterBuffer *)f)->held[lane].frames;
 }
 
 static bool buffer_setup(NetFilter *f, GError **errp)
@@ -103,6 +109,7 @@ static const NetFilterOps buffer_ops = {
     .cleanup = buffer_cleanup,
     .receive = buffer_receive,
     .flush = buffer_flush,
+    .holds = buffer_holds,
     .room = buffer_room,
 };
 

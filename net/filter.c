@@ -14,7 +14,9 @@ static const char *const status_names[] = {"on", "off", NULL};
 
 bool net_filter_sees(const NetFilter *f, NetLaneId lane)
 {
-    return f->status == NET_STATUS_ON && f->queue != (lane == NET_TO_GUEST ? NET_QUEUE_RX : NET_QUEUE_TX);
+    bool is_seeing = f->status == NET_STATUS_ON || (f->ops && f->ops->holds && f->ops->holds(f, lane));
+
+    return is_seeing && f->queue != (lane == NET_TO_GUEST ? NET_QUEUE_RX : NET_QUEUE_TX);
 }
 
 NetResult net_filter_pass_on(NetFilter *f, NetLaneId lane, const NetFrame *frame)

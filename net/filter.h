@@ -12,6 +12,7 @@ typedef struct NetFilterOps {
     void (*cleanup)(NetFilter *f, NetQueue left[NET_LANES]); /* what it still holds goes into `left` */
     NetVerdict (*receive)(NetFilter *f, NetLaneId lane, const NetFrame *frame);
     void (*flush)(NetFilter *f);                 /* pass on everything held, as far as there is room */
+    bool (*holds)(const NetFilter *f, NetLaneId lane); /* NULL: never.  While it does it sees frames also when it is off */
     void (*room)(NetFilter *f, NetLaneId lane);  /* what was refused behind it may go now */
     bool is_beside;                              /* not a link of the chain (filter-netpass) */
 } NetFilterOps;

@@ -348,6 +348,61 @@ static void switched_off_filter_lets_go(void)
     cable_clear(&c);
 }
 
+static void switched_off_filter_keeps_the_order(void)
+{
+    Object *o;
+    Cable c;
+
+    for (unsigned way = 0; way < 2; way++) {
+        End *from, *to;
+
+        cable_init(&c);
+        from = way ? &c.nic : &c.netdev;
+        to = way ? &c.netdev : &c.nic;
+        o = add_filter("filter-buffer", "{'id': 'f0', 'netdev': 'n0', 'interval': 1000000}");
+        say(from, "abc");
+        to->room = 1;
+        g_assert_true(object_set_str(o, "status", "off", NULL));
+        to->room = 1; /* not told yet */
+        say(from, "d");
+        give_room(to, 1);
+        say(from, "e");
+        give_room(to, UINT_MAX);
+        say(from, "f");
+        g_assert_cmpstr(to->got->str, ==, "abcdef");
+        cable_clear(&c);
+    }
+}
+
+/* What a filter before it has seen waits in the lane; what the full one holds goes first. */
+static void full_filter_behind_another_goes_on(void)
+{
+    g_autofree char *path = g_strdup_printf("%s/dump-%d.pcap", g_get_tmp_dir(), (int)g_random_int());
+    g_autofree char *text = g_strdup_printf("{'id': 'd', 'netdev': 'n0', 'file': '%s', 'maxlen': 20}", path);
+    g_autofree uint8_t *data = g_malloc0(60000);
+    unsigned sent = 0;
+    Object *o;
+    Cable c;
+
+    cable_init(&c);
+    add_filter("filter-dump", text);
+    o = add_filter("filter-buffer", "{'id': 'f0', 'netdev': 'n0', 'interval': 1000000}");
+    do {
+        data[14] = 'a' + sent % 26;
+        g_assert_cmpuint(sent, <, 1000);
+    } while (net_port_send(&c.netdev.port, &(NetFrame){.data = data, .size = 60000}) == NET_DONE && ++sent);
+    g_assert_true(object_set_str(o, "status", "off", NULL));
+    settle();
+    net_port_room(&c.nic.port);
+    settle();
+    g_assert_cmpuint(c.nic.got->len, ==, sent);
+    for (unsigned i = 0; i < sent; i++) {
+        g_assert_cmpint(c.nic.got->str[i], ==, 'a' + i % 26);
+    }
+    g_unlink(path);
+    cable_clear(&c);
+}
+
 /* Back-pressure behind a filter must not show it a frame twice. */
 static void filter_sees_each_frame_once(void)
 {
@@ -441,6 +496,8 @@ int main(int argc, char **argv)
         {"filter/removed_gives_back_what_it_held", removed_filter_gives_back_what_it_held},
         {"filter/sees_only_its_queue", filter_sees_only_its_queue},
         {"filter/switched_off_lets_go", switched_off_filter_lets_go},
+        {"filter/switched_off_keeps_the_order", switched_off_filter_keeps_the_order},
+        {"filter/full_one_behind_another_goes_on", full_filter_behind_another_goes_on},
         {"filter/sees_each_frame_once", filter_sees_each_frame_once},
         {"nic/option_comes_apart", nic_option_comes_apart},
         {"nic/default_addresses_differ", default_addresses_differ},
