@@ -153,6 +153,19 @@ bool net_port_link_is_up(const NetPort *p)
     return !p->link_down && p->peer && !p->peer->link_down;
 }
 
+/* Of a netdev: of its whole cable, as a handoff does not tell which end was named. */
+static bool change_link(NetPort *p, bool up)
+{
+    NetPort *nic = p->is_nic ? NULL : p->peer;
+    bool is_new = p->link_down == up || (nic && nic->link_down == up);
+
+    p->link_down = !up;
+    if (nic) {
+        nic->link_down = !up;
+    }
+    return is_new;
+}
+
 bool net_port_set_link(const char *id, bool up, GError **errp)
 {
     GPtrArray *ports = net_world()->ports;
@@ -166,10 +179,9 @@ bool net_port_set_link(const char *id, bool up, GError **errp)
     if (!found) {
         return fail_class(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", id);
     }
-    if (found->link_down == !up) {
+    if (!change_link(found, up)) {
         return true;
     }
-    found->link_down = !up;
     if (found->ops->link_changed) {
         found->ops->link_changed(found);
     }

@@ -467,6 +467,9 @@ static bool net_loaded(void *opaque, uint32_t version, GError **errp)
         return fail(errp, "virtio device '%s': offloads that were not negotiated", virtio_name(&n->v));
     }
     memcpy(n->port.mac, n->st.mac, 6);
+    if (n->port.peer) { /* set_link is of the guest's cable, whichever end was named there; and outlasts a reset here */
+        n->port.link_down = !(n->st.status & NET_STATUS_LINK_UP);
+    }
     virtio_net_apply_offloads(n);
     return true;
 }

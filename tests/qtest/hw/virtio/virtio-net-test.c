@@ -20,18 +20,27 @@ typedef struct Net {
     int fd;
 } Net;
 
-static Net start(uint64_t features)
+/* With a wire; more: what else the program is told. */
+static QTest *start_program(const char *more, int *ret_fd)
 {
     g_autofree char *dir = g_dir_make_tmp("baton-net-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "s", NULL);
     int listener = qtest_listen(path);
-    Net n;
     QTest *q = qtest_start("-netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s "
-                           "-device virtio-net-device,netdev=n0,id=nic,mac=52:54:00:00:00:01", path);
+                           "-device virtio-net-device,netdev=n0,id=nic,mac=52:54:00:00:00:01 %s", path, more);
 
-    n.fd = qtest_accept(listener);
+    *ret_fd = qtest_accept(listener);
+    close(listener);
     unlink(path);
     rmdir(dir);
+    return q;
+}
+
+static Net start(uint64_t features)
+{
+    Net n;
+    QTest *q = start_program("", &n.fd);
+
     driver_start(&n.d, q, 7, 1, features, 3);
     return n;
 }
@@ -272,6 +281,57 @@ static void the_link_is_told(void)
     stop(n);
 }
 
+static void wait_for(QTest *q, const char *command, const char *wanted)
+{
+    for (;;) {
+        g_autoptr(Json) info = qtest_qmp_ok(q, "{'execute': '%s'}", command);
+        const char *status = json_get_str(info, "status");
+
+        g_assert_cmpstr(status, !=, "failed");
+        if (!g_strcmp0(status, wanted)) {
+            return;
+        }
+    }
+}
+
+static void move_by_file(Net *n)
+{
+    g_autofree char *dir = g_dir_make_tmp("baton-net-XXXXXX", NULL), *file = g_build_filename(dir, "state", NULL);
+    g_autofree char *more = g_strdup_printf("-incoming file:%s", file);
+
+    json_unref(qtest_qmp_ok(n->d.q, "{'execute': 'migrate', 'arguments': {'uri': 'file:%s'}}", file));
+    wait_for(n->d.q, "query-migrate", "completed");
+    stop(*n);
+    n->d.q = start_program(more, &n->fd);
+    qtest_intercept_in(n->d.q, "/machine/unattached/plic");
+    wait_for(n->d.q, "query-status", "running");
+    unlink(file);
+    rmdir(dir);
+}
+
+static void set_link(Net *n, const char *name, bool is_up)
+{
+    json_unref(qtest_qmp_ok(n->d.q, "{'execute': 'set_link', 'arguments': {'name': '%s', 'up': %s}}", name,
+                            is_up ? "true" : "false"));
+}
+
+/* Whichever end was named, over a handoff and a reset of the device; and comes up as one says. */
+static void a_link_that_is_down_stays_down(const void *name)
+{
+    Net n = start(FEATURES);
+
+    set_link(&n, name, false);
+    move_by_file(&n);
+    g_assert_cmpuint(driver_config16(&n.d, 6) & 1, ==, 0);
+    driver_restart(&n.d, FEATURES, 3);
+    g_assert_cmpuint(driver_config16(&n.d, 6) & 1, ==, 0);
+    set_link(&n, name, true);
+    g_assert_cmpuint(driver_config16(&n.d, 6) & 1, ==, 1);
+    move_by_file(&n);
+    g_assert_cmpuint(driver_config16(&n.d, 6) & 1, ==, 1);
+    stop(n);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -282,5 +342,7 @@ int main(int argc, char **argv)
     g_test_add_func("/riscv64/virtio-net/the_filter_follows_the_driver", the_filter_follows_the_driver);
     g_test_add_func("/riscv64/virtio-net/the_guest_is_asked_to_announce", the_guest_is_asked_to_announce);
     g_test_add_func("/riscv64/virtio-net/the_link_is_told", the_link_is_told);
+    g_test_add_data_func("/riscv64/virtio-net/a_link_that_is_down_stays_down/nic", "nic", a_link_that_is_down_stays_down);
+    g_test_add_data_func("/riscv64/virtio-net/a_link_that_is_down_stays_down/netdev", "n0", a_link_that_is_down_stays_down);
     return g_test_run();
 }
