@@ -5,6 +5,7 @@
 #include "qapi/opts.h"
 #include "util/error.h"
 #include "util/fd.h"
+#include "util/loop.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -14,6 +15,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#define CONNECT_WAIT_NS (30 * NS_PER_SEC)
 
 bool sock_address_parse(const Json *options, SockAddress *ret, GError **errp)
 {
@@ -47,6 +50,16 @@ void sock_address_clear(SockAddress *a)
     g_free(a->host);
     g_free(a->port);
     *a = (SockAddress){.fd = -1};
+}
+
+SockAddress sock_address_copy(const SockAddress *a)
+{
+    SockAddress copy = *a;
+
+    copy.path = g_strdup(a->path);
+    copy.host = g_strdup(a->host);
+    copy.port = g_strdup(a->port);
+    return copy;
 }
 
 char *sock_address_text(const SockAddress *a, bool is_server)
@@ -200,20 +213,20 @@ int sock_listen(SockAddress *a, const char *who, GError **errp)
 
 /* ---- connecting ---- */
 
-static bool connect_one(int fd, const struct sockaddr *to, socklen_t size, bool wait)
+static bool connect_one(int fd, const struct sockaddr *to, socklen_t size)
 {
+    static const struct timeval patience = {.tv_sec = CONNECT_WAIT_NS / NS_PER_SEC};
     int result;
 
-    if (!wait) {
-        fd_set_nonblocking(fd, true);
-    }
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* later the socket never blocks */
     do {
         result = connect(fd, to, size);
-    } while (result && errno == EINTR && wait);
-    return !result || (!wait && errno == EINPROGRESS);
+    } while (result && errno == EINTR);
+    errno = result && (errno == EAGAIN || errno == EINPROGRESS) ? ETIMEDOUT : errno;
+    return !result;
 }
 
-static int unix_connect(const SockAddress *a, const char *who, bool wait, GError **errp)
+static int unix_connect(const SockAddress *a, const char *who, GError **errp)
 {
     g_autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_un un;
@@ -222,21 +235,21 @@ static int unix_connect(const SockAddress *a, const char *who, bool wait, GError
     if (!unix_address(a, &un, &size, errp)) {
         return -1;
     }
-    if (fd < 0 || !connect_one(fd, (struct sockaddr *)&un, size, wait)) {
+    if (fd < 0 || !connect_one(fd, (struct sockaddr *)&un, size)) {
         fail_errno(errp, errno, "chardev '%s': cannot connect to unix:%s", who, a->path);
         return -1;
     }
     return steal_fd(&fd);
 }
 
-static int tcp_connect(const SockAddress *a, const char *who, bool wait, GError **errp)
+static int tcp_connect(const SockAddress *a, const char *who, GError **errp)
 {
     struct addrinfo *list = resolve(a, a->port, false, who, errp);
     int fd = -1, last = 0;
 
     for (struct addrinfo *i = list; i && fd < 0; i = i->ai_next) {
         fd = socket(i->ai_family, i->ai_socktype | SOCK_CLOEXEC, i->ai_protocol);
-        if (fd >= 0 && !connect_one(fd, i->ai_addr, i->ai_addrlen, wait)) {
+        if (fd >= 0 && !connect_one(fd, i->ai_addr, i->ai_addrlen)) {
             last = errno;
             close(fd);
             fd = -1;
@@ -251,15 +264,10 @@ static int tcp_connect(const SockAddress *a, const char *who, bool wait, GError 
     return fd;
 }
 
-int sock_connect(const SockAddress *a, const char *who, bool wait, GError **errp)
+int sock_connect(SockAddress *a, const char *who, GError **errp)
 {
     if (a->fd >= 0) {
-        int copy = dup(a->fd);
-
-        if (copy < 0) {
-            fail_errno(errp, errno, "chardev '%s': descriptor %d", who, a->fd);
-        }
-        return copy;
+        return steal_fd(&a->fd);
     }
-    return a->path ? unix_connect(a, who, wait, errp) : tcp_connect(a, who, wait, errp);
+    return a->path ? unix_connect(a, who, errp) : tcp_connect(a, who, errp);
 }

@@ -19,5 +19,7 @@ bool sock_address_parse(const Json *options, SockAddress *ret, GError **errp);
 void sock_address_clear(SockAddress *a);
 char *sock_address_text(const SockAddress *a, bool is_server); /* "unix:PATH,server=on"; caller frees */
 int sock_listen(SockAddress *a, const char *who, GError **errp);
-int sock_connect(const SockAddress *a, const char *who, bool wait, GError **errp); /* !wait: non-blocking, maybe on its way */
+int sock_connect(SockAddress *a, const char *who, GError **errp); /* any thread: waits, for an address and up to CONNECT_WAIT_NS
+                                                                     for a connection; a descriptor is taken */
+SockAddress sock_address_copy(const SockAddress *a);
 void sock_unlink(const SockAddress *a);

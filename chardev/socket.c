@@ -1,7 +1,8 @@
 /* chardev/socket.c - unix and tcp sockets, as server or client.  Owner: main loop (vm_lock).  Page: docs/chardev.md.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One peer at a time; a server takes the next one when it has gone.  A client with reconnect= tries again. */
+ * One peer at a time; a server takes the next one when it has gone.  A client with reconnect= tries again, by a thread:
+ * names and connections can take long. */
 #include "backend.h"
 #include "io/fdset.h"
 #include "qapi/opts.h"
@@ -17,16 +18,25 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#define ACCEPT_AGAIN_NS (100 * NS_PER_MS)
+
 typedef struct Socket {
     SockAddress address;
-    bool is_server, wait, nodelay;
+    bool is_server, wait, nodelay, has_refused;
     uint64_t reconnect_ms;       /* 0: a client's first connection has to work, and is the only one */
-    int listener, connecting;    /* -1: none */
-    LoopWatch *listen_watch, *connect_watch;
+    int listener;                /* -1: none */
+    LoopWatch *listen_watch;
+    struct Attempt *attempt;     /* a thread connects; NULL: none does */
     LoopTimer *retry;
 } Socket;
 
-static void start_connecting(Chardev *c);
+typedef struct Attempt { /* owner: its thread, then the main loop */
+    SockAddress address;
+    char *id;
+    Chardev *c;              /* main loop only.  NULL: gone meanwhile */
+    int fd;
+    GError *err;
+} Attempt;
 
 /* ---- one peer ---- */
 
@@ -64,10 +74,28 @@ static void socket_hung_up(Chardev *c)
 static void listen_ready(int fd, GIOCondition ready, void *opaque)
 {
     Chardev *c = opaque;
+    Socket *s = c->impl;
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
     if (peer >= 0) {
+        s->has_refused = false;
         peer_start(c, peer);
+    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        if (!s->has_refused) { /* no descriptor is free, say: the peer waits */
+            warn_report("chardev '%s': cannot accept: %s", c->id, g_strerror(errno));
+        }
+        s->has_refused = true;
+        loop_watch_set(s->listen_watch, 0);
+        loop_timer_set(s->retry, time_monotonic_ns() + ACCEPT_AGAIN_NS);
+    }
+}
+
+static void listen_again(void *opaque)
+{
+    Chardev *c = opaque;
+
+    if (!c->is_open) {
+        loop_watch_set(((Socket *)c->impl)->listen_watch, G_IO_IN);
     }
 }
 
@@ -100,6 +128,7 @@ static bool server_start(Chardev *c, GError **errp)
         return false;
     }
     fd_set_nonblocking(s->listener, true);
+    s->retry = loop_timer_new(listen_again, c);
     s->listen_watch = loop_watch(s->listener, c->is_open ? 0 : G_IO_IN, listen_ready, c);
     return true;
 }
@@ -113,43 +142,60 @@ static void retry_later(Chardev *c)
     loop_timer_set(s->retry, time_monotonic_ns() + s->reconnect_ms * NS_PER_MS);
 }
 
-static void connect_ready(int fd, GIOCondition ready, void *opaque)
+static void attempt_free(Attempt *a)
 {
-    Chardev *c = opaque;
-    Socket *s = c->impl;
-    int err = 0;
-    socklen_t size = sizeof(err);
-
-    g_clear_pointer(&s->connect_watch, loop_watch_free);
-    s->connecting = -1;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size);
-    if (err) {
-        TRACE(chardev_socket, "%s: %s", c->id, g_strerror(err));
-        close(fd);
-        retry_later(c);
-        return;
-    }
-    peer_start(c, fd);
+    sock_address_clear(&a->address);
+    g_clear_error(&a->err);
+    g_free(a->id);
+    g_free(a);
 }
 
-static void retry_now(void *opaque)
+static void attempt_done(void *opaque)
 {
-    start_connecting(opaque);
+    Attempt *a = opaque;
+
+    if (a->c) {
+        ((Socket *)a->c->impl)->attempt = NULL;
+    }
+    if (a->c && a->fd >= 0) {
+        peer_start(a->c, steal_fd(&a->fd));
+    } else if (a->c) {
+        TRACE(chardev_refused, "%s", a->err->message);
+        retry_later(a->c);
+    }
+    fd_clear(&a->fd);
+    attempt_free(a);
+}
+
+static void *attempt_run(void *opaque)
+{
+    Attempt *a = opaque;
+
+    a->fd = sock_connect(&a->address, a->id, &a->err);
+    loop_call(attempt_done, a);
+    return NULL;
 }
 
 static void start_connecting(Chardev *c)
 {
     Socket *s = c->impl;
-    g_autoptr(GError) err = NULL;
-    int fd = sock_connect(&s->address, c->id, false, &err);
+    Attempt *a = g_new0(Attempt, 1);
+    GThread *thread;
 
-    if (fd < 0) {
-        TRACE(chardev_refused, "%s", err->message);
+    *a = (Attempt){.address = sock_address_copy(&s->address), .id = g_strdup(c->id), .c = c, .fd = -1};
+    thread = g_thread_try_new("connect", attempt_run, a, NULL);
+    if (!thread) {
+        attempt_free(a);
         retry_later(c);
         return;
     }
-    s->connecting = fd;
-    s->connect_watch = loop_watch(fd, G_IO_OUT, connect_ready, c);
+    s->attempt = a;
+    g_thread_unref(thread);
+}
+
+static void retry_now(void *opaque)
+{
+    start_connecting(opaque);
 }
 
 static bool client_start(Chardev *c, GError **errp)
@@ -162,7 +208,7 @@ static bool client_start(Chardev *c, GError **errp)
         start_connecting(c);
         return true;
     }
-    fd = sock_connect(&s->address, c->id, true, errp);
+    fd = sock_connect(&s->address, c->id, errp);
     if (fd < 0) {
         return false;
     }
@@ -216,6 +262,9 @@ static bool parse_options(Chardev *c, Socket *s, const Json *options, GError **e
     if (s->is_server && s->reconnect_ms) {
         return fail(errp, "'reconnect' option is incompatible with socket in server listen mode");
     }
+    if (s->address.fd >= 0 && s->reconnect_ms) {
+        return fail(errp, "'reconnect' option is incompatible with 'fd'");
+    }
     return true;
 }
 
@@ -224,7 +273,7 @@ static bool socket_open(Chardev *c, const Json *options, GError **errp)
     Socket *s = g_new0(Socket, 1);
 
     c->impl = s;
-    s->listener = s->connecting = -1;
+    s->listener = -1;
     if (!parse_options(c, s, options, errp)) {
         g_prefix_error(errp, "chardev '%s': ", c->id);
         return false;
@@ -240,10 +289,9 @@ static void socket_close(Chardev *c)
         return;
     }
     loop_watch_free(s->listen_watch);
-    loop_watch_free(s->connect_watch);
     loop_timer_free(s->retry);
-    if (s->connecting >= 0) {
-        close(s->connecting);
+    if (s->attempt) {
+        s->attempt->c = NULL;
     }
     if (s->listener >= 0) {
         close(s->listener);

@@ -25,6 +25,7 @@
 #define LENGTH_BYTES 4
 #define BUFFER_SIZE (256 * 1024) /* several frames per read; at least one whole */
 #define RECONNECT_MS_MAX (3600 * 1000)
+#define ACCEPT_AGAIN_NS (100 * NS_PER_MS)
 
 typedef struct Stream {
     Netdev nd;
@@ -318,11 +319,23 @@ static void stream_accept(int fd, GIOCondition ready, void *opaque)
     int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (client < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) { /* no descriptor is free, say: the peer waits */
+            TRACE(stream_accept, "%s: %s", s->nd.obj.id, g_strerror(errno));
+            loop_watch_set(s->listen_watch, 0);
+            loop_timer_set(s->retry, time_monotonic_ns() + ACCEPT_AGAIN_NS);
+        }
         return;
     }
     s->fd = client;
     loop_watch_set(s->listen_watch, 0); /* one peer at a time */
     stream_connected(s);
+}
+
+static void stream_listen_again(void *opaque)
+{
+    Stream *s = opaque;
+
+    loop_watch_set(s->listen_watch, s->fd < 0 ? G_IO_IN : 0);
 }
 
 static void connect_ready(int fd, GIOCondition ready, void *opaque)
@@ -459,7 +472,7 @@ static bool stream_realize(Object *o, GError **errp)
         return false;
     }
     s->update = net_defer_new(stream_update, s);
-    s->retry = loop_timer_new(stream_connect, s);
+    s->retry = loop_timer_new(s->is_server ? stream_listen_again : stream_connect, s);
     netdev_start(&s->nd, &stream_ops);
     return s->is_server ? stream_listen(s, errp) : stream_join(s, errp);
 }

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -136,6 +138,115 @@ static void client_reconnects(void)
     chardev_release(c->c);
     chardev_release(s->c);
     g_assert_true(chardev_delete("rc", NULL) && chardev_delete("rs", NULL));
+}
+
+/* The resolver of this test answers when it is told to. */
+static struct {
+    GMutex lock;
+    GCond changed;
+    bool is_slow;
+} names;
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    static __thread struct sockaddr_in in;
+    static __thread struct addrinfo list;
+
+    g_mutex_lock(&names.lock);
+    while (names.is_slow) {
+        g_cond_wait(&names.changed, &names.lock);
+    }
+    g_mutex_unlock(&names.lock);
+    in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    list = (struct addrinfo){.ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_addr = (struct sockaddr *)&in,
+                             .ai_addrlen = sizeof(in)};
+    *ret = &list;
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *list)
+{
+}
+
+static void names_go_on(void)
+{
+    g_mutex_lock(&names.lock);
+    names.is_slow = false;
+    g_cond_broadcast(&names.changed);
+    g_mutex_unlock(&names.lock);
+}
+
+static void a_name_that_takes_long_stops_nobody(void)
+{
+    g_autofree char *client = NULL;
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(in);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), peer;
+    Front *f;
+
+    g_assert_cmpint(bind(listener, (struct sockaddr *)&in, size) | listen(listener, 1), ==, 0);
+    g_assert_cmpint(getsockname(listener, (struct sockaddr *)&in, &size), ==, 0);
+    client = g_strdup_printf("socket,id=slow,host=far,port=%u,reconnect-ms=1", ntohs(in.sin_port));
+    names.is_slow = true;
+    f = front_new(add(client, NULL)); /* one that goes before its name is known */
+    chardev_release(f->c);
+    g_assert_true(chardev_delete("slow", NULL));
+    f = front_new(add(client, NULL));
+    settle();
+    g_assert_false(chardev_is_open(f->c));
+    names_go_on();
+    while (!chardev_is_open(f->c)) {
+        g_main_context_iteration(NULL, true);
+    }
+    peer = accept(listener, NULL, NULL);
+    chardev_release(f->c);
+    g_assert_true(chardev_delete("slow", NULL));
+    close(peer);
+    close(listener);
+}
+
+/* A listener that nobody can be accepted on stays ready: it must not keep the loop busy. */
+static void no_free_descriptor_is_waited_for(void)
+{
+    g_autofree char *path = g_build_filename(folder, "n", NULL), *text = NULL;
+    struct rlimit old, none;
+    Front *f;
+    int fd, peer;
+
+    text = g_strdup_printf("socket,id=none,path=%s,server=on,wait=off", path);
+    f = front_new(add(text, NULL));
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    peer = dup(fd);
+    close(peer);
+    none = (struct rlimit){peer, old.rlim_max};
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+    close(fd);
+    fd = unix_client(path); /* and settles */
+    g_assert_false(chardev_is_open(f->c));
+    setrlimit(RLIMIT_NOFILE, &old);
+    while (!chardev_is_open(f->c)) {
+        g_main_context_iteration(NULL, true);
+    }
+    close(fd);
+    settle();
+    chardev_release(f->c);
+    g_assert_true(chardev_delete("none", NULL));
+}
+
+/* Its end is the end for the other side, too. */
+static void a_descriptor_is_closed_with_its_chardev(void)
+{
+    g_autofree char *text = NULL;
+    int pair[2];
+    char byte;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+    text = g_strdup_printf("socket,id=pair,fd=%d", pair[0]);
+    g_assert_nonnull(add(text, NULL));
+    g_assert_true(chardev_delete("pair", NULL));
+    g_assert_cmpint(recv(pair[1], &byte, 1, MSG_DONTWAIT), ==, 0);
+    close(pair[1]);
 }
 
 static void inherited_listener_is_accepted_on(void)
@@ -399,6 +510,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/chardev/server_takes_one_client_after_another", server_takes_one_client_after_another);
     g_test_add_func("/chardev/client_reconnects", client_reconnects);
+    g_test_add_func("/chardev/a_name_that_takes_long_stops_nobody", a_name_that_takes_long_stops_nobody);
+    g_test_add_func("/chardev/no_free_descriptor_is_waited_for", no_free_descriptor_is_waited_for);
+    g_test_add_func("/chardev/a_descriptor_is_closed_with_its_chardev", a_descriptor_is_closed_with_its_chardev);
     g_test_add_func("/chardev/inherited_listener_is_accepted_on", inherited_listener_is_accepted_on);
     g_test_add_func("/chardev/slow_reader_is_bounded_and_loses_nothing", slow_reader_is_bounded_and_loses_nothing);
     g_test_add_func("/chardev/no_room_stops_reading", no_room_stops_reading);
