@@ -224,6 +224,7 @@ class Mover(threading.Thread):
             self.links[key].close()
             self.links[key] = link
         self.left.clear()
+        self.data_due.clear()                   # nobody says it any more
         self.forget(self.ahead)
         self.cancels += 1
 
