@@ -46,6 +46,7 @@ static struct {
 static struct {
     SessionRecords *records;
     bool is_damaged;            /* they came, and could not be read */
+    bool has_source;            /* which is not said to be gone yet */
     bool awaits_tail;
 } destination;
 
@@ -283,7 +284,7 @@ static bool part_load(HandoffPart *p, StateReader *r, GError **errp)
     forget_records();
     destination.records = sessions_load(r, &err);
     destination.is_damaged = !destination.records;
-    destination.awaits_tail = true;
+    destination.awaits_tail = destination.has_source = true;
     if (err) {
         warn_report("spice: what the source says of its sessions cannot be used; they start from scratch: %s", err->message);
         r->at = r->end;
@@ -520,8 +521,14 @@ static void part_message(HandoffPart *p, StateReader *r)
     }
 }
 
+/* That the process is gone from which the guest came may be said when the guest is on its way to the next one. */
 static void part_peer_gone(HandoffPart *p)
 {
+    if (destination.has_source) {
+        destination.has_source = false;
+        end_tails();
+        return;
+    }
     if (source.is_frozen && runstate_get() == RUN_STATE_POSTMIGRATE) { /* a stream that nobody answers has ended */
         tell_all(MIGRATE_SAVED);
     }

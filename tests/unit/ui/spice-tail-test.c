@@ -235,6 +235,40 @@ static void a_tail_of_nonsense_costs_its_session(void)
     end_test();
 }
 
+/* That the first source is gone is said when the guest has left for a third process: its tail goes there all the same. */
+static void a_source_that_is_gone_late_takes_no_words_with_it(void)
+{
+    Session a = linked_client(), b;
+    g_autoptr(GByteArray) state = NULL;
+
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    assert_told_to_go(&a);
+    flush_all(&a);
+    hang_up(&a);
+    end_side();
+    b = destination_client(MIGRATE_VERSION);
+    guest_arrives(state);
+    deliver();
+    hear_all(&b);
+    name_target();
+    say(&b, MAIN, SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, NULL, 0);
+    guest_stops();
+    g_byte_array_unref(guest_is_saved());
+    guest_has_left();
+    part()->peer_gone(part());
+    type_key(&b, 0x1e);
+    g_assert_false(b.client->mig.has_lost);
+    g_assert_cmpuint(messages_of(2), ==, 1);
+    flush_all(&b);
+    hang_up(&b);
+    g_assert_cmpuint(confirm_waiting(), ==, 1);
+    part()->peer_gone(part());
+    g_assert_cmpuint(confirm_waiting(), ==, 0);
+    end_test();
+}
+
 /* Empty ones, so that no bound on bytes ends it; what is behind them has not been heard, so nobody says that this was all. */
 static void a_tail_has_a_bound_on_messages(void)
 {
@@ -279,6 +313,7 @@ int main(int argc, char **argv)
     T(a_source_that_is_gone_holds_nobody_up);
     T(nobody_types_into_a_guest_that_is_not_theirs);
     T(a_tail_of_nonsense_costs_its_session);
+    T(a_source_that_is_gone_late_takes_no_words_with_it);
     T(a_tail_has_a_bound_on_messages);
     return g_test_run();
 }
