@@ -618,6 +618,7 @@ void spice_channel_wait(SpiceChannel *c)
 void spice_channel_start(SpiceChannel *c)
 {
     c->mode = CHANNEL_LIVE;
+    c->begins_anew = NULL; /* it begins */
     if (c->kind->has_window) {
         spice_set_ack(c);
     }

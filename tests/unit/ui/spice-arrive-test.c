@@ -484,9 +484,11 @@ static void sources_of_another_kind_are_refused(void)
 
     assert_hears(&b, MAIN, SPICE_MSG_MAIN_MIGRATE_DST_SEAMLESS_NACK);
     guest_arrives(NULL);
+    part()->peer_gone(part());
     say(&b, MAIN, SPICE_MSGC_MAIN_MIGRATE_END, NULL, 0);
     assert_hears(&b, MAIN, SPICE_MSG_MAIN_INIT);
     assert_hears(&b, INPUTS, SPICE_MSG_INPUTS_INIT);
+    g_assert_cmpuint(fake_hear(b.w[INPUTS], NULL), ==, 0); /* nothing else: it had said nothing elsewhere */
     type_key(&b, 0x1e);
     assert_typed("k30=1 k30=0 ");
     end_test();
