@@ -319,7 +319,7 @@ bool block_delete(const char *name, GError **errp)
     if (n->pool) {
         g_thread_pool_free(n->pool, FALSE, FALSE); /* nothing is in flight */
     }
-    g_rw_lock_clear(&n->sync_lock);
+    g_mutex_clear(&n->sync_lock);
     g_free(n->name);
     g_free(n->filename);
     g_free(n);

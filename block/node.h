@@ -25,7 +25,7 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     BlockDeviceIoStatus io_status; /* until the machine goes on */
     ErrorPolicy write_policy, read_policy;
     atomic_bool is_unsynced;   /* written since the last flush that succeeded */
-    GRWLock sync_lock;         /* a leaf of workers: a flush of ours is not between a flush of the guest and its answer */
+    GMutex sync_lock;          /* a leaf of workers, held while a flush of ours is under way */
     atomic_int owed_error;     /* an errno that the kernel told us, and only once: the guest's next flush gets it */
     atomic_uint in_flight;     /* submitted, not yet completed in the main loop; or a sync under way */
     GThreadPool *pool;         /* its own workers, so that a disk that hangs holds up no other */

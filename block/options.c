@@ -208,7 +208,7 @@ bool block_add(const Json *options, GError **errp)
     name = name ? name : json_get_str(options, "id");
     n->name = name ? g_strdup(name) : g_strdup_printf("#block%u", unnamed++);
     n->fd = -1;
-    g_rw_lock_init(&n->sync_lock);
+    g_mutex_init(&n->sync_lock);
     if (block_find(n->name)) {
         fail(errp, "Duplicate disk name '%s'", n->name);
     } else if (check_keys(options, errp) && take_flags(n, options, errp) && take_file(n, options, 0, errp) &&
@@ -216,7 +216,7 @@ bool block_add(const Json *options, GError **errp)
         g_ptr_array_add(block_nodes(), n);
         return true;
     }
-    g_rw_lock_clear(&n->sync_lock);
+    g_mutex_clear(&n->sync_lock);
     g_free(n->name);
     g_free(n->filename);
     g_free(n);

@@ -244,23 +244,22 @@ static int sync_for_ourselves(BlockNode *n)
 {
     int error;
 
-    g_rw_lock_writer_lock(&n->sync_lock);
+    g_mutex_lock(&n->sync_lock);
     if (fdatasync(n->fd) < 0) {
         atomic_store(&n->owed_error, errno);
     }
     error = atomic_load(&n->owed_error);
-    g_rw_lock_writer_unlock(&n->sync_lock);
+    g_mutex_unlock(&n->sync_lock);
     return error;
 }
 
 static int sync_for_guest(BlockNode *n)
 {
-    int error, owed;
+    int error = fdatasync(n->fd) < 0 ? errno : 0, owed;
 
-    g_rw_lock_reader_lock(&n->sync_lock);
-    error = fdatasync(n->fd) < 0 ? errno : 0;
+    g_mutex_lock(&n->sync_lock); /* one of ours that is under way may have been told what this one was not */
     owed = atomic_exchange(&n->owed_error, 0);
-    g_rw_lock_reader_unlock(&n->sync_lock);
+    g_mutex_unlock(&n->sync_lock);
     return error ? error : owed;
 }
 
