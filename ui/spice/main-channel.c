@@ -69,14 +69,35 @@ void main_tell_mouse_mode(SpiceChannel *c)
 
 void main_tell_channel(SpiceChannel *c, uint8_t type, uint8_t id)
 {
+    MainChannel *m = (MainChannel *)c;
     GByteArray *b;
 
-    if (((MainChannel *)c)->st.has_attached && migrate_may_open(c->client)) { /* else it will be in the list, or is too late */
-        b = g_byte_array_new();
-        put_u32(b, 1);
-        put_u8(b, type);
-        put_u8(b, id);
-        spice_send(c, SPICE_MSG_MAIN_CHANNELS_LIST, b);
+    if (!m->st.has_attached) {
+        return; /* it will be in the list */
+    }
+    if (!migrate_may_open(c->client)) {
+        m->missed[type == SPICE_CHANNEL_WEBDAV] |= UINT64_C(1) << id % 64;
+        return;
+    }
+    b = g_byte_array_new();
+    put_u32(b, 1);
+    put_u8(b, type);
+    put_u8(b, id);
+    spice_send(c, SPICE_MSG_MAIN_CHANNELS_LIST, b);
+}
+
+/* The guest has stayed. */
+static void tell_missed(SpiceChannel *c, uint8_t type)
+{
+    uint64_t *missed = &((MainChannel *)c)->missed[type == SPICE_CHANNEL_WEBDAV];
+
+    for (unsigned id = 0; *missed && !c->is_closed && migrate_may_open(c->client); id++) {
+        bool is_one = *missed >> id & 1;
+
+        *missed &= ~(UINT64_C(1) << id);
+        if (is_one && server_kind(type)->has(id)) {
+            main_tell_channel(c, type, id);
+        }
     }
 }
 
@@ -272,6 +293,8 @@ static void main_room(SpiceChannel *c)
     if (((MainChannel *)c)->st.owes_mouse_mode) {
         main_tell_mouse_mode(c);
     }
+    tell_missed(c, SPICE_CHANNEL_PORT);
+    tell_missed(c, SPICE_CHANNEL_WEBDAV);
     agent_room(c);
 }
 
@@ -311,7 +334,10 @@ static void main_reset(SpiceChannel *c)
 /* A channel may have come meanwhile, or the list itself was on its way. */
 static void main_resumed(SpiceChannel *c)
 {
-    if (((MainChannel *)c)->st.has_attached) {
+    MainChannel *m = (MainChannel *)c;
+
+    memset(m->missed, 0, sizeof(m->missed));
+    if (m->st.has_attached) {
         spice_send(c, SPICE_MSG_MAIN_CHANNELS_LIST, server_channels_list());
     }
     main_adopted(c);

@@ -17,6 +17,7 @@ typedef struct MainChannel {
     LoopTimer *ping;                    /* rebuilt */
     uint32_t ping_id;
     uint32_t echo_id;                   /* of the first one on this connection: its answer is behind what was said before; 0 */
+    uint64_t missed[2];                 /* channels that came while the guest was on its way: bits 1 << id, ports and WebDAV */
     int64_t pinged_ns, round_trip_ns;   /* measured again */
     enum { PROBE_WARM, PROBE_EMPTY, PROBE_FULL, PROBE_DONE } probe; /* what the pong will be for */
 } MainChannel;

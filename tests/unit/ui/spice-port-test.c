@@ -332,6 +332,33 @@ static void ports_may_come_later_and_go(void)
 
 /* ---- handoff ---- */
 
+/* Nobody may open it then, and a client is told of a port once. */
+static void a_port_that_comes_during_a_handoff_is_told_if_the_guest_stays(void)
+{
+    g_autoptr(GByteArray) b = g_byte_array_new();
+    FakeClient f = fake_client();
+    Guest g;
+
+    fake_say(f.w, SPICE_MSGC_MAIN_ATTACH_CHANNELS, NULL, 0);
+    spice_pump(f.main);
+    g_assert_true(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    f.client->mig.state = MIGRATE_LINKED;
+    migrate_freeze();
+    guest_plug(&g, "spiceport,id=p,name=org.baton.one");
+    spice_pump(f.main);
+    g_assert_false(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    migrate_thaw();
+    fake_settle();
+    spice_pump(f.main);
+    g_assert_true(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    g_assert_cmpmem(b->data, b->len, "\1\0\0\0\12\0", 6);
+    spice_pump(f.main);
+    g_assert_false(fake_until(f.w, SPICE_MSG_MAIN_CHANNELS_LIST, b));
+    f.client->mig.state = MIGRATE_STAYS;
+    guest_unplug(&g);
+    fake_leave(&f);
+}
+
 static void save_and_leave(FakeClient *f, SpiceChannel *c, StateWriter *w)
 {
     spice_freeze(c);
@@ -562,5 +589,7 @@ int main(int argc, char **argv)
                     a_port_is_not_for_who_was_there_before_the_guest);
     g_test_add_func("/ui/spice/port/a_port_that_its_client_has_closed_stays_so", a_port_that_its_client_has_closed_stays_so);
     g_test_add_func("/ui/spice/port/a_port_has_an_heir_while_it_is_frozen", a_port_has_an_heir_while_it_is_frozen);
+    g_test_add_func("/ui/spice/port/a_port_that_comes_during_a_handoff_is_told_if_the_guest_stays",
+                    a_port_that_comes_during_a_handoff_is_told_if_the_guest_stays);
     return g_test_run();
 }
