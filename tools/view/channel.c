@@ -11,12 +11,12 @@
 /* ---- saying ---- */
 
 /* Nothing that is numbered waits to be said any more. */
-static void give_pong(ViewChannel *c)
+static void give_pongs(ViewChannel *c)
 {
-    if (c->owes_pong && !c->box.at && c->conn) {
-        c->owes_pong = false;
-        conn_send(c->conn, SPICE_MSGC_PONG, c->pong, sizeof(c->pong));
+    for (unsigned i = 0; i < c->pongs_owed && !c->box.at && c->conn; i++) {
+        conn_send(c->conn, SPICE_MSGC_PONG, c->pongs[i], sizeof(c->pongs[i]));
     }
+    c->pongs_owed = c->box.at ? c->pongs_owed : 0;
 }
 
 void view_flush(ViewChannel *c)
@@ -31,7 +31,7 @@ void view_flush(ViewChannel *c)
         const OutboxMessage *m = outbox_next(&c->box);
 
         if (!m) {
-            give_pong(c);
+            give_pongs(c);
             return;
         }
         conn_send(c->conn, m->type, m->body->data, m->body->len);
@@ -74,9 +74,12 @@ static bool take_set_ack(ViewChannel *c, const uint8_t *data, uint32_t size)
 /* A server that counts what we say knows by it that it has heard all that was said before. */
 static bool take_ping(ViewChannel *c, const uint8_t *data, uint32_t size)
 {
-    memcpy(c->pong, data, sizeof(c->pong));
-    c->owes_pong = true;
-    give_pong(c);
+    if (c->pongs_owed == VIEW_PONGS_MAX) {
+        memmove(c->pongs[0], c->pongs[1], sizeof(c->pongs) - sizeof(c->pongs[0]));
+        c->pongs_owed--;
+    }
+    memcpy(c->pongs[c->pongs_owed++], data, sizeof(c->pongs[0]));
+    give_pongs(c);
     return true;
 }
 
@@ -291,7 +294,8 @@ void view_channel_has_conn(ViewChannel *c)
 
     c->replays = caps_has(common, REPLAY_CAP);
     c->resumes = caps_has(common, RESUME_CAP);
-    c->awaits_data = c->owes_pong = false;
+    c->awaits_data = false;
+    c->pongs_owed = 0;
     c->was_linked = c->is_up = true;
     if (c->replays) {
         outbox_hold(&c->box);

@@ -33,6 +33,8 @@ typedef struct ViewKind {
     void (*stop)(ViewChannel *c);       /* NULL */
 } ViewKind;
 
+#define VIEW_PONGS_MAX 8
+
 struct ViewChannel {
     const ViewKind *kind;
     uint8_t id;
@@ -46,8 +48,8 @@ struct ViewChannel {
     bool was_linked, is_up; /* ever; now */
     uint32_t ack_window, seen;          /* of the server's SET_ACK; messages since our last ACK */
     bool awaits_data;       /* MIGRATE_DATA comes next */
-    bool owes_pong;         /* it is said behind what was numbered before it */
-    uint8_t pong[12];
+    unsigned pongs_owed;    /* they are said behind what was numbered before them; the latest, if they are more */
+    uint8_t pongs[VIEW_PONGS_MAX][12];
 };
 
 extern const ViewKind view_main_kind, view_display_kind, view_inputs_kind, view_cursor_kind, view_port_kind;

@@ -283,6 +283,21 @@ static void the_list_is_asked_for_again(void)
     end_session(s);
 }
 
+/* Both come before what is numbered may be said, and are answered behind it. */
+static void each_ping_has_its_answer(void)
+{
+    ViewSession *s = session_with(SPICE_CHANNEL_INPUTS, OURS);
+
+    g_assert_true(view_type(s, "a"));
+    say(1, SPICE_MSG_PING, "123456789012", 12);
+    say(1, SPICE_MSG_PING, "abcdefghijkl", 12);
+    say(1, REPLAY_ADOPT, "\1\0\0\0\0\0\0\0\0\0\0", 12);
+    heard(1, SPICE_MSGC_INPUTS_KEY_SCANCODE);
+    heard(1, SPICE_MSGC_PONG);
+    heard(1, SPICE_MSGC_PONG);
+    end_session(s);
+}
+
 static void what_has_ended_takes_no_orders(void)
 {
     ViewSession *s = session_with(SPICE_CHANNEL_INPUTS, STOCK);
@@ -582,6 +597,7 @@ int main(int argc, char **argv)
         {"there_is_one_main_channel", there_is_one_main_channel},
         {"coming_back_has_an_end", coming_back_has_an_end},
         {"the_list_is_asked_for_again", the_list_is_asked_for_again},
+        {"each_ping_has_its_answer", each_ping_has_its_answer},
         {"what_has_ended_takes_no_orders", what_has_ended_takes_no_orders},
         {"what_the_server_has_ended_stays_so", what_the_server_has_ended_stays_so},
         {"who_lacks_a_connection_does_not_promise_to_go", who_lacks_a_connection_does_not_promise_to_go},
