@@ -170,7 +170,8 @@ static bool check_options(const ChardevBackend *b, const char *id, const Json *o
     return opts_check(options, (const char *const *)accepted->pdata, what, errp);
 }
 
-/* logfile=: what the front end writes goes there too, whether somebody listens or not. */
+/* logfile=: what the front end writes goes there too, whether somebody listens or not.  A pipe is not waited for: not for its
+ * reader, and a full one is a log that ends. */
 static bool open_log(Chardev *c, const Json *options, GError **errp)
 {
     const char *path = json_get_str(options, "logfile");
@@ -179,7 +180,7 @@ static bool open_log(Chardev *c, const Json *options, GError **errp)
     if (!opts_get_bool(options, "logappend", &append, errp)) {
         return false;
     }
-    c->log_fd = path ? fd_open(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), 0600, errp) : -1;
+    c->log_fd = path ? fd_open(path, O_WRONLY | O_CREAT | O_NONBLOCK | (append ? O_APPEND : O_TRUNC), 0600, errp) : -1;
     if (path && c->log_fd < 0) {
         g_prefix_error(errp, "chardev '%s': logfile: ", c->id);
         return false;

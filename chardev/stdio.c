@@ -11,16 +11,17 @@
 #include <stdlib.h>
 #include <termios.h>
 
-static bool is_in_use, has_saved, has_signals = true;
+static Chardev *owner; /* NULL: nobody uses it */
+static bool has_saved, has_signals = true;
 static struct termios saved;
 static int saved_flags[2];
 
 static void stdio_restore(void)
 {
-    if (!is_in_use) {
+    if (!owner) {
         return;
     }
-    is_in_use = false;
+    owner = NULL;
     if (has_saved) {
         tcsetattr(0, TCSANOW, &saved);
     }
@@ -52,13 +53,13 @@ static bool stdio_open(Chardev *c, const Json *options, GError **errp)
 {
     static bool is_hooked;
 
-    if (is_in_use) {
+    if (owner) {
         return fail(errp, "chardev '%s': cannot use stdio by multiple character devices", c->id);
     }
     if (!opts_get_bool(options, "signal", &has_signals, errp)) {
         return false;
     }
-    is_in_use = true;
+    owner = c;
     has_saved = !tcgetattr(0, &saved);
     saved_flags[0] = fcntl(0, F_GETFL);
     saved_flags[1] = fcntl(1, F_GETFL);
@@ -73,7 +74,9 @@ static bool stdio_open(Chardev *c, const Json *options, GError **errp)
 
 static void stdio_close(Chardev *c)
 {
-    stdio_restore();
+    if (c == owner) { /* not one that was refused because of it */
+        stdio_restore();
+    }
 }
 
 /* stdin at its end (</dev/null): output goes on. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -247,6 +248,34 @@ static void a_descriptor_is_closed_with_its_chardev(void)
     g_assert_true(chardev_delete("pair", NULL));
     g_assert_cmpint(recv(pair[1], &byte, 1, MSG_DONTWAIT), ==, 0);
     close(pair[1]);
+}
+
+static void a_second_user_of_stdio_takes_nothing(void)
+{
+    Chardev *c = add("stdio,id=io0", NULL);
+
+    g_assert_nonnull(c);
+    for (unsigned i = 0; i < 2; i++) {
+        g_autoptr(GError) err = NULL;
+
+        g_assert_null(add("stdio,id=io1", &err));
+        g_assert_nonnull(strstr(err->message, "multiple"));
+        g_assert_cmpint(fcntl(0, F_GETFL) & O_NONBLOCK, !=, 0);
+    }
+    g_assert_true(chardev_delete("io0", NULL));
+    g_assert_cmpint(fcntl(0, F_GETFL) & O_NONBLOCK, ==, 0);
+}
+
+/* A pipe that nobody reads is no file to wait for. */
+static void a_log_that_cannot_be_written_is_refused(void)
+{
+    g_autofree char *path = g_build_filename(folder, "fifo", NULL), *text = g_strdup_printf("null,id=lf,logfile=%s", path);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    g_assert_null(add(text, &err));
+    g_assert_nonnull(strstr(err->message, "chardev 'lf': logfile"));
+    g_unlink(path);
 }
 
 static void inherited_listener_is_accepted_on(void)
@@ -513,6 +542,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/a_name_that_takes_long_stops_nobody", a_name_that_takes_long_stops_nobody);
     g_test_add_func("/chardev/no_free_descriptor_is_waited_for", no_free_descriptor_is_waited_for);
     g_test_add_func("/chardev/a_descriptor_is_closed_with_its_chardev", a_descriptor_is_closed_with_its_chardev);
+    g_test_add_func("/chardev/a_second_user_of_stdio_takes_nothing", a_second_user_of_stdio_takes_nothing);
+    g_test_add_func("/chardev/a_log_that_cannot_be_written_is_refused", a_log_that_cannot_be_written_is_refused);
     g_test_add_func("/chardev/inherited_listener_is_accepted_on", inherited_listener_is_accepted_on);
     g_test_add_func("/chardev/slow_reader_is_bounded_and_loses_nothing", slow_reader_is_bounded_and_loses_nothing);
     g_test_add_func("/chardev/no_room_stops_reading", no_room_stops_reading);
