@@ -200,6 +200,11 @@ static bool dgram_open(Dgram *d, GError **errp)
     bool is_group = d->has_remote && net_address_is_multicast(&d->there);
 
     if (d->fd >= 0) {
+        int type = 0;
+
+        if (getsockopt(d->fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof(type)}) || type != SOCK_DGRAM) {
+            return fail(errp, "netdev '%s': fd %d is no datagram socket", d->nd.obj.id, d->fd);
+        }
         return fd_set_nonblocking(d->fd, true) || fail_errno(errp, errno, "netdev '%s': fd", d->nd.obj.id);
     }
     if (!is_group && !(d->local && d->has_remote)) {

@@ -108,9 +108,8 @@ static void tap_ready(int fd, GIOCondition ready, void *opaque)
         tap_update(t);
         net_port_room(&t->nd.port);
     }
-    if (ready & G_IO_IN) {
-        tap_read(t, NET_READ_BATCH);
-    } else if (ready & (G_IO_ERR | G_IO_HUP)) {
+    /* A socket instead of a tap stays readable when its other end has gone. */
+    if ((!(ready & G_IO_IN) || tap_read(t, NET_READ_BATCH) <= 0) && (ready & (G_IO_ERR | G_IO_HUP)) && !t->pending) {
         error_report("netdev '%s': tap interface '%s' is gone", t->nd.port.id, t->name);
         loop_watch_set(t->watch, 0);
     }

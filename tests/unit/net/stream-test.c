@@ -319,6 +319,15 @@ static void a_descriptor_given_to_a_netdev_that_fails_is_closed(void)
     g_assert_cmpint(fcntl(fd, F_GETFD), ==, -1);
 }
 
+/* A read of it fails and it stays ready: the loop would turn for ever. */
+static void a_descriptor_of_another_kind_is_refused(void)
+{
+    g_autofree char *text = g_strdup_printf("{'type': 'dgram', 'id': 'n0', 'local': {'type': 'fd', 'str': '%d'}}",
+                                            open("/dev/null", O_RDWR | O_CLOEXEC));
+
+    refuse(text, "no datagram socket");
+}
+
 static const ObjectType *const types[] = {&netdev_type, &netdev_stream_type, &netdev_dgram_type, NULL};
 
 int main(int argc, char **argv)
@@ -338,5 +347,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net/netdev/one_without_id_closes_nothing_of_others", a_netdev_without_id_closes_nothing_of_others);
     g_test_add_func("/net/netdev/a_descriptor_of_one_that_fails_is_closed",
                     a_descriptor_given_to_a_netdev_that_fails_is_closed);
+    g_test_add_func("/net/dgram/a_descriptor_of_another_kind_is_refused", a_descriptor_of_another_kind_is_refused);
     return g_test_run();
 }

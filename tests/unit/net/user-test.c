@@ -301,6 +301,25 @@ static void tap_keeps_the_frame_that_finds_no_room(void)
     guest_clear(&g);
 }
 
+/* It is readable for ever, and the loop would do nothing else. */
+static void the_end_of_a_descriptor_is_seen_once(void)
+{
+    g_autofree char *text = NULL;
+    uint8_t data[60] = {2};
+    int fds[2];
+    Guest g;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), ==, 0);
+    text = g_strdup_printf("{'type': 'tap', 'id': 'n0', 'fd': '%d'}", fds[0]);
+    g_assert_true(add(text, NULL));
+    guest_init(&g);
+    g_assert_cmpint(write(fds[1], data, sizeof(data)), ==, sizeof(data));
+    close(fds[1]);
+    settle();
+    g_assert_cmpuint(g.got->len, ==, 1);
+    guest_clear(&g);
+}
+
 static const ObjectType *const types[] = {
     &netdev_type, &netdev_tap_type,
 #if CONFIG_SLIRP
@@ -327,5 +346,6 @@ int main(int argc, char **argv)
     net_announce_init();
     g_test_add_func("/net/announce/freeze_ends_the_rounds", freeze_ends_the_rounds);
     g_test_add_func("/net/tap/keeps_the_frame_that_finds_no_room", tap_keeps_the_frame_that_finds_no_room);
+    g_test_add_func("/net/tap/the_end_of_a_descriptor_is_seen_once", the_end_of_a_descriptor_is_seen_once);
     return g_test_run();
 }
