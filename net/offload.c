@@ -169,15 +169,16 @@ static bool parse_l4(const NetFrame *f, Headers *h, uint8_t proto)
 }
 
 /* ---- writing segments ---- */
-static void set_ip4(uint8_t *ip, uint32_t size, unsigned index, uint16_t flags)
+/* The header's length is the one that was checked: the frame may lie in the guest's memory, and be another by now. */
+static void set_ip4(uint8_t *frame, const Headers *h, uint32_t size, unsigned index, uint16_t flags)
 {
-    uint32_t ihl = (ip[0] & 15) * 4;
+    uint8_t *ip = frame + h->l3;
 
     store_be16(ip + 2, size);
     store_be16(ip + 4, load_be16(ip + 4) + index);
     store_be16(ip + 6, flags);
     store_be16(ip + 10, 0);
-    store_be16(ip + 10, sum_finish(sum_add(0, ip, ihl)));
+    store_be16(ip + 10, sum_finish(sum_add(0, ip, h->l4 - h->l3)));
 }
 
 static void set_tcp(uint8_t *frame, const Headers *h, uint32_t size, uint32_t offset, bool is_first, bool is_last)
@@ -206,7 +207,7 @@ static int segment_tcp(const NetFrame *f, const Headers *h, NetEmit *emit, void 
         if (h->is_ip6) {
             store_be16(copy + h->l3 + 4, size - h->l3 - IP6_HEADER);
         } else {
-            set_ip4(copy + h->l3, size - h->l3, i, load_be16(copy + h->l3 + 6));
+            set_ip4(copy, h, size - h->l3, i, load_be16(copy + h->l3 + 6));
         }
         set_tcp(copy, h, size, i * mss, i == 0, i == count - 1);
         emit(&(NetFrame){.data = copy, .size = size, .queue = f->queue}, opaque);
@@ -253,7 +254,7 @@ static int fragment_udp(const NetFrame *f, const Headers *h, NetEmit *emit, void
             at += put_fragment6(copy, h, offset, more, ident6);
             store_be16(copy + h->l3 + 4, at + part - h->l3 - IP6_HEADER);
         } else {
-            set_ip4(copy + h->l3, at + part - h->l3, 0, offset / 8 | (more ? IP4_MORE : 0));
+            set_ip4(copy, h, at + part - h->l3, 0, offset / 8 | (more ? IP4_MORE : 0));
         }
         memcpy(copy + at, whole + h->l4 + offset, part);
         emit(&(NetFrame){.data = copy, .size = at + part, .queue = f->queue}, opaque);
