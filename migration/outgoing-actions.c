@@ -291,10 +291,23 @@ static void stop_guest(void *opaque)
     o->is_frozen = true;
 }
 
+/* What the guest asked of the machine before its harts stood, a reset or its end, has been done: the main loop was called for
+ * that before this.  It goes along, with the memory and the devices that are sent from here on. */
+static void settle_guest(void *opaque)
+{
+    Outgoing *o = opaque;
+
+    if (o->was_running && runstate_get() == RUN_STATE_SHUTDOWN) {
+        states_set_run_state(runstate_name(RUN_STATE_SHUTDOWN));
+        o->was_running = false;
+    }
+}
+
 static void freeze(Outgoing *o)
 {
     be_patient(false);
     loop_call_wait(stop_guest, o);
+    loop_call_wait(settle_guest, o);
     did(o, FX_FREEZE);
 }
 

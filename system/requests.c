@@ -123,7 +123,9 @@ static void shutdown_now(void *opaque)
     TRACE(vm_shutdown, "%s", causes[r->cause].reason);
     runstate_event("SHUTDOWN", cause_json(r->cause));
     if (causes[r->cause].is_guest) {
-        vm_stop(RUN_STATE_SHUTDOWN);
+        if (!vm_stop(RUN_STATE_SHUTDOWN) && runstate_get() == RUN_STATE_FINISH_MIGRATE) {
+            runstate_set(RUN_STATE_SHUTDOWN); /* it was just being stopped for a migration: it does not run on anywhere */
+        }
         if (no_shutdown) {
             return;
         }
@@ -152,7 +154,8 @@ static void reset_now(void *opaque)
     bool was_running = runstate_is_running();
 
     if (causes[r->cause].is_guest && no_reboot) {
-        vm_request_shutdown(SHUTDOWN_GUEST_RESET, 0);
+        *r = (Request){SHUTDOWN_GUEST_RESET, 0};
+        shutdown_now(g_steal_pointer(&r));
         return;
     }
     TRACE(vm_reset, "%s", causes[r->cause].reason);
