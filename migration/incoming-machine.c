@@ -47,6 +47,8 @@ static const MachineAction actions[IA__MAX] = {
     [IA_SEND_GIVE_BACK] = {"send_give_back", DOES(FX_GIVE_BACK, FX_SEND), "GIVE_BACK"},
     [IA_REPORT] = {"report", DOES(FX_STAND)},
     [IA_SEND_TAIL_DONE] = {"send_tail_done", DOES(FX_SEND), "TAIL_DONE"},
+    /* The source left while we asked it.  It hears that first: whether the guest can start is no matter of its any more. */
+    [IA_OWN_AND_START] = {"own_and_start", DOES(FX_SEND), "TAIL_DONE", .posts = "CONT"},
     /* GIVE_BACK too: it settles the matter if RUN was already under way. */
     [IA_ABANDON] = {"abandon", DOES(FX_SEND, FX_ABANDON), "ERROR GIVE_BACK"},
 };
@@ -67,7 +69,7 @@ static const MachineRow rows[] = {
     {STATES(IN_PARKED), IEV_CONT, 0, IA_SEND_ASK, IN_ASKED},
     {STATES(IN_ASKED, IN_STARTING), IEV_CONT, 0, IA_NOTHING, MACHINE_KEEP},
     {STATES(IN_PARKED), IEV_RELEASE, 0, IA_SEND_TAIL_DONE, IN_OWNED}, /* it stands already */
-    {STATES(IN_ASKED), IEV_RELEASE, 0, IA_ACTIVATE, IN_STARTING},
+    {STATES(IN_ASKED), IEV_RELEASE, 0, IA_OWN_AND_START, IN_OWNED},
     {STATES(IN_OWNED), IEV_CONT, 0, IA_ACTIVATE, IN_STARTING},
     {STATES(IN_STARTING), IEV_STARTED, 0, IA_SEND_STARTED, IN_RUNNING},
     {STATES(IN_STARTING), IEV_REFUSED, IG_ALONE, IA_REPORT, IN_OWNED},

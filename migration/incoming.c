@@ -453,6 +453,10 @@ static void act(Incoming *n, int action, MachineProgress *p)
     case IA_ACTIVATE:
         do_activate(n, p);
         break;
+    case IA_OWN_AND_START:
+        say(n, action, p);
+        incoming_step(IEV_CONT);
+        break;
     case IA_TAKE:
         stand(p);
         break;

@@ -16,6 +16,7 @@ from harness import Emulator, Failed, QmpError, bare_args, bare_counters, deadli
 RUN = struct.pack('>BHH', 8, 33, 8)
 RUN_SIZE = len(RUN) + 8
 CANCEL_BEGIN, RELEASE_BEGIN = struct.pack('>BH', 8, 35), struct.pack('>BH', 8, 34)
+ASK, TAIL_DONE = struct.pack('>H', 34), struct.pack('>H', 36)
 RARP = b'\x80\x35'
 WRITER_BYTE = 101                                   # of the image: who has a lock there writes to it
 
@@ -49,11 +50,12 @@ class Wire:
 
 class Relay:
     """Carries the channel.  at_run, a function, is called with RUN still in hand and says whether it goes on.
-    turned: a message whose beginning, the first, becomes the second on its way."""
-    def __init__(self, at_run=None, answers_end_at_run=False, turned=None, stays_open=False):
+    turned: a message whose beginning, the first, becomes the second on its way.  loses: an answer that does not arrive."""
+    def __init__(self, at_run=None, answers_end_at_run=False, turned=None, stays_open=False, loses=None):
         self.source, self.ours = socket.socketpair()
         self.theirs, self.destination = socket.socketpair()
         self.at_run, self.answers_end_at_run = at_run, answers_end_at_run
+        self.loses, self.lost, self.said = loses, threading.Event(), set()
         self.run_seen, self.turned, self.stays_open = threading.Event(), turned, stays_open
 
     def start(self):
@@ -80,6 +82,10 @@ class Relay:
     def _up(self):
         try:
             while data := self.theirs.recv(1 << 16):
+                self.said.add(data[:2])
+                if data[:2] == self.loses:
+                    self.lost.set()
+                    continue
                 if not (self.run_seen.is_set() and self.answers_end_at_run):
                     self.ours.sendall(data)
         except OSError:
@@ -258,6 +264,24 @@ def shut_down_before(folder):
         two.target.console.expect('BARE-GUEST-READY', 30)
 
 
+def released_while_it_asked(folder):
+    """Its disk does not open, so that it has not even started the guest; the source hears all the same that it may go."""
+    with Two(folder, Relay(loses=ASK)) as two:
+        (folder / 'there.img').unlink()
+        two.target.qmp.execute('cont')
+        if not two.relay.lost.wait(20):
+            raise Failed('it does not ask')
+        since = two.target.qmp.mark()
+        two.source.quit()
+        two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
+        contains(two.target.errors(), "the guest cannot start: disk 'd0': cannot open")
+        if TAIL_DONE not in two.relay.said:
+            raise Failed('the source was not told that RELEASE had arrived')
+        (folder / 'there.img').symlink_to(two.image)
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('RESUME', 20)
+
+
 def source_killed_while_parked(folder):
     with Two(folder) as two:
         two.source.kill()
@@ -380,6 +404,7 @@ if __name__ == '__main__':
         ('parked and taken back by a damaged word: the destination does not run', taken_back_by_a_damaged_word),
         ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
         ('parked after it was switched off: cont is refused until a reset', shut_down_before),
+        ('parked, and released while it asked: the source is told, a disk may come later', released_while_it_asked),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
         ('handed on, and the old connection does not end', handed_on_before_the_old_end),

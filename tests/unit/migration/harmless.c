@@ -30,6 +30,7 @@ const Harmless harmless[] = {
     {"outgoing: thaw_alone: take back before hang up", "neither step sees what the other does"},
     {"incoming: loading + LOADED (no source to ask, stays stopped): does report",
      "report stands as take does, and says a line more"},
+    {"incoming: running + TAIL_END: does own_and_start", "CONT changes nothing where the guest runs"},
     {"incoming: starting + REFUSED (no source to ask): does take",
      "take stands as report does; the reason is in query-migrate, a line on stderr is missing"},
     {"incoming: listening, active, loading, ready, parked, asked + CANCEL: not in listening",

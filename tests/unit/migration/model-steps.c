@@ -166,7 +166,7 @@ static bool destination_decides_in(Model *m, ModelState *s, int event, unsigned 
         return false;
     }
     m->used->from[1][row - spec->rows] |= 1u << s->destination;
-    s->told_there |= event == IEV_CONT;
+    s->told_there |= event == IEV_CONT && !m->posting; /* by the manager */
     s->destination = machine.state;
     facts = &spec->states[s->destination];
     if (event == IEV_RUN || event == IEV_RELEASE ||

@@ -411,6 +411,28 @@ static char *a_command_that_changes_nothing_does_nothing(const ModelTables *t)
     return NULL;
 }
 
+/* Its source waits for that, and sends what reaches it until then. */
+static char *a_release_is_answered(const ModelTables *t)
+{
+    for (int r = 0; r < t->in.row_count; r++) {
+        const MachineAction *a = &t->in.actions[t->in.rows[r].action];
+
+        if (t->in.rows[r].event == IEV_RELEASE && (!a->sends || strcmp(a->sends, "TAIL_DONE") || !does(a, FX_SEND))) {
+            return g_strdup_printf("incoming: row %d does not answer RELEASE", r + 1);
+        }
+    }
+    return NULL;
+}
+
+/* It asked because it was told to run the guest; RELEASE is as good as the answer. */
+static char *a_cont_is_not_forgotten(const ModelTables *t)
+{
+    const MachineRow *row = row_of(&t->in, IN_ASKED, IEV_RELEASE);
+    const char *posts = row ? t->in.actions[row->action].posts : NULL;
+
+    return posts && !strcmp(posts, "CONT") ? NULL : g_strdup("incoming: RELEASE in 'asked' does not start the guest");
+}
+
 static char *a_run_that_nobody_asked_for_is_given_back(const ModelTables *t)
 {
     const MachineRow *row = row_of(&t->in, IN_PARKED, IEV_RUN);
@@ -432,6 +454,8 @@ const Promise promises[] = {
      the_guest_is_not_stopped_before_the_destination_is_prepared},
     {"after_run_only_an_answer_or_proof_brings_the_guest_back", after_run_only_an_answer_or_proof_brings_the_guest_back},
     {"a_run_that_nobody_asked_for_is_given_back", a_run_that_nobody_asked_for_is_given_back},
+    {"a_release_is_answered", a_release_is_answered},
+    {"a_cont_is_not_forgotten", a_cont_is_not_forgotten},
     {"each_message_is_said_on_the_way_to_its_state", each_message_is_said_on_the_way_to_its_state},
     {"a_command_that_changes_nothing_does_nothing", a_command_that_changes_nothing_does_nothing},
     {"a_cancel_is_taken_as_a_loss_is", a_cancel_is_taken_as_a_loss_is},
