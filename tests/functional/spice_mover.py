@@ -15,7 +15,7 @@ FLUSH_MARK, CARRIED = 4, 5              # CARRIED: MIGRATE_DATA as a client says
 BEGIN, CANCEL, INIT, CHANNELS_LIST, SWITCH_HOST, END, BEGIN_SEAMLESS, ACK, NACK = 101, 102, 103, 104, 111, 112, 116, 117, 118
 CONNECTED, CONNECT_ERROR, ATTACH, CLIENT_END, DO_SEAMLESS, CONNECTED_SEAMLESS = 102, 103, 104, 109, 110, 111
 MULTI_MEDIA_TIME = 106
-KEY_SCANCODE, MOTION_ACK = 104, 111
+KEY_SCANCODE, MOUSE_MOTION, MOTION_ACK = 104, 111, 111   # the last one of a server
 DISPLAY_INIT = struct.pack('<BqBi', 1, 0x1400000, 1, 0x5ffc00)
 PORT_INIT = 201
 NAMES = {MAIN: 'main', DISPLAY: 'display', INPUTS: 'inputs', CURSOR: 'cursor', PORT: 'port'}
@@ -254,6 +254,15 @@ class Mover(threading.Thread):
         with self.lock:
             for code in codes:
                 self.links[INPUTS, 0].say(KEY_SCANCODE, bytes([code, code | 0x80]))
+
+    def acknowledged_motions(self):
+        """Four movements of nothing: whoever acknowledges them has heard what was said before."""
+        with self.lock:
+            server = self.links[INPUTS, 0].server
+            before = self.heard(server, 'inputs').count(MOTION_ACK)
+            for _ in range(4):
+                self.links[INPUTS, 0].say(MOUSE_MOTION, bytes(10))
+        self.wait(lambda m: m.heard(server, 'inputs').count(MOTION_ACK) > before, 'an acknowledgement')
 
     def freeze(self, on=True):
         """A client that is stopped: it says nothing and hears nothing."""

@@ -14,7 +14,7 @@ from harness import dying, run_tests
 from keys import CODES, Watch, keys_of
 from spice_flows import AGENT_DATA, PORT_ARGS, FlowMover
 from spice_mover import (BEGIN_SEAMLESS, CANCEL, CONNECT_ERROR, END, INPUTS, MIGRATE, MIGRATE_DATA, MOTION_ACK,
-                         MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST)
+                         MULTI_MEDIA_TIME, SET_ACK, SWITCH_HOST, Mover)
 from spice_scene import Scene, expect_ways
 from typist import AHEAD, Typist
 
@@ -225,6 +225,30 @@ def released_while_parked(folder):
         Watch(pair.emulators).expect_keys([*'qwertyuiop', *'asdfghjk'])
 
 
+def looked_before_the_guest(folder):
+    """Somebody looks at the destination before the guest is there: what is typed then is for nobody, and later for the guest; who
+    comes with the guest notices nothing of it."""
+    with Scene(folder, bare_args()) as scene:
+        mover, pair = scene.client(), scene.pair
+        target, uri, since = scene.announce()
+        looker = Mover(scene.ports[pair.number])
+        scene.clients.append(looker)
+        looker.type(*range(16, 20))
+        looker.acknowledged_motions()               # so that was heard before
+        pair.begin(uri)
+        pair.finish(target, since)
+        expect_ways(scene.gone(target, since), 'seamless')
+        looker.wait(lambda m: MULTI_MEDIA_TIME in m.heard(0, 'main'), 'the time of the guest')
+        mover.wait(lambda m: m.moves == 1, 'to be handed over')
+        check_order(mover, 1)
+        watch = Watch(pair.emulators)
+        mover.type(*range(30, 34))
+        watch.expect_keys('asdf')
+        looker.type(*range(44, 47))
+        watch.expect_keys('asdfzxc')
+        looker.check()
+
+
 def quit_twice(folder):
     """The source stays for a client that sleeps, until it is told a second time."""
     with Scene(folder, bare_args()) as scene:
@@ -266,6 +290,7 @@ TESTS = [
     ('a_guest_moves_on_while_a_client_sleeps', on_to_the_next),
     ('a_source_that_quits_while_the_guest_is_parked', released_while_parked),
     ('a_second_quit_waits_for_nobody', quit_twice),
+    ('who_looks_before_the_guest_is_somebody_else', looked_before_the_guest),
 ]
 ALL = [*TESTS, ('the_bench_of_handoffs_still_measures', bench_still_measures)]
 

@@ -6,6 +6,7 @@
 #include "agent.h"
 #include "kinds.h"
 #include "server.h"
+#include "system/runstate.h"
 #include "ui/console.h"
 #include "ui/input.h"
 #include "util/bytes.h"
@@ -41,12 +42,18 @@ static InputsChannel *inputs_of(SpiceChannel *c)
     return (InputsChannel *)c;
 }
 
+/* What is said before the guest has come is for nobody: it is not meant for the guest as it will be then. */
+static bool has_no_guest(void)
+{
+    return runstate_get() == RUN_STATE_INMIGRATE;
+}
+
 /* ---- keys ---- */
 
 /* One event a group: a tap is a press and, later, a release. */
 static Taken take_scancodes(InputsChannel *i, const uint8_t *data, uint32_t size)
 {
-    while (i->st.taken < size) {
+    while (i->st.taken < size && !has_no_guest()) {
         InputScancodes next = i->st.scan;
         InputEvent e;
 
@@ -103,7 +110,7 @@ static Taken take_modifiers(SpiceChannel *c, const uint8_t *data, uint32_t size)
     InputsChannel *i = inputs_of(c);
     uint32_t wanted = load_le16(data);
 
-    for (unsigned n = 0; n < G_N_ELEMENTS(locks); n++) {
+    for (unsigned n = 0; n < G_N_ELEMENTS(locks) && !has_no_guest(); n++) {
         InputEvent down = {INPUT_KEY, locks[n].key, 1}, up = {INPUT_KEY, locks[n].key, 0};
 
         if (!((wanted ^ i->st.leds) & locks[n].led) || is_held(&i->user, locks[n].key)) {
@@ -206,11 +213,13 @@ static Taken point_by_agent(InputsChannel *i, const uint8_t *data)
 
 static Taken send_pointer(InputsChannel *i, int console, InputEvent *events, unsigned n, uint32_t mask)
 {
-    n += add_buttons(i, mask, events + n);
-    if (n && !input_send(&i->user, console, events, n)) {
-        return TAKE_LATER;
+    if (!has_no_guest()) {
+        n += add_buttons(i, mask, events + n);
+        if (n && !input_send(&i->user, console, events, n)) {
+            return TAKE_LATER;
+        }
+        i->st.buttons = mask;
     }
-    i->st.buttons = mask;
     count_motion(i);
     return TAKEN;
 }
@@ -238,7 +247,7 @@ static Taken take_position(SpiceChannel *c, const uint8_t *data, uint32_t size)
     InputEvent events[2 + G_N_ELEMENTS(buttons)];
     bool counts = surface && server()->st.mouse_mode == SPICE_MOUSE_MODE_CLIENT;
 
-    if (server_points_by_agent()) {
+    if (server_points_by_agent() && !has_no_guest()) {
         return point_by_agent(inputs_of(c), data);
     }
     if (counts) {
@@ -254,7 +263,7 @@ static Taken take_button(InputsChannel *i, const uint8_t *data, bool is_down)
         InputEvent e = {INPUT_BUTTON, buttons[b].button, is_down};
         uint32_t bit = UINT32_C(1) << (buttons[b].number - 1);
 
-        if (buttons[b].number != data[0]) {
+        if (buttons[b].number != data[0] || has_no_guest()) {
             continue;
         }
         if (server_points_by_agent()) {
@@ -268,7 +277,7 @@ static Taken take_button(InputsChannel *i, const uint8_t *data, bool is_down)
         }
         return TAKEN;
     }
-    return TAKEN; /* one that nobody has */
+    return TAKEN; /* one that nobody has, or for nobody */
 }
 
 static Taken take_press(SpiceChannel *c, const uint8_t *data, uint32_t size)

@@ -96,6 +96,30 @@ static void keys_come_in_three_forms(void)
     unplug();
 }
 
+/* Nor does it wait for it. */
+static void what_is_typed_before_the_guest_comes_is_for_nobody(void)
+{
+    RunState before = runstate_get();
+    FakeWire *w = fake_wire();
+    SpiceChannel *c;
+
+    plug(EVERYTHING);
+    c = open_channel(w);
+    runstate_set(RUN_STATE_INMIGRATE);
+    fake_say(w, SPICE_MSGC_INPUTS_KEY_SCANCODE, "\x1e\x9e", 2);
+    fake_say(w, SPICE_MSGC_INPUTS_KEY_MODIFIERS, "\7\0", 2);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_MOTION, "\5\0\0\0\6\0\0\0\1\0", 10);
+    fake_say(w, SPICE_MSGC_INPUTS_MOUSE_PRESS, "\1\1\0", 3);
+    spice_pump(c);
+    g_assert_false(c->is_held);
+    runstate_set(before);
+    fake_say(w, SPICE_MSGC_INPUTS_KEY_SCANCODE, "\x30\xb0", 2);
+    spice_pump(c);
+    assert_got("k48=1 k48=0 ");
+    close_channel(c);
+    unplug();
+}
+
 static void keys_wait_for_room_and_keep_their_order(void)
 {
     FakeWire *w = fake_wire();
@@ -295,6 +319,8 @@ int main(int argc, char **argv)
     input_init();
     server_init();
     g_test_add_func("/ui/spice/inputs/keys_come_in_three_forms", keys_come_in_three_forms);
+    g_test_add_func("/ui/spice/inputs/what_is_typed_before_the_guest_comes_is_for_nobody",
+                    what_is_typed_before_the_guest_comes_is_for_nobody);
     g_test_add_func("/ui/spice/inputs/keys_wait_for_room_and_keep_their_order", keys_wait_for_room_and_keep_their_order);
     g_test_add_func("/ui/spice/inputs/locks_follow_the_client_once", locks_follow_the_client_once);
     g_test_add_func("/ui/spice/inputs/a_session_may_end_while_a_channel_starts", a_session_may_end_while_a_channel_starts);
