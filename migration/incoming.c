@@ -600,7 +600,8 @@ bool incoming_has_guest(GError **errp)
     case IN_ASKED:
         return fail(errp, "the source still owns the guest; 'cont' asks for it");
     case IN_STARTING:
-        return fail(errp, "the guest that has arrived is just being started");
+        return runstate_is_running() || /* RESUME was said; only our thread does not know yet */
+               fail(errp, "the guest that has arrived is just being started");
     case IN_OWNED:
         return fail(errp, "the guest that has arrived was never started: 'cont' has to come first");
     default:
