@@ -44,8 +44,14 @@ bool qmp_quit(GError **errp)
     return true;
 }
 
+/* Half of a guest that is on its way would be reset: the other half is in the stream, or not yet here. */
 bool qmp_system_reset(GError **errp)
 {
+    RunState s = runstate_get();
+
+    if (s == RUN_STATE_INMIGRATE || s == RUN_STATE_FINISH_MIGRATE) {
+        return fail(errp, "the guest cannot be reset while it is handed over (run state '%s')", runstate_name(s));
+    }
     vm_request_reset(SHUTDOWN_HOST_QMP_RESET);
     return true;
 }

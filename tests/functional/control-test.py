@@ -84,6 +84,18 @@ def stop_and_go(folder):
         machine.close()
 
 
+def no_reset_without_a_guest(folder):
+    machine = Emulator([*NOTHING, '-incoming', 'defer'], folder=folder, console=False)
+    try:
+        machine.qmp.execute('system_reset')
+    except QmpError as why:
+        want("run state 'inmigrate'" in why.desc, why.desc)
+    else:
+        raise Failed('a guest that has not come was reset')
+    finally:
+        machine.close()
+
+
 def bad_command_lines(folder):
     cases = [
         (['-nosuch'], 'nosuch'),
@@ -257,6 +269,7 @@ if __name__ == '__main__':
         ('SIGTERM ends it cleanly', sigterm),
         ('the guest powers off and resets', guest_power),
         ('stop, cont, reset, -S', stop_and_go),
+        ('a guest that has not come is not reset', no_reset_without_a_guest),
         ('a wrong command line is answered in a few lines that name the mistake', bad_command_lines),
         ('help and version', help_and_version),
         ('QMP on stdio: negotiation, ids, classes, recovery', qmp_on_stdio),
