@@ -156,6 +156,16 @@ void timer_set(Timer *t, int64_t deadline_ns)
     g_mutex_unlock(&mutex);
 }
 
+void timer_set_earlier(Timer *t, int64_t deadline_ns)
+{
+    g_mutex_lock(&mutex);
+    if (t->deadline_ns > deadline_ns) {
+        t->deadline_ns = deadline_ns;
+        host_arm(t);
+    }
+    g_mutex_unlock(&mutex);
+}
+
 int64_t timer_deadline(const Timer *t)
 {
     int64_t deadline;

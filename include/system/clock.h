@@ -44,6 +44,7 @@ typedef struct Timer Timer;
 typedef void TimerFn(void *opaque);
 Timer *timer_new(TimerFn *fn, void *opaque);
 void timer_set(Timer *t, int64_t deadline_ns); /* TIMER_NEVER cancels; a past deadline fires at once */
+void timer_set_earlier(Timer *t, int64_t deadline_ns); /* unless it fires before that anyway */
 int64_t timer_deadline(const Timer *t);        /* TIMER_NEVER: not set */
 void timer_free(Timer *t);                     /* main loop or VM stopped; NULL allowed */
 

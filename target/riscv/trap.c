@@ -162,14 +162,15 @@ int64_t hart_timer_deadline(const Hart *h)
 }
 
 /* The timer may be set earlier than needed (a kernel moves its tick ahead all the time; waking the main loop for each
- * move costs more than one fruitless expiry), never later: whoever arms it looks again afterwards for a nearer one. */
+ * move costs more than one fruitless expiry), never later: whoever arms it looks again afterwards for a nearer one.  The
+ * hart and the main loop may be here at once, and who is held up before the call must not undo the other's nearer one. */
 static void arm(Hart *h)
 {
     int64_t wanted;
 
     while ((wanted = atomic_load(&h->deadline_ns)) < atomic_load(&h->armed_ns)) {
         atomic_store(&h->armed_ns, wanted);
-        timer_set(h->timer, wanted);
+        timer_set_earlier(h->timer, wanted);
     }
 }
 

@@ -99,6 +99,11 @@ static void a_stopped_clock_stands_still_and_its_timers_wait(void)
     g_assert_cmpuint(fired, ==, 1);
     g_assert_cmpint(clock_virtual_ns(), >=, at + NS_PER_MS);
     clock_disable();
+    timer_set(t, at + NS_PER_SEC);
+    timer_set_earlier(t, at + 2 * NS_PER_SEC);
+    g_assert_cmpint(timer_deadline(t), ==, at + NS_PER_SEC);
+    timer_set_earlier(t, at);
+    g_assert_cmpint(timer_deadline(t), ==, at);
     clock_set_ns(5000);
     g_assert_cmpint(clock_virtual_ns(), ==, 5000);
     clock_set_timebase_offset(-50); /* the guest set mtime back to 0 */
