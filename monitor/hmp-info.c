@@ -268,10 +268,11 @@ static int64_t number(const Json *dict, const char *key)
     return value;
 }
 
+/* "pre-switchover" is no progress: it waits for what is typed. */
 char *hmp_progress(bool *ret_done)
 {
-    static const char *const under_way[] = {"setup", "active", "device", "pre-switchover", "postcopy-active", "cancelling",
-                                            "wait-unplug", "postcopy-recover", NULL};
+    static const char *const under_way[] = {"setup", "active", "device", "postcopy-active", "cancelling", "wait-unplug",
+                                            "postcopy-recover", NULL};
     g_autoptr(Json) j = qmp_call("query-migrate", NULL, NULL);
     const char *status = j ? json_get_str(j, "status") : NULL;
     const Json *ram = j ? json_get(j, "ram") : NULL;

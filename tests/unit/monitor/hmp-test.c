@@ -57,9 +57,11 @@ static Json *cmd_set_parameters(const Json *args, GError **errp)
     return note("params", args);
 }
 
+static const char *migration = "{'status': 'failed', 'error-desc': 'no such host'}";
+
 static Json *cmd_query_migrate(const Json *args, GError **errp)
 {
-    static const char text[] = "{'status': 'failed', 'error-desc': 'no such host'}";
+    const char *text = migration;
 
     return json_parse(text, strlen(text), errp);
 }
@@ -236,7 +238,7 @@ static void keys_edit_the_line(void)
 }
 
 /* Without -d the session waits, says how it ended, and takes what was typed meanwhile. */
-static void migrate_shows_how_it_goes(void)
+static void migrate_shows(const char *status)
 {
     g_autoptr(GString) seen = g_string_new(NULL);
     int fd = session_fd();
@@ -251,8 +253,18 @@ static void migrate_shows_how_it_goes(void)
     while ((n = read(fd, buf, sizeof(buf))) > 0) {
         g_string_append_len(seen, buf, n);
     }
-    g_assert_nonnull(strstr(seen->str, "Migration status: failed: no such host"));
+    g_assert_nonnull(strstr(seen->str, status));
     g_assert_cmpstr(called->str, ==, "migrate {\"uri\": \"tcp:h:1\"};stop {};");
+}
+
+static void migrate_shows_how_it_goes(void)
+{
+    const char *failed = migration;
+
+    migrate_shows("Migration status: failed: no such host");
+    migration = "{'status': 'pre-switchover'}"; /* `migrate_continue` has to be typed somewhere */
+    migrate_shows("Migration status: pre-switchover");
+    migration = failed;
 }
 
 int main(int argc, char **argv)
