@@ -211,7 +211,6 @@ static void on_value(Json *value, GError *error, void *opaque)
 
     if (!error) {
         result = run(q, request, &wants_reply, &error);
-        drop_fds(q->chardev); /* what the command did not take is nobody's */
     }
     g_assert(!result != !error);
     if (wants_reply) {
@@ -247,9 +246,16 @@ static size_t qmp_can_read(void *opaque)
     return output_waiting(q->out) < READ_WHILE ? 4096 : 0;
 }
 
+/* Descriptors come with some byte of their command, maybe together with commands before it; what none of these took is
+ * nobody's. */
 static void qmp_read(void *opaque, const uint8_t *data, size_t size)
 {
-    json_stream_feed(((Qmp *)opaque)->stream, data, size);
+    Qmp *q = opaque;
+
+    json_stream_feed(q->stream, data, size);
+    if (json_stream_is_between(q->stream)) {
+        drop_fds(q->chardev);
+    }
 }
 
 static void client_reset(Qmp *q)

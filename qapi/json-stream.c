@@ -180,6 +180,11 @@ void json_stream_feed(JsonStream *s, const void *data, size_t size)
     }
 }
 
+bool json_stream_is_between(const JsonStream *s)
+{
+    return !s->text->len;
+}
+
 void json_stream_free(JsonStream *s)
 {
     if (s) {

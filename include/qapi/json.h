@@ -60,4 +60,5 @@ typedef struct JsonStream JsonStream;
 typedef void JsonStreamFn(Json *value, GError *error, void *opaque);
 JsonStream *json_stream_new(JsonStreamFn *fn, void *opaque);
 void json_stream_feed(JsonStream *s, const void *data, size_t size);
+bool json_stream_is_between(const JsonStream *s); /* nothing of a value has come yet */
 void json_stream_free(JsonStream *s);
