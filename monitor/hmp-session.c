@@ -41,9 +41,11 @@ static void show_progress(void *opaque)
     bool is_done;
     g_autofree char *text = hmp_progress(&is_done);
 
-    print(s, "\r");
-    print(s, text);
-    print(s, "\033[K");
+    if (is_done || output_waiting(s->out) < OUTPUT_MAX) {
+        print(s, "\r");
+        print(s, text);
+        print(s, "\033[K");
+    }
     if (!is_done) {
         loop_timer_set(s->progress, time_monotonic_ns() + PROGRESS_NS);
         return;

@@ -5,11 +5,12 @@
 #include "monitor/monitor.h"
 #include "qapi/json.h"
 
-/* ---- output.c: text to a chardev; what a slow client has not read waits, up to a bound ---- */
+/* ---- output.c: text to a chardev; what a slow client has not read waits.  Who is not read from meanwhile gets no more than the
+ * answers to what was read already; who writes without being asked (events, progress) stops at the bound ---- */
 #define OUTPUT_MAX (16 * 1024 * 1024)
 typedef struct Output Output;
 Output *output_new(Chardev *c);
-void output_text(Output *o, const char *text, size_t size); /* over the bound: is_full, and what follows is not taken */
+void output_text(Output *o, const char *text, size_t size);
 void output_more(Output *o);        /* the chardev has room */
 size_t output_waiting(const Output *o);
 void output_clear(Output *o);       /* the client is gone */

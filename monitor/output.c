@@ -44,8 +44,6 @@ void output_more(Output *o)
 
 void output_text(Output *o, const char *text, size_t size)
 {
-    if (output_waiting(o) < OUTPUT_MAX) {
-        g_string_append_len(o->text, text, size);
-    }
+    g_string_append_len(o->text, text, size);
     output_more(o);
 }

@@ -45,9 +45,31 @@ static Json *cmd_silent(const Json *args, GError **errp)
     return json_dict();
 }
 
+static Chardev *taker; /* whose descriptor `take` takes */
+
+static Json *cmd_take(const Json *args, GError **errp)
+{
+    int fd = chardev_take_fd(taker);
+
+    if (fd < 0) {
+        fail(errp, "no descriptor");
+        return NULL;
+    }
+    close(fd);
+    return json_dict();
+}
+
+static Json *cmd_large(const Json *args, GError **errp)
+{
+    g_autofree char *text = g_strnfill(1 << 20, 'x');
+
+    return json_string(text);
+}
+
 static const QmpCommand table[] = {
     {"qmp_capabilities", cmd_capabilities, 0}, {"query-version", cmd_version, 0}, {"echo", cmd_echo, QMP_ALLOW_OOB},
     {"fail", cmd_fail, 0},                     {"event", cmd_event, 0},           {"silent", cmd_silent, QMP_NO_REPLY},
+    {"take", cmd_take, 0},                     {"large", cmd_large, 0},
     {},
 };
 
@@ -331,16 +353,31 @@ static void slow_client_is_not_read_from(void)
     g_assert_cmpint(answered, ==, sent);
 }
 
-static void descriptors_arrive_with_their_command(void)
+/* However much the answers are to requests that came at once. */
+static void no_answer_is_lost(void)
 {
+    enum { REQUESTS = 40 }; /* larger together than what events may fill */
     Client *c = negotiated("");
+    unsigned answered = 0;
+
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        g_assert_cmpint(write(c->fd, "{'execute':'large'}", 19), ==, 19);
+    }
+    for (Json *j; (j = client_line(c));) {
+        answered += json_get(j, "return") != NULL;
+        json_unref(j);
+    }
+    g_assert_cmpuint(answered, ==, REQUESTS);
+}
+
+static void send_with_fd(Client *c, char *text)
+{
     int fd = open("/dev/null", O_RDONLY);
-    char text[] = "{'execute':'echo'}";
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control = {0};
-    struct iovec iov = {text, sizeof(text) - 1};
+    struct iovec iov = {text, strlen(text)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     struct cmsghdr *m = CMSG_FIRSTHDR(&msg);
 
@@ -349,9 +386,24 @@ static void descriptors_arrive_with_their_command(void)
     m->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(m), &fd, sizeof(fd));
     g_assert_cmpint(sendmsg(c->fd, &msg, 0), ==, (int)iov.iov_len);
+    close(fd);
+}
+
+static void descriptors_arrive_with_their_command(void)
+{
+    Client *c = negotiated("");
+    char alone[] = "{'execute':'echo'}", second[] = "{'execute':'echo'} {'execute':'take'}", half[] = "{'execute':";
+
+    taker = c->chardev;
+    send_with_fd(c, alone);
     expect(c, "{\"return\": {}}");
     g_assert_cmpint(chardev_take_fd(c->chardev), ==, -1); /* not taken by the command: closed */
-    close(fd);
+    send_with_fd(c, second);
+    expect(c, "{\"return\": {}}");
+    expect(c, "{\"return\": {}}");
+    send_with_fd(c, half);
+    say(c, "'take'}");
+    expect(c, "{\"return\": {}}");
 }
 
 int main(int argc, char **argv)
@@ -369,6 +421,7 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor/qmp/events_of_other_threads_keep_their_order", events_of_other_threads_keep_their_order);
     g_test_add_func("/monitor/qmp/storms_are_limited", storms_are_limited);
     g_test_add_func("/monitor/qmp/slow_client_is_not_read_from", slow_client_is_not_read_from);
+    g_test_add_func("/monitor/qmp/no_answer_is_lost", no_answer_is_lost);
     g_test_add_func("/monitor/qmp/descriptors_arrive_with_their_command", descriptors_arrive_with_their_command);
     return g_test_run();
 }
