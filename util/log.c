@@ -12,7 +12,8 @@
 #define GUEST_LINES_PER_SECOND 100
 
 unsigned log_flags;
-static FILE *log_file;
+static FILE *log_file;   /* guarded by file_mutex: harts print while the monitor opens another */
+static GMutex file_mutex; /* leaf */
 
 static const struct {
     const char *name;
@@ -73,20 +74,20 @@ bool log_open(const char *path, GError **errp)
         return fail_errno(errp, errno, "log file '%s': cannot open", path);
     }
     setvbuf(f, NULL, _IOLBF, 0);
+    g_mutex_lock(&file_mutex);
     if (log_file) {
         fclose(log_file);
     }
     log_file = f;
+    g_mutex_unlock(&file_mutex);
     return true;
 }
 
 static void log_vprintf(const char *fmt, va_list ap)
 {
-    FILE *f = log_file ? log_file : stderr;
-
-    flockfile(f);
-    vfprintf(f, fmt, ap);
-    funlockfile(f);
+    g_mutex_lock(&file_mutex);
+    vfprintf(log_file ? log_file : stderr, fmt, ap);
+    g_mutex_unlock(&file_mutex);
 }
 
 void log_printf(const char *fmt, ...)
