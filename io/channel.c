@@ -18,7 +18,9 @@
 
 #define WRITE_PIECE (1 << 20) /* one write of a plain buffer */
 
-/* ---- interrupt ---- */
+/* ---- interrupt ----
+ * Raising writes the descriptor before the flag, clearing takes the flag back before the descriptor: in whatever order the two
+ * meet, the descriptor is never readable for long without the flag, or who waits would turn in a circle. */
 struct Interrupt {
     int fd;
     _Atomic bool raised;
@@ -37,20 +39,20 @@ void interrupt_raise(Interrupt *i)
 {
     uint64_t one = 1;
 
-    atomic_store(&i->raised, true);
     if (write(i->fd, &one, sizeof(one)) < 0) {
         g_assert(errno == EAGAIN);
     }
+    atomic_store(&i->raised, true);
 }
 
 void interrupt_clear(Interrupt *i)
 {
     uint64_t count;
 
+    atomic_store(&i->raised, false);
     if (read(i->fd, &count, sizeof(count)) < 0) {
         g_assert(errno == EAGAIN);
     }
-    atomic_store(&i->raised, false);
 }
 
 bool interrupt_raised(const Interrupt *i)
