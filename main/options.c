@@ -268,7 +268,7 @@ static const Option options[] = {
      .keys = KEYS("cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads")},
     {"m", "[size=]megs[,slots=n,maxmem=size]", "memory; without a suffix in MiB", merge, AT(memory), "size",
      .keys = KEYS("size", "slots", "maxmem")},
-    {"global", "driver.prop=value", "another default for a property", add_text, AT(globals)},
+    {"global", "driver.prop=value|driver=,property=,value=", "another default for a property", add_text, AT(globals)},
     {"rtc", "[base=utc|localtime|date][,clock=host]", "what the clock starts with", merge, AT(rtc), "base",
      .keys = KEYS("base", "clock", "driftfix")},
     {"boot", "[order=][,strict=on|off]...", "accepted; there is no boot menu here", merge, AT(boot), "order",
@@ -375,6 +375,7 @@ static const struct {
 } groups[] = {
     {"machine", NULL}, {"memory", NULL}, {"object", "id"}, {"device", "id"}, {"netdev", "id"}, {"chardev", "id"},
     {"mon", "id"},     {"drive", "id"},  {"name", NULL},   {"smp-opts", NULL}, {"rtc", NULL},  {"msg", NULL},
+    {"spice", NULL},   {"accel", NULL},
 };
 
 static bool take_group(Config *c, const char *group, GString *text, GError **errp)

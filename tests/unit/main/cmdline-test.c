@@ -1,6 +1,7 @@
 /* tests/unit/main/cmdline-test.c - options become a Config, or an error that says what is accepted.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "../../../main/cmdline.h"
+#include "config-host.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -132,10 +133,19 @@ static void config_files_are_read(void)
 
     g_close(fd, NULL);
     g_assert_true(g_file_set_contents(path, "# remark\n[memory]\n  size = \"256M\"\n\n[object \"o0\"]\n"
-                                            "  qom-type = \"secret\"\n  data = \"a,b\"\n", -1, NULL));
+                                            "  qom-type = \"secret\"\n  data = \"a,b\"\n"
+                                            "[accel]\n accel = \"tcg\"\n"
+#if CONFIG_SPICE
+                                            "[spice]\n port = \"5900\"\n"
+#endif
+                                            , -1, NULL));
     line = g_strconcat("-readconfig ", path, NULL);
     g_assert_true(parse(line, &c, &err));
     check(c.memory, "{\"size\": \"256M\"}");
+    check(c.accels->pdata[0], "{\"accel\": \"tcg\"}");
+#if CONFIG_SPICE
+    check(c.spice, "{\"port\": \"5900\"}");
+#endif
     check(c.objects->pdata[0], "{\"id\": \"o0\", \"qom-type\": \"secret\", \"data\": \"a,b\"}");
     config_clear(&c);
     g_assert_true(g_file_set_contents(path, "[nosuch]\n", -1, NULL));
