@@ -58,21 +58,47 @@ static bool add_fds(const Config *c, GError **errp)
     return true;
 }
 
+/* "driver.property=value" */
+static bool add_short_global(const char *text, GError **errp)
+{
+    const char *equals = strchr(text, '='), *dot = NULL;
+    g_autofree char *driver = NULL, *property = NULL;
+
+    for (const char *p = text; equals && p < equals; p++) {
+        dot = *p == '.' ? p : dot;
+    }
+    if (!dot) {
+        return fail(errp, "expected driver.property=value");
+    }
+    driver = g_strndup(text, dot - text);
+    property = g_strndup(dot + 1, equals - dot - 1);
+    return type_set_global(driver, property, equals + 1, errp);
+}
+
+/* "driver=D,property=P,value=V": for drivers with a dot in their name. */
+static bool add_long_global(const char *text, GError **errp)
+{
+    static const char *const keys[] = {"driver", "property", "value", NULL};
+    g_autoptr(Json) o = opts_parse(text, NULL, NULL, errp);
+
+    if (!o || !opts_check(o, keys, NULL, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; keys[i]; i++) {
+        if (!json_get_str(o, keys[i])) {
+            return fail(errp, "Parameter '%s' is missing", keys[i]);
+        }
+    }
+    return type_set_global(json_get_str(o, "driver"), json_get_str(o, "property"), json_get_str(o, "value"), errp);
+}
+
 static bool add_globals(const Config *c, GError **errp)
 {
     for (unsigned i = 0; i < c->globals->len; i++) {
-        const char *text = c->globals->pdata[i], *equals = strchr(text, '='), *dot = NULL;
-        g_autofree char *driver = NULL, *property = NULL;
+        const char *text = c->globals->pdata[i];
+        bool is_long = g_str_has_prefix(text, "driver=");
 
-        for (const char *p = text; equals && p < equals; p++) {
-            dot = *p == '.' ? p : dot;
-        }
-        if (!dot) {
-            return fail(errp, "-global %s: expected driver.property=value", text);
-        }
-        driver = g_strndup(text, dot - text);
-        property = g_strndup(dot + 1, equals - dot - 1);
-        if (!type_set_global(driver, property, equals + 1, errp)) {
+        if (!(is_long ? add_long_global(text, errp) : add_short_global(text, errp))) {
             g_prefix_error(errp, "-global %s: ", text);
             return false;
         }
@@ -261,16 +287,27 @@ static bool uses_stdio(const GPtrArray *texts)
     return false;
 }
 
+static bool has_stdio_chardev(const Config *c)
+{
+    for (unsigned i = 0; i < c->chardevs->len; i++) {
+        if (!g_strcmp0(json_get_str(c->chardevs->pdata[i], "backend"), "stdio")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Without a display the terminal is where the guest speaks, unless somebody said otherwise. */
 static const char *default_serial(const Config *c)
 {
-    bool terminal = c->nographic || (!c->display && !c->has_spice && isatty(0));
-    bool taken = uses_stdio(c->qmps) || uses_stdio(c->monitors) || uses_stdio(c->qmps_pretty);
+    bool terminal = c->nographic || (!c->display && !c->has_spice && !c->chardevs->len && isatty(0));
+    bool taken = uses_stdio(c->qmps) || uses_stdio(c->monitors) || uses_stdio(c->qmps_pretty) || has_stdio_chardev(c);
+    bool has_monitor = c->monitors->len || c->qmps->len || c->qmps_pretty->len || c->mons->len;
 
-    if (!terminal || c->chardevs->len || taken || c->nodefaults || c->daemonize) {
+    if (!terminal || taken || c->nodefaults || c->daemonize) {
         return "none";
     }
-    return c->monitors->len || c->qmps->len ? "stdio" : "mon:stdio";
+    return has_monitor ? "stdio" : "mon:stdio";
 }
 
 /* "mon:..." is the guest's console and a human monitor in one. */

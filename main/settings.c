@@ -161,8 +161,8 @@ static bool read_count(const Json *smp_opts, const char *key, uint64_t *ret, GEr
 bool set_smp(const Config *c, GError **errp)
 {
     static const char *const levels[] = {"sockets", "dies", "clusters", "cores", "threads"};
-    uint64_t cpus = 0, max = 0, product = 1, level;
-    bool has_level = false;
+    uint64_t cpus = 0, max = 0, product = 1, level, harts;
+    unsigned given = 0; /* of the three that are worked out when they are missing */
 
     if (!read_count(c->smp, "cpus", &cpus, errp) || !read_count(c->smp, "maxcpus", &max, errp)) {
         return false;
@@ -172,10 +172,15 @@ bool set_smp(const Config *c, GError **errp)
         if (!read_count(c->smp, levels[i], &level, errp)) {
             return false;
         }
-        has_level |= json_get(c->smp, levels[i]) != NULL;
+        given += json_get(c->smp, levels[i]) && i != 1 && i != 2; /* dies and clusters are one each */
         product *= level;
     }
-    settings.smp = cpus ? cpus : has_level ? product : max ? max : 1;
+    harts = cpus ? cpus : max ? max : product;
+    if ((max ? max : harts) % product || (given == 3 && product != (max ? max : harts)) || harts > 1024) {
+        return fail(errp, "-smp: the product of sockets, dies, clusters, cores and threads (%" G_GUINT64_FORMAT
+                    ") does not fit %" G_GUINT64_FORMAT " harts; at most 1024", product, max ? max : harts);
+    }
+    settings.smp = harts;
     if (max && max < settings.smp) {
         return fail(errp, "-smp: maxcpus (%u) must be equal to or greater than cpus (%u)", (unsigned)max, settings.smp);
     }

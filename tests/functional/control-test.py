@@ -107,6 +107,11 @@ def bad_command_lines(folder):
         ([*NOTHING, '-object', 'nosuch,id=o0'], 'nosuch'),
         (['-M', 'virt', '-m', 'much'], 'much'),
         (['-M', 'virt', '-smp', '0'], ''),
+        (['-M', 'virt', '-smp', '4,sockets=1,cores=2,threads=1'], 'does not fit 4 harts'),
+        (['-M', 'virt', '-smp', 'sockets=1024,cores=1024,threads=1024,dies=4'], 'at most 1024'),
+        (['-M', 'virt', '-smp', '4,sockets=3'], 'does not fit 4 harts'),
+        ([*NOTHING, '-global', 'driver=nosuch,property=x,value=1'], 'nosuch'),
+        ([*NOTHING, '-global', 'driver=virtio-rng-device,value=1'], "'property' is missing"),
         (['-M', 'virt', '-kernel', f'{folder}/nowhere'], 'nowhere'),
         (['-M', 'virt', '-cpu', 'rv64,nosuch=off'], 'nosuch'),
         (['-M', 'virt', '-drive', f'file={folder}/nowhere,format=raw,if=none,id=d0'], 'nowhere'),
@@ -116,6 +121,25 @@ def bad_command_lines(folder):
         want(done.returncode == 1, f'{args}: status {done.returncode}')
         want(text in done.stderr, f'{args}: {done.stderr!r} does not say {text!r}')
         want(len(done.stderr.splitlines()) <= 12, f'{args}: a page of text for one mistake:\n{done.stderr}')
+
+
+def nographic(folder):
+    """The console is on the terminal, whatever else has a chardev."""
+    command = [EMULATOR, *machine_args('64M', '2,sockets=2'), *bare_args(), '-nographic', '-chardev', 'null,id=other',
+               '-global', 'driver=virtio-rng-device,property=max-bytes,value=1']
+    with subprocess.Popen(dying(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            seen = b''
+            while b'BARE-GUEST-READY' not in seen:
+                piece = process.stdout.read1()
+                want(piece, f'it ended, and said {seen}')
+                seen += piece
+            process.stdin.write(b'q')
+            process.stdin.flush()
+            process.stdout.read()
+            want(process.wait() == 0, f'ended with {process.returncode}')
+        finally:
+            process.kill()
 
 
 def help_and_version(folder):
@@ -271,6 +295,7 @@ if __name__ == '__main__':
         ('stop, cont, reset, -S', stop_and_go),
         ('a guest that has not come is not reset', no_reset_without_a_guest),
         ('a wrong command line is answered in a few lines that name the mistake', bad_command_lines),
+        ('-nographic: the console is on the terminal', nographic),
         ('help and version', help_and_version),
         ('QMP on stdio: negotiation, ids, classes, recovery', qmp_on_stdio),
         ('the schema describes every command and every type', schema_is_whole),
