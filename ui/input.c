@@ -349,6 +349,19 @@ void input_release(const uint32_t *keys, uint32_t buttons)
     tell_later(TELL_ROOM);
 }
 
+void input_release_all(void)
+{
+    uint32_t keys[INPUT_KEYS / 32] = {0}, buttons = 0;
+
+    for (unsigned key = 0; key < INPUT_KEYS; key++) {
+        keys[key / 32] |= key_sinks[key] ? 1u << key % 32 : 0;
+    }
+    for (unsigned button = 0; button < INPUT_BUTTONS; button++) {
+        buttons |= button_sinks[button] ? 1u << button : 0;
+    }
+    input_release(keys, buttons);
+}
+
 /* ---- state: who was told that something is down, and what was moved last ---- */
 static struct Routes {
     struct {                             /* places in the order of adding, from 1; 0: nobody */

@@ -66,6 +66,7 @@ void input_leave(InputUser *u);         /* what it holds is released */
 /* What users held that have left while the guest could not be told: it goes with the guest, and is released over there. */
 void input_held_by_nobody(InputUser *ret);
 void input_release(const uint32_t *keys, uint32_t buttons); /* INPUT_KEYS / 32 words; as soon as the guest can be told */
+void input_release_all(void);           /* whatever is down, by anybody */
 /* All events (at most INPUT_GROUP_MAX) and a sync, or none of them: false, then room() is called later.  console: index
  * for pointers, or -1.  A kind that no device takes goes nowhere.  u NULL: nobody who waits or holds anything. */
 bool input_send(InputUser *u, int console, const InputEvent *events, unsigned count);

@@ -319,6 +319,8 @@ static void part_starting(HandoffPart *p)
     arrive_prepare(destination.records, destination.is_damaged);
     if (destination.records) {
         sessions_release(destination.records);
+    } else if (destination.is_damaged) { /* who holds it nobody can read */
+        input_release_all();
     }
     forget_records();
 }

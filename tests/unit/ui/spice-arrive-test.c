@@ -181,6 +181,25 @@ static void keys_of_who_is_lost_on_the_way_are_released(void)
     end_test();
 }
 
+/* Nobody can read who holds it. */
+static void keys_are_released_when_nobody_knows_whose_they_are(void)
+{
+    const InputEvent down = {INPUT_KEY, 42, 1};
+    g_autoptr(GByteArray) state = NULL;
+
+    linked_client();
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    end_test();
+    g_assert_true(input_send(NULL, -1, &down, 1)); /* as the guest has it */
+    assert_typed("k42=1 ");
+    state->data[0] ^= 1; /* another version */
+    guest_arrives(state);
+    assert_typed("k42=0 ");
+    end_test();
+}
+
 static void acknowledgements_begin_a_new_generation(void)
 {
     Session a = linked_client(), b;
@@ -525,6 +544,8 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/spice/arrive/locks_are_pressed_once", locks_are_pressed_once);
     g_test_add_func("/ui/spice/arrive/keys_of_who_does_not_come_are_released", keys_of_who_does_not_come_are_released);
     g_test_add_func("/ui/spice/arrive/keys_of_who_is_lost_on_the_way_are_released", keys_of_who_is_lost_on_the_way_are_released);
+    g_test_add_func("/ui/spice/arrive/keys_are_released_when_nobody_knows_whose_they_are",
+                    keys_are_released_when_nobody_knows_whose_they_are);
     g_test_add_func("/ui/spice/arrive/acknowledgements_begin_a_new_generation", acknowledgements_begin_a_new_generation);
     g_test_add_func("/ui/spice/arrive/only_what_is_missing_is_drawn", only_what_is_missing_is_drawn);
     g_test_add_func("/ui/spice/arrive/videos_do_not_go_along", videos_do_not_go_along);
