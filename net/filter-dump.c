@@ -59,8 +59,11 @@ static bool dump_setup(NetFilter *f, GError **errp)
     if (!d->file) {
         return fail(errp, "filter '%s': Parameter 'file' is missing", f->obj.id);
     }
-    d->fd = open(d->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-    if (d->fd < 0) {
+    /* A pipe has its reader already, or it is refused: nobody is waited for. */
+    d->fd = open(d->file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (d->fd >= 0) {
+        fd_set_nonblocking(d->fd, false);
+    } else {
         return fail_errno(errp, errno, "filter '%s': cannot open '%s'", f->obj.id, d->file);
     }
     n = fd_write_all(d->fd, &head, sizeof(head));

@@ -243,6 +243,19 @@ static void wrong_options_say_what_is_accepted(void)
     }
 }
 
+/* The machine would wait for somebody to write to it. */
+static void a_pipe_is_no_disk(void)
+{
+    g_autofree char *path = make_file();
+    g_autoptr(GError) err = NULL;
+
+    unlink(path);
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    g_assert_false(add(&err, "{'id': 'x', 'file': '%s', 'read-only': true}", path));
+    g_assert_nonnull(strstr(err->message, "disk 'x': cannot open"));
+    unlink(path);
+}
+
 static void an_image_has_one_writer(void)
 {
     g_autofree char *path = make_file();
@@ -407,6 +420,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest",
                     an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest);
     g_test_add_func("/block/wrong_options_say_what_is_accepted", wrong_options_say_what_is_accepted);
+    g_test_add_func("/block/a_pipe_is_no_disk", a_pipe_is_no_disk);
     g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
     g_test_add_func("/block/the_lock_passes_with_the_guest", the_lock_passes_with_the_guest);
     g_test_add_func("/block/a_disk_that_changed_is_not_taken_back_unasked", a_disk_that_changed_is_not_taken_back_unasked);

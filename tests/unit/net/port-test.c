@@ -10,6 +10,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct End {
     NetPort port;
@@ -320,6 +321,19 @@ static void removed_filter_gives_back_what_it_held(void)
     cable_clear(&c);
 }
 
+static void dump_into_a_pipe_waits_for_nobody(void)
+{
+    g_autofree char *path = g_strdup_printf("%s/dump-%d.fifo", g_get_tmp_dir(), (int)g_random_int());
+    g_autofree char *text = g_strdup_printf("{'id': 'd', 'netdev': 'n0', 'file': '%s'}", path);
+    Cable c;
+
+    cable_init(&c);
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    refuse_filter("filter-dump", text, "filter 'd': cannot open");
+    g_unlink(path);
+    cable_clear(&c);
+}
+
 static void filter_sees_only_its_queue(void)
 {
     Cable c;
@@ -494,6 +508,7 @@ int main(int argc, char **argv)
         {"port/stopped_guest_gets_nothing", stopped_guest_gets_nothing},
         {"filter/sits_where_it_was_told", filter_sits_where_it_was_told},
         {"filter/removed_gives_back_what_it_held", removed_filter_gives_back_what_it_held},
+        {"filter/dump_into_a_pipe_waits_for_nobody", dump_into_a_pipe_waits_for_nobody},
         {"filter/sees_only_its_queue", filter_sees_only_its_queue},
         {"filter/switched_off_lets_go", switched_off_filter_lets_go},
         {"filter/switched_off_keeps_the_order", switched_off_filter_keeps_the_order},
