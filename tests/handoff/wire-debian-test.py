@@ -151,7 +151,9 @@ def after_run(scene, key, kind, byte):
             if 'may run' not in why.desc:
                 raise
             target.kill()
+            since = source.qmp.mark()
             source.qmp.execute('cont')
+            source.qmp.event('RESUME', 30, since=since)     # which the answer does not wait for
         owner = scene.runner(target)
         if owner is not source:
             raise Failed('the guest does not go on at the source')
