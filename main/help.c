@@ -157,13 +157,16 @@ static int show_chardevs(const Config *c)
 
 /* ---- log and trace ---- */
 
+static void show_log_item(const char *name, const char *about, void *opaque)
+{
+    printf("%-14s %s\n", name, about);
+}
+
 static int show_log(const Config *c)
 {
-    unsigned flags;
-    bool help;
-
     printf("Log items (comma separated):\n");
-    return log_parse("help", &flags, &help, NULL) ? EXIT_SUCCESS : EXIT_FAILURE;
+    log_foreach_item(show_log_item, NULL);
+    return EXIT_SUCCESS;
 }
 
 static void show_trace(const char *name, bool on, void *opaque)

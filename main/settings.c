@@ -64,6 +64,9 @@ bool set_logs(const Config *c, GError **errp)
         if (!log_parse(c->log_items->pdata[i], &flags, &help, errp)) {
             return false;
         }
+        if (help) {
+            return fail(errp, "-d %s: 'help' stands alone", (const char *)c->log_items->pdata[i]);
+        }
         log_flags |= flags;
     }
     for (unsigned i = 0; i < c->traces->len; i++) {

@@ -139,15 +139,24 @@ static void do_device_add(HmpCall *call)
 
 /* ---- log and trace ---- */
 
+static void show_log_item(const char *name, const char *about, void *opaque)
+{
+    g_string_append_printf(opaque, "%-14s %s\n", name, about);
+}
+
 static void do_log(HmpCall *call)
 {
     GError *err = NULL;
     const char *items = json_get_str(call->args, "items");
     unsigned flags = 0;
-    bool help;
+    bool help = false;
 
     if (strcmp(items, "none") && !log_parse(items, &flags, &help, &err)) {
         hmp_print_error(call->out, err);
+        return;
+    }
+    if (help) {
+        log_foreach_item(show_log_item, call->out);
         return;
     }
     log_flags = flags;

@@ -28,10 +28,10 @@ static const struct {
     {"exec", LOG_EXEC, "each decoded block that is entered"},
 };
 
-static void log_help(void)
+void log_foreach_item(void (*fn)(const char *name, const char *about, void *opaque), void *opaque)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(log_items); i++) {
-        printf("%-14s %s\n", log_items[i].name, log_items[i].about);
+        fn(log_items[i].name, log_items[i].about, opaque);
     }
 }
 
@@ -54,7 +54,6 @@ bool log_parse(const char *names, unsigned *ret_flags, bool *ret_help, GError **
     *ret_help = false;
     for (char **p = parts; *p; p++) {
         if (!strcmp(*p, "help") || !strcmp(*p, "?")) {
-            log_help();
             *ret_help = true;
             return true;
         }

@@ -21,8 +21,9 @@ static inline bool log_enabled(unsigned mask)
     return G_UNLIKELY(log_flags & mask);
 }
 
-/* "guest_errors,unimp" -> flags; the error lists the known names.  "help" lists them on stdout, *ret_help true. */
+/* "guest_errors,unimp" -> flags; the error lists the known names.  With "help" among them only *ret_help is set. */
 bool log_parse(const char *names, unsigned *ret_flags, bool *ret_help, GError **errp);
+void log_foreach_item(void (*fn)(const char *name, const char *about, void *opaque), void *opaque);
 bool log_open(const char *path, GError **errp); /* -D: default is stderr */
 void log_printf(const char *fmt, ...) G_GNUC_PRINTF(1, 2); /* any thread; one call is one piece, never torn */
 

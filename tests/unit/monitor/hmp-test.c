@@ -3,6 +3,7 @@
 #include "monitor/monitor.h"
 #include "qapi/qmp.h"
 #include "util/error.h"
+#include "util/log.h"
 #include "util/loop.h"
 
 #include <fcntl.h>
@@ -156,6 +157,17 @@ static const struct {
     {"# remark", "", ""},
 };
 
+static void log_help_is_told_to_who_asks(void)
+{
+    g_autofree char *help = NULL;
+
+    log_flags = LOG_INT;
+    help = hmp_run("log help");
+    g_assert_nonnull(strstr(help, "guest_errors"));
+    g_assert_cmphex(log_flags, ==, LOG_INT);
+    log_flags = 0;
+}
+
 static void lines_become_commands(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(lines); i++) {
@@ -274,6 +286,7 @@ int main(int argc, char **argv)
     qmp_set_commands(table);
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/monitor/hmp/lines_become_commands", lines_become_commands);
+    g_test_add_func("/monitor/hmp/log_help_is_told_to_who_asks", log_help_is_told_to_who_asks);
     g_test_add_func("/monitor/hmp/others_can_add_infos", others_can_add_infos);
     g_test_add_func("/monitor/hmp/keys_edit_the_line", keys_edit_the_line);
     g_test_add_func("/monitor/hmp/migrate_shows_how_it_goes", migrate_shows_how_it_goes);
