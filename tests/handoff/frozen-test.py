@@ -501,7 +501,7 @@ CASES = [
     ('the same over tcp', cancelled_at('>ram-batch#1', 0.5, dirty=True, transport='tcp')),
     ('cancelled while the destination gets ready', cancelled_at('>PREPARE#1')),
     ('cancelled in the middle of the device state', cancelled_at('>PACKAGED#1', byte='half')),
-    ('cancelled while the destination loads', cancelled_at('>PACKAGED#1', byte='end')),
+    ('cancelled when the destination is about to load', cancelled_at('>PACKAGED#1', byte='last')),
     ('cancelled after RUN: refused at once', cancelled_at('<READY#1', refused=MAY_RUN)),
     ('cancelled while parked', cancelled_at('<READY_PARKED#1', parked=True)),
     ('cancelled while parked, socket full of packets', cancelled_at('<READY_PARKED#1', 2.0, parked=True, rate=4000)),

@@ -59,7 +59,7 @@ class Message:
 class Fault:
     """What happens at message `at`: `byte` bytes of it are let through, then `kind`.
 
-    byte: a number (reduced to the message's length), 'half' or 'end'.  wait_s passes between the bytes and the fault,
+    byte: a number (reduced to the message's length), 'half', 'last' or 'end'.  wait_s passes between the bytes and the fault,
     for_s is how long a freeze or a delay lasts.  bit: which one is damaged.
     """
     kind: str = 'none'
@@ -74,6 +74,8 @@ class Fault:
             place = size // 2
         elif self.byte == 'end':
             place = size
+        elif self.byte == 'last':
+            place = size - 1
         else:
             place = int(self.byte)
         return place % size if self.kind == 'damage' else min(place, size)
@@ -424,7 +426,7 @@ def main():
     parser.add_argument('--connect', required=True, help='where the destination waits')
     parser.add_argument('--at', default='', help='key of the message')
     parser.add_argument('--fault', choices=FAULTS, default='none')
-    parser.add_argument('--byte', default='0', help="bytes let through before: a number, 'half' or 'end'")
+    parser.add_argument('--byte', default='0', help="bytes let through before: a number, 'half', 'last' or 'end'")
     parser.add_argument('--seconds', type=float, default=5.0, help='of a delay or a freeze')
     parser.add_argument('--pids', default='0,0', help='of source and destination, for kill and freeze')
     args = parser.parse_args()
