@@ -7,6 +7,7 @@
 #include "qapi/qmp.h"
 #include "system/harts.h"
 #include "system/ram.h"
+#include "system/runstate.h"
 #include "target/hart.h"
 #include "util/error.h"
 
@@ -192,7 +193,7 @@ Json *qmp_device_add(const Json *args, GError **errp)
         fail(errp, "Device '%s' can not be hotplugged on this machine; give it on the command line", driver);
         return NULL;
     }
-    return device_add(args, errp) ? json_dict() : NULL;
+    return vm_may_change(errp) && device_add(args, errp) ? json_dict() : NULL;
 }
 
 bool qmp_device_del(const DeviceDelArgs *args, GError **errp)
@@ -206,6 +207,9 @@ bool qmp_device_del(const DeviceDelArgs *args, GError **errp)
     }
     if (!(o->type->flags & TYPE_HOTPLUG)) {
         return fail(errp, "Device '%s' can not be unplugged: its bus does not support it", args->id);
+    }
+    if (!vm_may_change(errp)) {
+        return false;
     }
     data = json_dict();
     if (o->id) {

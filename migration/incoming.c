@@ -587,6 +587,18 @@ bool incoming_cont(GError **errp, bool *ret_handled)
     }
 }
 
+bool incoming_stop(GError **errp)
+{
+    Incoming *n = &incoming;
+    bool ok;
+
+    g_mutex_lock(&n->lock);
+    ok = n->machine.state <= IN_LOADING;
+    n->is_parked |= ok;
+    g_mutex_unlock(&n->lock);
+    return ok || fail(errp, "the guest has arrived and is just about to run, or to be refused");
+}
+
 bool incoming_has_guest(GError **errp)
 {
     int state = incoming_state();

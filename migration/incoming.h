@@ -12,6 +12,8 @@ void incoming_expect(bool is_parked); /* -incoming: the run state is inmigrate *
 bool incoming_is_expected(void);      /* nothing was started yet */
 /* `cont`: false with the reason, or *ret_handled. */
 bool incoming_cont(GError **errp, bool *ret_handled);
+/* `stop` while it is on its way: it stands here when it has arrived. */
+bool incoming_stop(GError **errp);
 bool incoming_has_guest(GError **errp); /* here, or none was to come: the outgoing side decides about the guest */
 bool incoming_send_message(const char *part, const void *data, size_t size); /* false: no source */
 void incoming_tail_done(void);

@@ -379,6 +379,17 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     return true;
 }
 
+/* What is done to the guest from here on is not in the state that is loaded over there. */
+static bool may_change(GError **errp)
+{
+    int s = outgoing_state();
+
+    return (s != MIG_DEVICE && s != MIG_HANDOVER && s != MIG_PARKED) ||
+           fail(errp, "the guest's state has left for another process; 'migrate_cancel' keeps the guest here");
+}
+
+static const GuestHooks guest_hooks = {.stop = incoming_stop, .may_change = may_change};
+
 static void (*quit_done)(void);
 static LoopTimer *quit_timer;
 
@@ -481,6 +492,7 @@ void migration_init(void)
     states_init();
     handoff_set_engine(&engine);
     runstate_set_cont_hook(cont_hook);
+    runstate_set_guest_hooks(&guest_hooks);
     vm_on_quit(quit_hook);
 }
 

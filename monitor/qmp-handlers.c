@@ -29,8 +29,7 @@ StatusInfo *qmp_query_status(GError **errp)
 
 bool qmp_stop(GError **errp)
 {
-    vm_stop(RUN_STATE_PAUSED);
-    return true;
+    return vm_user_stop(errp);
 }
 
 bool qmp_cont(const ContArgs *args, GError **errp)
@@ -52,12 +51,18 @@ bool qmp_system_reset(GError **errp)
     if (s == RUN_STATE_INMIGRATE || s == RUN_STATE_FINISH_MIGRATE) {
         return fail(errp, "the guest cannot be reset while it is handed over (run state '%s')", runstate_name(s));
     }
+    if (!vm_may_change(errp)) {
+        return false;
+    }
     vm_request_reset(SHUTDOWN_HOST_QMP_RESET);
     return true;
 }
 
 bool qmp_system_powerdown(GError **errp)
 {
+    if (!vm_may_change(errp)) {
+        return false;
+    }
     vm_request_powerdown();
     return true;
 }

@@ -169,6 +169,27 @@ void runstate_set_cont_hook(ContFn *fn)
     cont_hook = fn;
 }
 
+static const GuestHooks *guest_hooks;
+
+void runstate_set_guest_hooks(const GuestHooks *hooks)
+{
+    guest_hooks = hooks;
+}
+
+bool vm_user_stop(GError **errp)
+{
+    if (runstate_get() == RUN_STATE_INMIGRATE && guest_hooks) {
+        return guest_hooks->stop(errp);
+    }
+    vm_stop(RUN_STATE_PAUSED);
+    return true;
+}
+
+bool vm_may_change(GError **errp)
+{
+    return !guest_hooks || guest_hooks->may_change(errp);
+}
+
 bool vm_cont(bool force, GError **errp)
 {
     bool is_handled = false;

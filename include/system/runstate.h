@@ -41,6 +41,14 @@ void runstate_unnotify(RunStateFn *fn, void *opaque);
 typedef bool ContFn(bool force, GError **errp, bool *ret_handled); /* *ret_handled: it starts the VM itself, later */
 void runstate_set_cont_hook(ContFn *fn);
 bool vm_cont(bool force, GError **errp);
+/* `stop`, and whatever else changes the guest by hand: migration is asked here, too. */
+typedef struct GuestHooks {
+    bool (*stop)(GError **errp);       /* it is still on its way here: shall not run when it has arrived */
+    bool (*may_change)(GError **errp); /* false: its state has left already */
+} GuestHooks;
+void runstate_set_guest_hooks(const GuestHooks *hooks);
+bool vm_user_stop(GError **errp);
+bool vm_may_change(GError **errp);
 
 /* ---- requests, any thread, done by the main loop ---- */
 typedef enum ShutdownCause { SHUTDOWN_HOST_QMP_QUIT, SHUTDOWN_HOST_SIGNAL, SHUTDOWN_GUEST_SHUTDOWN, SHUTDOWN_GUEST_RESET,

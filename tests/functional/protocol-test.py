@@ -240,6 +240,51 @@ def parked_then_asked(folder):
         scene.cont_fails('belongs to the other side')
 
 
+def changed_while_parked(folder):
+    """What the other side would not know of is refused; before and after it is not."""
+    with Scene(folder) as scene:
+        scene.other.hello()
+        scene.other.until(PACKAGED)
+        scene.other.ready(parked=1)
+        scene.ends('completed')
+        for command, words in (('system_reset', 'handed over'), ('system_powerdown', "the guest's state has left")):
+            try:
+                scene.qmp.execute(command)
+            except QmpError as why:
+                if words not in why.desc:
+                    raise Failed(f'{command}: {why.desc}') from None
+            else:
+                raise Failed(f'{command} was taken')
+        scene.qmp.execute('migrate_cancel')
+        scene.goes_on()
+        scene.qmp.execute('system_reset')
+        scene.source.console.expect('BARE-GUEST-READY', 20)
+
+
+def stopped_on_its_way(folder):
+    """`stop` before the guest is there: it arrives, and stands."""
+    source = Emulator([*machine_args('64M'), *bare_args()], folder=folder)
+    other = Emulator([*machine_args('64M'), *bare_args(), '-incoming', f'unix:{folder}/in.sock'], folder=folder)
+    try:
+        source.console.expect('BARE-GUEST-READY', 30)
+        for emulator in (source, other):
+            emulator.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+        other.qmp.execute('stop')
+        source.qmp.execute('migrate', {'uri': f'unix:{folder}/in.sock'})
+        other.qmp.event('MIGRATION', 20, status='completed')
+        until = deadline(20)
+        while (status := other.qmp.execute('query-status'))['status'] == 'inmigrate' and left(until):
+            pass
+        if status['status'] != 'paused':
+            raise Failed(f'it is {status}')
+        other.qmp.execute('cont')
+        other.qmp.event('RESUME', 20)
+        source.quit()
+    finally:
+        source.close()
+        other.close()
+
+
 def parked_and_lost(folder):
     with Scene(folder) as scene:
         scene.other.hello()
@@ -342,6 +387,8 @@ if __name__ == '__main__':
         ('cancel after RUN is refused', cancel_after_run),
         ('cancel while the devices are loaded', cancelled_while_devices_load),
         ('parked: RUN only when asked', parked_then_asked),
+        ('parked: what would change the guest is refused until it is back', changed_while_parked),
+        ('stopped on its way: the guest stands where it arrives', stopped_on_its_way),
         ('parked and lost: stopped, and cont takes it', parked_and_lost),
         ('parked and quit: released', parked_and_quit),
         ('a failed attempt can be followed by another', tries_again),
