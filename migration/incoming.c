@@ -578,7 +578,7 @@ bool incoming_cont(GError **errp, bool *ret_handled)
     case IN_ASKED:
     case IN_STARTING:
     case IN_OWNED:
-        *ret_handled = true;
+        *ret_handled = !n->started_ns; /* else RESUME was said, and only our thread does not know yet */
         incoming_step(IEV_CONT);
         return true;
     default:
@@ -590,17 +590,19 @@ bool incoming_cont(GError **errp, bool *ret_handled)
 bool incoming_stop(GError **errp)
 {
     Incoming *n = &incoming;
-    bool ok;
+    int state;
 
     g_mutex_lock(&n->lock);
-    ok = n->machine.state <= IN_LOADING;
-    n->is_parked |= ok;
+    state = n->machine.state;
+    n->is_parked |= state <= IN_LOADING;
     g_mutex_unlock(&n->lock);
-    return ok || fail(errp, "the guest has arrived and is just about to run, or to be refused");
+    return (state != IN_READY && state != IN_ASKED && (state != IN_STARTING || n->started_ns)) ||
+           fail(errp, "the guest has arrived and is just about to run, or to be refused");
 }
 
 bool incoming_has_guest(GError **errp)
 {
+    const Incoming *n = &incoming;
     int state = incoming_state();
 
     switch (state) {
@@ -612,8 +614,7 @@ bool incoming_has_guest(GError **errp)
     case IN_ASKED:
         return fail(errp, "the source still owns the guest; 'cont' asks for it");
     case IN_STARTING:
-        return runstate_is_running() || /* RESUME was said; only our thread does not know yet */
-               fail(errp, "the guest that has arrived is just being started");
+        return n->started_ns || fail(errp, "the guest that has arrived is just being started");
     case IN_OWNED:
         return fail(errp, "the guest that has arrived was never started: 'cont' has to come first");
     default:
@@ -648,7 +649,8 @@ bool incoming_wait_finished(int64_t deadline_ns, GError **errp)
     bool ok = true;
 
     g_mutex_lock(&n->lock);
-    while (ok && (n->machine.state == IN_RUNNING || n->machine.state == IN_COMPLETED) && !n->is_closed) {
+    while (ok && (n->machine.state == IN_STARTING || n->machine.state == IN_RUNNING || n->machine.state == IN_COMPLETED) &&
+           !n->is_closed) {
         bool is_over = n->machine.state == IN_COMPLETED && !interrupt_raised(n->interrupt);
 
         if (!g_cond_wait_until(&n->wake, &n->lock, (is_over ? MIN(patience, deadline_ns) : deadline_ns) / NS_PER_US)) {

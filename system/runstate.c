@@ -178,8 +178,8 @@ void runstate_set_guest_hooks(const GuestHooks *hooks)
 
 bool vm_user_stop(GError **errp)
 {
-    if (runstate_get() == RUN_STATE_INMIGRATE && guest_hooks) {
-        return guest_hooks->stop(errp);
+    if (!runstate_is_running() && guest_hooks && !guest_hooks->stop(errp)) {
+        return false;
     }
     vm_stop(RUN_STATE_PAUSED);
     return true;

@@ -43,7 +43,7 @@ void runstate_set_cont_hook(ContFn *fn);
 bool vm_cont(bool force, GError **errp);
 /* `stop`, and whatever else changes the guest by hand: migration is asked here, too. */
 typedef struct GuestHooks {
-    bool (*stop)(GError **errp);       /* it is still on its way here: shall not run when it has arrived */
+    bool (*stop)(GError **errp);       /* it does not run: nor shall it when it has arrived here */
     bool (*may_change)(GError **errp); /* false: its state has left already */
 } GuestHooks;
 void runstate_set_guest_hooks(const GuestHooks *hooks);

@@ -274,12 +274,33 @@ def released_while_it_asked(folder):
         since = two.target.qmp.mark()
         two.source.quit()
         two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
-        contains(two.target.errors(), "the guest cannot start: disk 'd0': cannot open")
+        until = deadline(20)
+        while "the guest cannot start: disk 'd0': cannot open" not in two.target.errors():      # it says that behind the event
+            if not left(until):
+                raise Failed(f'it says "{two.target.errors()}"')
         if TAIL_DONE not in two.relay.said:
             raise Failed('the source was not told that RELEASE had arrived')
         (folder / 'there.img').symlink_to(two.image)
         two.target.qmp.execute('cont')
         two.target.qmp.event('RESUME', 20)
+
+
+def stopped_once_it_has_asked(folder):
+    """RUN may be on its way: a `stop` that was taken would be forgotten."""
+    with Two(folder, Relay(loses=ASK)) as two:
+        two.target.qmp.execute('cont')
+        if not two.relay.lost.wait(20):
+            raise Failed('it does not ask')
+        try:
+            two.target.qmp.execute('stop')
+        except QmpError as why:
+            contains(why.desc, 'just about to run')
+        else:
+            raise Failed('stop was taken')
+        two.source.qmp.execute('cont')
+        two.failed(two.target, 'the source took the guest back')
+        two.target.qmp.execute('stop')
+        two.goes_on()
 
 
 def source_killed_while_parked(folder):
@@ -405,6 +426,7 @@ if __name__ == '__main__':
         ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
         ('parked after it was switched off: cont is refused until a reset', shut_down_before),
         ('parked, and released while it asked: the source is told, a disk may come later', released_while_it_asked),
+        ('parked, and told to stop once it has asked: refused', stopped_once_it_has_asked),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
         ('handed on, and the old connection does not end', handed_on_before_the_old_end),
