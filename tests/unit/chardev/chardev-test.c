@@ -537,10 +537,11 @@ int main(int argc, char **argv)
     fronts = g_ptr_array_new_with_free_func(front_free);
     folder = g_dir_make_tmp("baton-chardev-XXXXXX", NULL);
     g_test_init(&argc, &argv, NULL);
+    /* First: the thread of another would close one. */
+    g_test_add_func("/chardev/no_free_descriptor_is_waited_for", no_free_descriptor_is_waited_for);
     g_test_add_func("/chardev/server_takes_one_client_after_another", server_takes_one_client_after_another);
     g_test_add_func("/chardev/client_reconnects", client_reconnects);
     g_test_add_func("/chardev/a_name_that_takes_long_stops_nobody", a_name_that_takes_long_stops_nobody);
-    g_test_add_func("/chardev/no_free_descriptor_is_waited_for", no_free_descriptor_is_waited_for);
     g_test_add_func("/chardev/a_descriptor_is_closed_with_its_chardev", a_descriptor_is_closed_with_its_chardev);
     g_test_add_func("/chardev/a_second_user_of_stdio_takes_nothing", a_second_user_of_stdio_takes_nothing);
     g_test_add_func("/chardev/a_log_that_cannot_be_written_is_refused", a_log_that_cannot_be_written_is_refused);

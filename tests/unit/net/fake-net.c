@@ -504,6 +504,13 @@ bool lab_gate_expired(Lab *l)
     return !lab_is_ordered(l, 1);
 }
 
+bool lab_may_speak(Lab *l)
+{
+    const NetpassPort *np = g_ptr_array_index(l->side[1].pass->ports, 0);
+
+    return !np->unheard;
+}
+
 void lab_check_clean(Lab *l, unsigned to)
 {
     lab_check_all_in_order(l);

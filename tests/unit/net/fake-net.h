@@ -76,6 +76,7 @@ void lab_guest_takes(Lab *l, unsigned side, unsigned buffers);
 void lab_check_all_in_order(Lab *l);
 uint64_t lab_figure(Lab *l, unsigned side, const char *name); /* of the report */
 bool lab_is_ordered(Lab *l, unsigned side);
+bool lab_may_speak(Lab *l);                  /* side 1 waits for marker 7 no longer: for lab_wait() */
 bool lab_gate_expired(Lab *l);               /* side 1's: for lab_wait() */
 void lab_check_clean(Lab *l, unsigned to);   /* all came in order, and that side says so */
 

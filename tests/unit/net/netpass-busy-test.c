@@ -65,7 +65,8 @@ static void silence_for_a_marker_that_never_comes_is_short(Lab *l)
     lab_guest_sends(l, 1);
     lab_settle();
     g_assert_cmpstr(l->senders->str, ==, "0");
-    lab_linger(l, 60);
+    lab_wait(lab_may_speak, l);
+    lab_settle();
     g_assert_cmpstr(l->senders->str, ==, "01");
 }
 
@@ -179,7 +180,8 @@ static void copies_outlast_the_pause(Lab *l, bool has_lost_marker)
     lab_settle();
     lab_run_sent(l, 0);
     lab_start(l, 1);
-    lab_linger(l, 60);  /* longer than it waits for marker 7 */
+    lab_wait(lab_may_speak, l);
+    lab_settle();
     lab_all_arrives(l); /* with the check behind them */
     lab_broadcast(l, 1);
     lab_settle();
