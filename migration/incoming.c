@@ -352,9 +352,12 @@ static void do_activate(Incoming *n, MachineProgress *p)
     loop_call_wait(activate, &a);
     if (!p->has_failed) {
         incoming_step(IEV_STARTED);
-    } else {
-        incoming_error(IEV_REFUSED, a.err);
+        return;
     }
+    g_mutex_lock(&n->lock);
+    g_clear_pointer(&n->error, g_free); /* of a try before, or the end of the connection to who has released it */
+    g_mutex_unlock(&n->lock);
+    incoming_error(IEV_REFUSED, a.err);
 }
 
 /* Asked for by the reader: a `cont` may have been faster. */

@@ -175,6 +175,14 @@ def contains(text, *words):
             raise Failed(f'"{text}" does not say "{word}"')
 
 
+def will_say(emulator, words):
+    """On stderr: behind the event, if there is one."""
+    until = deadline(20)
+    while words not in emulator.errors():
+        if not left(until):
+            raise Failed(f'"{emulator.errors()}" does not say "{words}"')
+
+
 def refused(emulator, words, **arguments):
     try:
         emulator.qmp.execute('cont', arguments)
@@ -274,12 +282,21 @@ def released_while_it_asked(folder):
         since = two.target.qmp.mark()
         two.source.quit()
         two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
-        until = deadline(20)
-        while "the guest cannot start: disk 'd0': cannot open" not in two.target.errors():      # it says that behind the event
-            if not left(until):
-                raise Failed(f'it says "{two.target.errors()}"')
+        will_say(two.target, "the guest cannot start: disk 'd0': cannot open")
         if TAIL_DONE not in two.relay.said:
             raise Failed('the source was not told that RELEASE had arrived')
+        (folder / 'there.img').symlink_to(two.image)
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('RESUME', 20)
+
+
+def released_without_its_disk(folder):
+    """Its reason is that of this `cont`: not that the source has hung up, nor what was missing before."""
+    with Two(folder) as two:
+        two.source.quit()
+        (folder / 'there.img').unlink()
+        two.target.qmp.execute('cont')
+        will_say(two.target, "the guest cannot start: disk 'd0': cannot open")
         (folder / 'there.img').symlink_to(two.image)
         two.target.qmp.execute('cont')
         two.target.qmp.event('RESUME', 20)
@@ -426,6 +443,7 @@ if __name__ == '__main__':
         ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
         ('parked after it was switched off: cont is refused until a reset', shut_down_before),
         ('parked, and released while it asked: the source is told, a disk may come later', released_while_it_asked),
+        ('parked, and released, but without its disk: cont says why', released_without_its_disk),
         ('parked, and told to stop once it has asked: refused', stopped_once_it_has_asked),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
