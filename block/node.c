@@ -254,7 +254,7 @@ static Sync *sync_start(void)
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = nodes->pdata[i];
 
-        if (!n->below && n->is_writable && atomic_load(&n->is_unsynced)) {
+        if (!n->below && n->is_writable && (atomic_load(&n->is_unsynced) || atomic_load(&n->owed_error))) {
             atomic_fetch_add(&s->pending, 1);
             atomic_fetch_add(&s->references, 1);
             atomic_fetch_add(&n->in_flight, 1);

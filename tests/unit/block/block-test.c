@@ -191,7 +191,22 @@ static void an_error_of_our_own_flush_is_told_to_the_guest(void)
     unlink(path);
 }
 
-/* A flush of a guest that was reset meanwhile. */
+/* Of a guest that is reset meanwhile. */
+static void start_failing_flush(BlockNode *n, BlockRequest *r)
+{
+    disk.errors = 1;
+    disk.is_slow = true;
+    block_submit(n, r);
+    g_mutex_lock(&disk.lock);
+    while (!disk.is_waiting) {
+        g_cond_wait(&disk.changed, &disk.lock);
+    }
+    block_revoke(n, r);
+    disk.is_slow = false;
+    g_cond_broadcast(&disk.changed);
+    g_mutex_unlock(&disk.lock);
+}
+
 static void an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest(void)
 {
     g_autofree char *path = make_file();
@@ -199,20 +214,37 @@ static void an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest(void)
     int result = 1;
     BlockRequest r = {.op = BLOCK_FLUSH, .done = finished, .opaque = &result};
 
-    disk.errors = 1;
-    disk.is_slow = true;
-    block_submit(n, &r);
-    g_mutex_lock(&disk.lock);
-    while (!disk.is_waiting) {
-        g_cond_wait(&disk.changed, &disk.lock);
-    }
-    block_revoke(n, &r);
-    disk.is_slow = false;
-    g_cond_broadcast(&disk.changed);
-    g_mutex_unlock(&disk.lock);
+    start_failing_flush(n, &r);
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
     g_assert_cmpint(result, ==, -EIO);
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
+    g_assert_true(block_delete("e", NULL));
+    unlink(path);
+}
+
+/* Our own flush found nothing wrong before that one's answer was looked at: the error is owed all the same. */
+static void an_owed_error_outlasts_a_flush_of_ours_that_met_none(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    BlockNode *n = make_unsynced(path);
+    int result = 1;
+    BlockRequest r = {.op = BLOCK_FLUSH, .done = finished, .opaque = &result};
+
+    start_failing_flush(n, &r);
+    while (!atomic_load(&n->is_unsynced)) { /* it has failed */
+        g_usleep(100);
+    }
+    g_assert_true(p->prepare(p, NULL));
+    while (atomic_load(&n->in_flight) > 1) {
+        g_usleep(100);
+    }
+    while (result == 1) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_false(p->drain(p, NULL));
+    g_assert_true(p->take_back(p, false, NULL));
+    g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
     g_assert_true(block_delete("e", NULL));
     unlink(path);
 }
@@ -419,6 +451,8 @@ int main(int argc, char **argv)
     g_test_add_func("/block/an_error_of_our_own_flush_is_told_to_the_guest", an_error_of_our_own_flush_is_told_to_the_guest);
     g_test_add_func("/block/an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest",
                     an_error_of_a_flush_nobody_waits_for_is_told_to_the_guest);
+    g_test_add_func("/block/an_owed_error_outlasts_a_flush_of_ours_that_met_none",
+                    an_owed_error_outlasts_a_flush_of_ours_that_met_none);
     g_test_add_func("/block/wrong_options_say_what_is_accepted", wrong_options_say_what_is_accepted);
     g_test_add_func("/block/a_pipe_is_no_disk", a_pipe_is_no_disk);
     g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
