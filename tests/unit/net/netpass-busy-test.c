@@ -9,7 +9,21 @@
 
 #include <string.h>
 
+static bool is_too_late; /* the host was too busy to say anything: the case is tried again */
+
+static NetpassPort *destination(Lab *l)
+{
+    return l->side[1].pass->ports->pdata[0];
+}
+
 /* ---- the guest's frames ---- */
+/* It has taken us as long as the destination waits for marker 7: nothing can be said of its silence. */
+static bool is_silence_over(Lab *l)
+{
+    is_too_late = time_monotonic_ns() - destination(l)->started_ns >= 40 * NS_PER_MS;
+    return is_too_late;
+}
+
 /* A switch that stands still has the guest's last frames before it.  Were ours in front of them, the guest would speak out of
  * order, and the switch would turn back to the source. */
 static void guests_frames_leave_the_source_first(Lab *l)
@@ -46,6 +60,9 @@ static void guests_frames_in_a_switch_are_not_overtaken(Lab *l)
     lab_client(l, 3);
     lab_released(l, 0);
     lab_settle();
+    if (is_silence_over(l)) {
+        return;
+    }
     g_assert_cmpint(l->learned, ==, 0); /* nothing has left there: no marker either */
     g_assert_cmpstr(l->senders->str, ==, "0");
     lab_all_arrives(l);
@@ -64,6 +81,9 @@ static void silence_for_a_marker_that_never_comes_is_short(Lab *l)
     lab_carry(l);
     lab_guest_sends(l, 1);
     lab_settle();
+    if (is_silence_over(l)) {
+        return;
+    }
     g_assert_cmpstr(l->senders->str, ==, "0");
     lab_wait(lab_may_speak, l);
     lab_settle();
@@ -248,18 +268,20 @@ static void rest_of_a_large_frame_goes_along_whatever_the_bound(Lab *l)
     g_assert_cmpuint(lab_figure(l, 1, "injected"), ==, 10 - 3);
 }
 
+static bool has_seen(Lab *l)
+{
+    return destination(l)->source_saw;
+}
+
 /* The destination's bound is the smaller one, and what the source sends waits there for copies that are far behind. */
 static void frames_over_the_bound_do_not_overtake_those_that_wait(Lab *l)
 {
-    NetpassPort *np;
-
     l->late = 1000;
     l->learns_late = true;
     lab_freeze(l, 0);
     lab_carry(l);
-    lab_settle(); /* the source has seen the first marker */
-    np = l->side[1].pass->ports->pdata[0];
-    np->shared.bytes_max = 2 * net_queue_cost(LAB_FRAME);
+    lab_wait(has_seen, l); /* the first marker, which marker 7 has held up */
+    destination(l)->shared.bytes_max = 2 * net_queue_cost(LAB_FRAME);
     lab_broadcast(l, 6);
     lab_check_all_in_order(l);
     lab_learn(l);
@@ -375,10 +397,16 @@ static void run(gconstpointer row)
 {
     Lab l;
 
-    lab_init(&l, LAB_LEARN);
-    lab_guest_sends(&l, 0);
-    ((const struct Row *)row)->fn(&l);
-    lab_clear(&l);
+    for (unsigned tries = 0; tries == 0 || (is_too_late && tries < 100); tries++) {
+        is_too_late = false;
+        lab_init(&l, LAB_LEARN);
+        lab_guest_sends(&l, 0);
+        ((const struct Row *)row)->fn(&l);
+        lab_clear(&l);
+    }
+    if (is_too_late) {
+        g_test_skip("the host is too busy");
+    }
 }
 
 int main(int argc, char **argv)
