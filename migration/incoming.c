@@ -23,6 +23,7 @@
 #define QUEUE_BYTES_MAX (512u << 20) /* of messages of parts; the answers of the engine itself are few */
 #define WRITE_WAIT_NS (30 * NS_PER_SEC)
 #define OLD_END_NS (1 * NS_PER_SEC)
+#define LOOK_NS (20 * NS_PER_MS) /* between two looks whether the next handoff is still wanted */
 
 Incoming incoming;
 
@@ -643,29 +644,28 @@ bool incoming_has_source(void)
     return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !has_gone(&incoming);
 }
 
+/* Under the lock: the guest is here, but not all of it, or the old connection has not ended. */
+static bool is_ending(const Incoming *n)
+{
+    return (n->machine.state == IN_STARTING || n->machine.state == IN_RUNNING || n->machine.state == IN_COMPLETED) && !n->is_closed;
+}
+
 /* The old connection, too: its end is told to the parts, which would take it for that of the next.  A source that has said
  * all and does not hang up is not waited for. */
-bool incoming_wait_finished(int64_t deadline_ns, GError **errp)
+bool incoming_wait_finished(const Interrupt *unwanted, int64_t deadline_ns, GError **errp)
 {
     Incoming *n = &incoming;
-    int64_t patience = time_monotonic_ns() + OLD_END_NS;
-    bool ok = true;
+    int64_t now = time_monotonic_ns(), patience = now + OLD_END_NS;
+    bool ok;
 
     g_mutex_lock(&n->lock);
-    while (ok && (n->machine.state == IN_STARTING || n->machine.state == IN_RUNNING || n->machine.state == IN_COMPLETED) &&
-           !n->is_closed) {
-        bool is_over = n->machine.state == IN_COMPLETED && !interrupt_raised(n->interrupt);
-
-        if (!g_cond_wait_until(&n->wake, &n->lock, (is_over ? MIN(patience, deadline_ns) : deadline_ns) / NS_PER_US)) {
-            ok = time_monotonic_ns() < deadline_ns;
-            if (is_over) {
-                interrupt_raise(n->interrupt);
-            }
+    for (; is_ending(n) && now < deadline_ns && !interrupt_raised(unwanted); now = time_monotonic_ns()) {
+        if (n->machine.state == IN_COMPLETED && now >= patience && !interrupt_raised(n->interrupt)) {
+            interrupt_raise(n->interrupt);
         }
+        g_cond_wait_until(&n->wake, &n->lock, (now + LOOK_NS) / NS_PER_US);
     }
-    if (ok && n->machine.state != IN_NONE && n->machine.state != IN_COMPLETED && n->machine.state != IN_RUNNING) {
-        ok = false;
-    }
+    ok = !is_ending(n) && (n->machine.state == IN_NONE || n->machine.state == IN_COMPLETED || n->machine.state == IN_RUNNING);
     g_mutex_unlock(&n->lock);
     return ok || fail(errp, "the guest has not wholly arrived here yet");
 }

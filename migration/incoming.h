@@ -18,7 +18,7 @@ bool incoming_has_guest(GError **errp); /* here, or none was to come: the outgoi
 bool incoming_send_message(const char *part, const void *data, size_t size); /* false: no source */
 void incoming_tail_done(void);
 bool incoming_has_source(void);        /* a guest is on its way, or its tail */
-/* Until what came in is wholly here (so that it can be handed on). */
-bool incoming_wait_finished(int64_t deadline_ns, GError **errp);
+/* Until what came in is wholly here (so that it can be handed on), or nobody wants that any more. */
+bool incoming_wait_finished(const Interrupt *unwanted, int64_t deadline_ns, GError **errp);
 void incoming_report(Json *info);      /* into query-migrate */
 void incoming_shutdown(void);

@@ -79,7 +79,7 @@ static void open_channels(Outgoing *o)
     GError *err = NULL;
     int64_t deadline = mig_deadline(PARAM_SETUP_DEADLINE);
 
-    if (!incoming_wait_finished(deadline, &err)) {
+    if (!incoming_wait_finished(o->interrupt, deadline, &err)) {
         fail_with(o, EV_ERROR, err);
         return;
     }

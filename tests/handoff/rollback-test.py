@@ -50,11 +50,14 @@ class Wire:
 
 class Relay:
     """Carries the channel.  at_run, a function, is called with RUN still in hand and says whether it goes on.
-    turned: a message whose beginning, the first, becomes the second on its way.  loses: an answer that does not arrive."""
-    def __init__(self, at_run=None, answers_end_at_run=False, turned=None, stays_open=False, loses=None):
+    turned: a message whose beginning, the first, becomes the second on its way.  loses: an answer that does not arrive.
+    ends_with_run: nothing behind RUN arrives."""
+    def __init__(self, at_run=None, answers_end_at_run=False, turned=None, stays_open=False, loses=None,
+                 ends_with_run=False):
         self.source, self.ours = socket.socketpair()
         self.theirs, self.destination = socket.socketpair()
         self.at_run, self.answers_end_at_run = at_run, answers_end_at_run
+        self.ends_with_run = ends_with_run
         self.loses, self.lost, self.said = loses, threading.Event(), set()
         self.run_seen, self.turned, self.stays_open = threading.Event(), turned, stays_open
 
@@ -71,6 +74,8 @@ class Relay:
                     self.run_seen.set()
                     if self.at_run and not self.at_run():
                         break
+                elif self.run_seen.is_set() and self.ends_with_run:
+                    continue
                 if self.turned and data.startswith(self.turned[0]):
                     data = self.turned[1] + data[len(self.turned[1]):]
                 self.theirs.sendall(data)
@@ -352,6 +357,20 @@ def handed_on_before_the_old_end(folder):
         two.target.qmp.event('STOP', 20, since=since)
 
 
+def cancelled_before_the_old_end(folder):
+    """It waits for what the source has still to say, and not longer than somebody wants it."""
+    with Two(folder, Relay(stays_open=True, ends_with_run=True)) as two:
+        two.target.qmp.execute('migrate-set-parameters', {'setup-deadline-ms': 3600000})
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('RESUME', 20)
+        since = two.target.qmp.mark()
+        two.target.qmp.execute('migrate', {'uri': f'file:{folder}/saved'})
+        two.target.qmp.execute('migrate_cancel')
+        two.target.qmp.event('MIGRATION', 20, since=since, status='cancelled')
+        if not two.target.qmp.execute('query-status')['running']:
+            raise Failed('it does not run')
+
+
 # ---- unsure ----
 
 def killed_at_run(folder):
@@ -448,6 +467,7 @@ if __name__ == '__main__':
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
         ('handed on, and the old connection does not end', handed_on_before_the_old_end),
+        ('handed on and cancelled while the source has still to say something', cancelled_before_the_old_end),
         ('killed at RUN: the source goes on by itself', killed_at_run),
         ('killed after the deadline: the source goes on by itself', killed_after_a_deadline),
         ('lost at RUN: stopped until it is forced', lost_at_run),
