@@ -220,11 +220,13 @@ typedef struct Sync { /* shared by the waiter and the workers; the last one free
     BlockRequest request;
     atomic_uint pending, references;
     atomic_int result;
+    char *failed; /* a disk with that result; set once */
 } Sync;
 
 static void sync_unref(Sync *s)
 {
     if (atomic_fetch_sub(&s->references, 1) == 1) {
+        g_free(s->failed);
         g_free(s);
     }
 }
@@ -235,8 +237,8 @@ static void sync_run(void *data, void *opaque)
     Sync *s = opaque;
     int result = raw_execute(n, &s->request);
 
-    if (result < 0) {
-        atomic_store(&s->result, result);
+    if (result < 0 && !atomic_exchange(&s->result, result)) {
+        s->failed = g_strdup(n->name);
     }
     counter_down(&n->in_flight);
     counter_down(&s->pending);
@@ -274,18 +276,19 @@ bool block_sync_all(int64_t deadline_ns, GError **errp)
 {
     Sync *s;
     bool ok;
-    int result;
 
     vm_lock();
     s = sync_start();
     vm_unlock();
     ok = wait_zero(&s->pending, deadline_ns);
-    result = atomic_load(&s->result);
-    sync_unref(s);
     if (!ok) {
-        return fail(errp, "writing the disks' caches back did not end in time");
+        fail(errp, "writing the disks' caches back did not end in time");
+    } else if (s->failed) {
+        ok = fail_errno(errp, -atomic_load(&s->result), "disk '%s': its cache cannot be written back; the guest stays until a "
+                        "flush of its own was told so", s->failed);
     }
-    return result == 0 || fail_errno(errp, -result, "cannot write the disks' caches back");
+    sync_unref(s);
+    return ok;
 }
 
 /* ---- by name ---- */

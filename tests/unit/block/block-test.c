@@ -182,7 +182,7 @@ static void an_error_of_our_own_flush_is_told_to_the_guest(void)
     disk.errors = 1;
     g_assert_true(p->prepare(p, NULL));
     g_assert_false(p->drain(p, &err)); /* though the kernel says nothing more of it */
-    g_assert_nonnull(strstr(err->message, "caches"));
+    g_assert_nonnull(strstr(err->message, "disk 'e': its cache"));
     g_assert_true(p->take_back(p, false, NULL));
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
