@@ -384,8 +384,9 @@ static bool may_change(GError **errp)
 {
     int s = outgoing_state();
 
-    return (s != MIG_DEVICE && s != MIG_HANDOVER && s != MIG_PARKED) ||
-           fail(errp, "the guest's state has left for another process; 'migrate_cancel' keeps the guest here");
+    return (s != MIG_DEVICE && s != MIG_HANDOVER && s != MIG_PARKED && s != MIG_UNSURE) ||
+           fail(errp, "the guest's state has left for another process%s",
+                s == MIG_DEVICE || s == MIG_PARKED ? "; 'migrate_cancel' keeps the guest here" : ", which may run it already");
 }
 
 static const GuestHooks guest_hooks = {.stop = incoming_stop, .may_change = may_change};

@@ -166,15 +166,27 @@ def ready_with_more(folder):
         scene.goes_on()
 
 
+def unchanged(scene, command, words):
+    try:
+        scene.qmp.execute(command)
+    except QmpError as why:
+        if words not in why.desc:
+            raise Failed(f'{command}: {why.desc}') from None
+    else:
+        raise Failed(f'{command} was taken')
+
+
 def closed_after_run(folder):
     with Scene(folder) as scene:
         scene.to_run()
         scene.other.close()
         scene.ends('failed', 'connection closed by the other side')
         scene.runs(False)
+        unchanged(scene, 'system_powerdown', 'which may run it already')
         scene.cont_fails('may run on the other side')
         scene.qmp.execute('cont', {'force': True})
         scene.goes_on()
+        scene.qmp.execute('system_powerdown')
 
 
 def silent_after_run(folder):
@@ -247,14 +259,8 @@ def changed_while_parked(folder):
         scene.other.until(PACKAGED)
         scene.other.ready(parked=1)
         scene.ends('completed')
-        for command, words in (('system_reset', 'handed over'), ('system_powerdown', "the guest's state has left")):
-            try:
-                scene.qmp.execute(command)
-            except QmpError as why:
-                if words not in why.desc:
-                    raise Failed(f'{command}: {why.desc}') from None
-            else:
-                raise Failed(f'{command} was taken')
+        unchanged(scene, 'system_reset', 'handed over')
+        unchanged(scene, 'system_powerdown', "'migrate_cancel' keeps the guest here")
         scene.qmp.execute('migrate_cancel')
         scene.goes_on()
         scene.qmp.execute('system_reset')
