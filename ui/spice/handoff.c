@@ -38,6 +38,7 @@ static struct {
     bool is_lost;               /* nobody will know */
     bool is_released;           /* clients are being told */
     bool has_tail;              /* the destination has not been told that all is said */
+    bool is_hurried;            /* and does not wait for it */
     bool is_migrated;
     void (*quit_done)(void);
     LoopTimer *quit_timer;
@@ -178,7 +179,7 @@ static bool part_prepare(HandoffPart *p, GError **errp)
     if (destination.awaits_tail) {
         say(SAY_HURRY);
     }
-    source.is_frozen = source.is_lost = source.is_released = source.has_tail = false;
+    source.is_frozen = source.is_lost = source.is_released = source.has_tail = source.is_hurried = false;
     confirm_none();
     source.is_source = true;
     return true;
@@ -230,11 +231,22 @@ static void tell_all(MigrateEvent event)
     source.is_released = true;
 }
 
+/* What clients say from here on is lost to a guest that goes on already. */
+static void cut_tail(void)
+{
+    if (source.has_tail && source.is_hurried) {
+        source.has_tail = source.is_hurried = false;
+        say(SAY_OVER);
+        handoff_tail_done(&part);
+    }
+}
+
 static void part_released(HandoffPart *p, bool is_leaving)
 {
     tell_all(MIGRATE_RELEASED);
     source.has_tail = true;
     spice_handoff_changed();
+    cut_tail();
 }
 
 /* The connection to the destination is about to end: what clients have said until now still goes. */
@@ -487,14 +499,11 @@ static bool take_over(StateReader *r, GError **errp)
     return true;
 }
 
-/* What clients say from here on is lost to a guest that goes on already. */
+/* It may come before the word that the guest runs there: who saw it start told it to go on. */
 static bool take_hurry(StateReader *r, GError **errp)
 {
-    if (source.has_tail) {
-        source.has_tail = false;
-        say(SAY_OVER);
-        handoff_tail_done(&part);
-    }
+    source.is_hurried = true;
+    cut_tail();
     return true;
 }
 

@@ -201,6 +201,23 @@ static void a_tail_that_comes_while_the_guest_is_stopped_is_kept(void)
     end_test();
 }
 
+/* Said by a destination that was told to migrate on the moment the guest ran there: before the word of that. */
+static void who_migrates_on_at_once_waits_for_no_client(void)
+{
+    static const uint8_t hurry[] = {5};
+    StateReader r;
+
+    linked_client();
+    guest_stops();
+    g_byte_array_unref(guest_is_saved());
+    state_reader_init(&r, hurry, sizeof(hurry), "test");
+    part()->message(part(), &r);
+    g_assert_cmpuint(tails_done, ==, 0);
+    guest_has_left();
+    g_assert_cmpuint(tails_done, ==, 1);
+    end_test();
+}
+
 /* The guest is ours: whoever may get it one day says nothing to it. */
 static void nobody_types_into_a_guest_that_is_not_theirs(void)
 {
@@ -311,6 +328,7 @@ int main(int argc, char **argv)
     T(a_source_that_is_late_is_not_heard);
     T(a_tail_that_comes_while_the_guest_is_stopped_is_kept);
     T(a_source_that_is_gone_holds_nobody_up);
+    T(who_migrates_on_at_once_waits_for_no_client);
     T(nobody_types_into_a_guest_that_is_not_theirs);
     T(a_tail_of_nonsense_costs_its_session);
     T(a_source_that_is_gone_late_takes_no_words_with_it);
