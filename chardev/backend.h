@@ -44,6 +44,7 @@ struct Chardev {
     bool knows_guest, is_guest_open;
     uint16_t cols, rows;       /* of the terminal; 0: unknown */
     int log_fd;                /* logfile=; -1: none */
+    bool has_log_gap;          /* its reader was too slow, and that was said */
     bool holds_output;         /* the guest is between two processes: what it said is not written here */
     bool holds_input;          /* what the peer says here comes later than `late` and what is still to come of that */
     bool is_expected;          /* the guest had a peer at the source; until it comes, `early` takes what it says */

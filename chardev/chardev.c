@@ -10,6 +10,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -171,7 +172,7 @@ static bool check_options(const ChardevBackend *b, const char *id, const Json *o
 }
 
 /* logfile=: what the front end writes goes there too, whether somebody listens or not.  A pipe is not waited for: not for its
- * reader, and a full one is a log that ends. */
+ * reader, and one that is full misses what does not fit. */
 static bool open_log(Chardev *c, const Json *options, GError **errp)
 {
     const char *path = json_get_str(options, "logfile");
@@ -318,7 +319,14 @@ void chardev_release(Chardev *c)
 
 static void log_written(Chardev *c, const void *data, size_t size)
 {
-    if (fd_write_all(c->log_fd, data, size) != (ssize_t)size) {
+    ssize_t done = fd_write_all(c->log_fd, data, size);
+
+    if (done == -EAGAIN) {
+        if (!c->has_log_gap) {
+            warn_report("chardev '%s': who reads the log is too slow; a part of it is missing", c->id);
+        }
+        c->has_log_gap = true;
+    } else if (done != (ssize_t)size) {
         warn_report("chardev '%s': the log file cannot be written any more", c->id);
         close(c->log_fd);
         c->log_fd = -1;

@@ -278,6 +278,31 @@ static void a_log_that_cannot_be_written_is_refused(void)
     g_unlink(path);
 }
 
+/* It misses a part, and goes on when there is room. */
+static void a_log_outlasts_a_slow_reader(void)
+{
+    enum { LARGE = 2 * 1024 * 1024 };
+    g_autofree char *path = g_build_filename(folder, "fifo", NULL), *text = g_strdup_printf("null,id=lf,logfile=%s", path);
+    g_autofree char *large = g_malloc0(LARGE);
+    char last = 0;
+    int reader;
+    Front *f;
+
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    f = front_new(add(text, NULL));
+    g_assert_cmpint(chardev_write(f->c, large, LARGE), ==, LARGE);
+    while (read(reader, large, LARGE) > 0) {
+    }
+    g_assert_cmpint(chardev_write(f->c, "x", 1), ==, 1);
+    g_assert_cmpint(read(reader, &last, 1), ==, 1);
+    g_assert_cmpint(last, ==, 'x');
+    chardev_release(f->c);
+    g_assert_true(chardev_delete("lf", NULL));
+    close(reader);
+    g_unlink(path);
+}
+
 static void inherited_listener_is_accepted_on(void)
 {
     g_autofree char *path = g_build_filename(folder, "l", NULL), *text = NULL;
@@ -545,6 +570,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/a_descriptor_is_closed_with_its_chardev", a_descriptor_is_closed_with_its_chardev);
     g_test_add_func("/chardev/a_second_user_of_stdio_takes_nothing", a_second_user_of_stdio_takes_nothing);
     g_test_add_func("/chardev/a_log_that_cannot_be_written_is_refused", a_log_that_cannot_be_written_is_refused);
+    g_test_add_func("/chardev/a_log_outlasts_a_slow_reader", a_log_outlasts_a_slow_reader);
     g_test_add_func("/chardev/inherited_listener_is_accepted_on", inherited_listener_is_accepted_on);
     g_test_add_func("/chardev/slow_reader_is_bounded_and_loses_nothing", slow_reader_is_bounded_and_loses_nothing);
     g_test_add_func("/chardev/no_room_stops_reading", no_room_stops_reading);
