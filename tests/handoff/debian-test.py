@@ -11,7 +11,7 @@ from waits import Waits
 
 MOVES = 20 if base.FULL else 3
 BOOT_SECONDS = 150
-PARK_SECONDS = 0.1              # below TCP's shortest time-out
+PARK_SECONDS = 0.05             # twice it is below TCP's shortest time-out: judge.py, check_gaps()
 BETWEEN_SECONDS = 0.6
 UNANSWERED = 12000              # a guest that is slower than the traffic loses the rest itself: its socket holds no more
 LOADS = {'idle': ('', 1), 'dirtying': ('baton.dirty=5:32', 1), '2 harts, dirtying': ('baton.dirty=5:32', 2)}
