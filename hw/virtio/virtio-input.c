@@ -41,8 +41,8 @@ static bool gather(VirtioInput *in, VirtQueue *q, unsigned count)
         }
         in->gathered[i] = c;
         if (c->in_bytes < EVENT_BYTES) {
-            unpop(in, q, i + 1);
             virtio_break(&in->v, "a buffer of %u bytes for an event", (unsigned)c->in_bytes);
+            unpop(in, q, i + 1); /* which frees it */
             return false;
         }
     }
