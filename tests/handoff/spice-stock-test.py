@@ -319,7 +319,7 @@ def copies_across(looker):
 
 
 TESTS = [
-    ('spicy_types_416_keys_across_5_handoffs', with_client(plainly, 'spicy', types_through(5, LETTERS * 16))),
+    ('spicy_types_1040_keys_across_100_handoffs', with_client(plainly, 'spicy', types_through(100, LETTERS * 40))),
     ('spicy_sleeps_across_the_switch', with_client(plainly, 'spicy', sleeps)),
     ('spicy_with_tls_and_a_ticket', with_client(spicy_by_tls, 'spicy', types_through(2), options=by_tls, is_tls=True)),
     ('remote_viewer_with_tls_and_a_ticket',
