@@ -144,6 +144,7 @@ static struct {
     GCond changed;
     unsigned errors;            /* told to the next so many */
     bool is_slow, is_waiting;
+    unsigned ended;             /* so many have been answered */
 } disk;
 
 int fdatasync(int fd)
@@ -158,9 +159,20 @@ int fdatasync(int fd)
     }
     disk.is_waiting = false;
     fails = disk.errors && disk.errors--;
+    disk.ended++;
+    g_cond_broadcast(&disk.changed);
     g_mutex_unlock(&disk.lock);
     errno = fails ? EIO : errno;
     return fails ? -1 : 0;
+}
+
+static void await_flushes(unsigned count)
+{
+    g_mutex_lock(&disk.lock);
+    while (disk.ended < count) {
+        g_cond_wait(&disk.changed, &disk.lock);
+    }
+    g_mutex_unlock(&disk.lock);
 }
 
 static BlockNode *make_unsynced(const char *path)
@@ -230,15 +242,13 @@ static void an_owed_error_outlasts_a_flush_of_ours_that_met_none(void)
     BlockNode *n = make_unsynced(path);
     int result = 1;
     BlockRequest r = {.op = BLOCK_FLUSH, .done = finished, .opaque = &result};
+    unsigned before = disk.ended;
 
     start_failing_flush(n, &r);
-    while (!atomic_load(&n->is_unsynced)) { /* it has failed */
-        g_usleep(100);
-    }
+    await_flushes(before + 1);              /* it has failed */
+    atomic_store(&n->is_unsynced, true);    /* as a write does that comes meanwhile */
     g_assert_true(p->prepare(p, NULL));
-    while (atomic_load(&n->in_flight) > 1) {
-        g_usleep(100);
-    }
+    await_flushes(before + 2);              /* ours has not */
     while (result == 1) {
         g_main_context_iteration(NULL, TRUE);
     }
