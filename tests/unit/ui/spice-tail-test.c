@@ -142,23 +142,32 @@ static unsigned messages_of(uint8_t kind)
     return n;
 }
 
+/* It typed a key at the source, which that has not told of yet, and is at the destination, as the guest is. */
+static Session arrives_without_what_it_typed(Session *a)
+{
+    g_autoptr(GByteArray) state = NULL;
+    Session b;
+
+    guest_stops();
+    state = guest_is_saved();
+    guest_has_left();
+    assert_told_to_go(a);
+    type_key(a, 0x1e);
+    flush_all(a);
+    hang_up(a);
+    end_side();
+    b = destination_client(MIGRATE_VERSION);
+    guest_arrives(state);
+    return b;
+}
+
 /* Its client goes on meanwhile: what comes then would be behind what it said later. */
 static void a_source_that_is_late_is_not_heard(void)
 {
     enum { HAVE = 6 };
     Session a = linked_client(), b;
-    g_autoptr(GByteArray) state = NULL;
 
-    guest_stops();
-    state = guest_is_saved();
-    guest_has_left();
-    assert_told_to_go(&a);
-    type_key(&a, 0x1e);
-    flush_all(&a);
-    hang_up(&a);
-    end_side();
-    b = destination_client(MIGRATE_VERSION);
-    guest_arrives(state);
+    b = arrives_without_what_it_typed(&a);
     type_key(&b, 0x30);
     assert_typed("");
     loop_timer_set(b.c[INPUTS]->patience, time_monotonic_ns()); /* it is over */
@@ -176,18 +185,9 @@ static void a_source_that_is_late_is_not_heard(void)
 static void a_tail_that_comes_while_the_guest_is_stopped_is_kept(void)
 {
     Session a = linked_client(), b;
-    g_autoptr(GByteArray) state = NULL, next = NULL;
+    g_autoptr(GByteArray) next = NULL;
 
-    guest_stops();
-    state = guest_is_saved();
-    guest_has_left();
-    assert_told_to_go(&a);
-    type_key(&a, 0x1e);
-    flush_all(&a);
-    hang_up(&a);
-    end_side();
-    b = destination_client(MIGRATE_VERSION);
-    guest_arrives(state);
+    b = arrives_without_what_it_typed(&a);
     hear_all(&b);
     name_target();
     say(&b, MAIN, SPICE_MSGC_MAIN_MIGRATE_CONNECTED_SEAMLESS, NULL, 0);
