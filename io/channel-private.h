@@ -6,11 +6,14 @@
 
 #include <sys/types.h>
 
+typedef struct FileWriter FileWriter;
+
 struct Channel {
     int in, out; /* -1: no such direction */
     char *name;
     Interrupt *interrupt; /* the maker's; outlives the channel */
-    bool is_socket, is_unix, is_file;
+    bool is_socket, is_unix;
+    FileWriter *file; /* out is a file: its thread has the descriptor */
     _Atomic bool at_end; /* the other side closed */
     pid_t child;         /* exec */
     int child_fd;        /* its pidfd */
@@ -26,3 +29,10 @@ void socket_tune(int fd);
 Channel *exec_start(const Address *a, bool out, Interrupt *interrupt, GError **errp);
 /* Waits for the command, ends it at the deadline; false unless it ended with status 0. */
 bool exec_end(Channel *c, const Interrupt *interrupt, int64_t deadline_ns, GError **errp);
+
+/* The channel says for how long the caller waits; the thread goes on with what it has begun. */
+FileWriter *file_writer_new(int take_fd);
+void file_writer_free(FileWriter *w); /* does not wait */
+/* On return the bytes are copied, and perhaps not yet written: an error comes with a later call. */
+bool file_writer_put(FileWriter *w, const Channel *c, struct iovec *iov, int n, int64_t deadline_ns, GError **errp);
+bool file_writer_sync(FileWriter *w, const Channel *c, GError **errp); /* takes as long as the disk does */

@@ -133,7 +133,6 @@ Channel *channel_new(int in, int out, const char *name, Interrupt *interrupt)
     c->interrupt = interrupt;
     if (!fstat(fd, &st)) {
         c->is_socket = S_ISSOCK(st.st_mode);
-        c->is_file = S_ISREG(st.st_mode);
     }
     if (c->is_socket && !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size)) {
         c->is_unix = domain == AF_UNIX;
@@ -141,7 +140,10 @@ Channel *channel_new(int in, int out, const char *name, Interrupt *interrupt)
     if (in >= 0) {
         fd_set_nonblocking(in, true);
     }
-    if (out >= 0) {
+    if (out >= 0 && out != in && !fstat(out, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+        c->file = file_writer_new(out);
+        c->out = -1;
+    } else if (out >= 0) {
         fd_set_nonblocking(out, true);
     }
     return c;
@@ -175,6 +177,7 @@ void channel_free(Channel *c)
         return;
     }
     close_fds(c);
+    file_writer_free(c->file);
     if (c->child > 0) {
         exec_end(c, c->interrupt, time_monotonic_ns() + NS_PER_SEC, NULL); /* cancelled: it need not end in its own time */
     }
@@ -289,6 +292,9 @@ static ssize_t write_some(Channel *c, struct iovec *iov, int n)
 
 bool channel_writev(Channel *c, struct iovec *iov, int n, int64_t deadline_ns, GError **errp)
 {
+    if (c->file) {
+        return file_writer_put(c->file, c, iov, n, deadline_ns, errp);
+    }
     iov_skip(&iov, &n, 0);
     while (n) {
         ssize_t put;
@@ -335,8 +341,8 @@ bool channel_write(Channel *c, const void *buf, size_t size, int64_t deadline_ns
 
 bool channel_finish(Channel *c, int64_t deadline_ns, GError **errp)
 {
-    if (c->is_file && c->out >= 0 && fdatasync(c->out)) {
-        return fail_errno(errp, errno, "%s: flushing failed", c->name);
+    if (c->file) {
+        return file_writer_sync(c->file, c, errp);
     }
     if (c->child > 0) {
         close_fds(c);

@@ -39,23 +39,30 @@ Channel *exec_start(const Address *a, bool out, Interrupt *interrupt, GError **e
     return c;
 }
 
+/* A command that hangs in the kernel, on a disk that does not answer, does not end when it is killed: nobody waits for it. */
+static void *reap(void *opaque)
+{
+    while (waitpid(GPOINTER_TO_INT(opaque), NULL, 0) < 0 && errno == EINTR) {
+    }
+    return NULL;
+}
+
 bool exec_end(Channel *c, const Interrupt *interrupt, int64_t deadline_ns, GError **errp)
 {
     IoWait why = c->child_fd >= 0 ? io_wait(c->child_fd, POLLIN, interrupt, deadline_ns) : IO_READY;
     pid_t pid = c->child;
     int status = 0;
 
-    if (why != IO_READY) {
-        kill(pid, SIGKILL);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    c->child = 0;
     if (c->child_fd >= 0) {
         close(c->child_fd);
     }
-    c->child = 0;
     if (why != IO_READY) {
+        kill(pid, SIGKILL);
+        g_thread_unref(g_thread_new("reap", reap, GINT_TO_POINTER(pid)));
         return io_fail(c->name, why, "waiting for the command's end", errp);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (WIFEXITED(status) && !WEXITSTATUS(status)) {
         return true;

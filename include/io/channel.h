@@ -29,7 +29,7 @@ typedef struct Channel Channel;
 Channel *channel_new(int in, int out, const char *name, Interrupt *interrupt);
 /* Two connected channels in one process: for tests. */
 void channel_pair(Channel *ret[2], Interrupt *a, Interrupt *b);
-void channel_free(Channel *c);             /* closes; waits for the process of an exec channel, bounded */
+void channel_free(Channel *c);             /* closes; what was written to a file may not be there without channel_finish() */
 void channel_hang_up(Channel *c);          /* the other side sees the end; reading on goes on; any thread */
 const char *channel_name(const Channel *c);
 bool channel_is_socket(const Channel *c);
@@ -46,7 +46,8 @@ bool channel_at_end(const Channel *c);
 /* All bytes.  The iovecs are used up (changed). */
 bool channel_writev(Channel *c, struct iovec *iov, int n, int64_t deadline_ns, GError **errp);
 bool channel_write(Channel *c, const void *buf, size_t size, int64_t deadline_ns, GError **errp);
-/* exec: closes the write side and checks that the command ended well; file: flushes to the disk. */
+/* exec: closes the write side and checks that the command ended well; file: flushes to the disk, as long as that takes (only
+ * the interrupt ends it). */
 bool channel_finish(Channel *c, int64_t deadline_ns, GError **errp);
 
 /* ---- addresses ---- */

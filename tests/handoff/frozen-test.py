@@ -274,6 +274,35 @@ def cancelled_with_hung_disk(folder):
         scene.finish()
 
 
+def cancelled_with_hung_file(when):
+    """A guest that is saved to a file on a disk that hangs: it is stopped already, and comes back all the same."""
+    def case(folder):
+        with Scene(folder, fault='none', disk='yes') as scene:
+            stream = folder / 'stream'
+            stream.touch()
+            (folder / 'disk').unlink()
+            (folder / 'disk').symlink_to(stream)
+            if when == 'flushed':
+                (folder / 'only-syncs').touch()
+            scene.pair.prepare(scene.source)
+            scene.source.qmp.execute('migrate-set-capabilities',
+                                     {'capabilities': [{'capability': 'netpass', 'state': False}]})
+            since = scene.source.qmp.mark()
+            scene.hang_disk(True)
+            scene.source.qmp.execute('migrate', {'uri': f'file:{stream}'})
+            scene.until_disk_hangs()
+            if when == 'flushed':
+                scene.source.qmp.event('STOP', 20, since=since)
+            began, refusal = scene.command('migrate_cancel')
+            if refusal:
+                raise Failed(refusal)
+            scene.runs_again(since, began)
+            scene.source.qmp.event('MIGRATION', 20, since=since, status='cancelled')
+            scene.hang_disk(False)
+            scene.finish()
+    return case
+
+
 def qmp_during_hung_disk(folder):
     """A disk that hangs for two seconds on both sides delays the handoff, and nothing else."""
     with Scene(folder, fault='none', disk='yes') as scene:
@@ -508,6 +537,8 @@ CASES = [
     ('continued while parked, socket full of packets', cancelled_at('<READY_PARKED#1', 2.0, parked=True, rate=4000,
                                                                     command='cont')),
     ('cancelled with a disk that hangs', cancelled_with_hung_disk),
+    ('cancelled with a file that hangs when it is flushed', cancelled_with_hung_file('flushed')),
+    ('cancelled with a file that hangs when it is written', cancelled_with_hung_file('written')),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
     ('memory that does not get ready', memory_that_is_never_ready),
     ('the guest is not stopped before the memory is ready', not_stopped_before_the_memory_is_ready),

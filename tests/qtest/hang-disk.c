@@ -95,6 +95,18 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t at)
     return NEXT(pwritev64)(fd, iov, count, at);
 }
 
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    wait_for_the_test(fd, 0);
+    return NEXT(writev)(fd, iov, count);
+}
+
+ssize_t write(int fd, const void *from, size_t size)
+{
+    wait_for_the_test(fd, 0);
+    return NEXT(write)(fd, from, size);
+}
+
 int fdatasync(int fd)
 {
     wait_for_the_test(fd, 1);

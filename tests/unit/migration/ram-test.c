@@ -68,6 +68,7 @@ static void send_memory(bool is_plain, unsigned *ret_rounds)
     *ret_rounds = s->rounds;
     ram_send_free(s);
     stream_out_free(out);
+    g_assert_true(channel_finish(c, CHANNEL_FOREVER, NULL));
     channel_free(c);
 }
 

@@ -1,0 +1,168 @@
+/* io/file.c - writing to a file from a thread of its own: nothing can take back a call that hangs in the kernel, but whoever
+ * waits for it can be told to go on without it.
+ * Owner of a FileWriter: who made it, until file_writer_free(); of its buffer while it is busy: the thread.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "io/channel-private.h"
+
+#include "util/error.h"
+#include "util/fd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { BUFFER_BYTES = 1 << 20 };
+
+struct FileWriter {
+    GMutex lock; /* leaf: the rest but for the buffer */
+    GCond wake;
+    int fd, idle_fd; /* idle_fd is readable while the thread has nothing to do */
+    size_t size;     /* of what is to be written */
+    bool wants_sync, is_over;
+    int error; /* an errno, for good */
+    uint8_t buffer[BUFFER_BYTES];
+};
+
+static void set_idle(FileWriter *w, bool is)
+{
+    uint64_t count = 1;
+
+    if ((is ? write(w->idle_fd, &count, sizeof(count)) : read(w->idle_fd, &count, sizeof(count))) < 0) {
+        g_assert(errno == EAGAIN);
+    }
+}
+
+static int work(FileWriter *w, size_t size, bool wants_sync)
+{
+    ssize_t done = fd_write_all(w->fd, w->buffer, size);
+
+    if (done != (ssize_t)size) {
+        return done < 0 ? -done : ENOSPC;
+    }
+    return wants_sync && fdatasync(w->fd) ? errno : 0;
+}
+
+static void *writer_thread(void *opaque)
+{
+    FileWriter *w = opaque;
+
+    g_mutex_lock(&w->lock);
+    while (!w->is_over) {
+        size_t size = w->size;
+        bool wants_sync = w->wants_sync;
+        int error;
+
+        if (!size && !wants_sync) {
+            g_cond_wait(&w->wake, &w->lock);
+            continue;
+        }
+        g_mutex_unlock(&w->lock);
+        error = work(w, size, wants_sync);
+        g_mutex_lock(&w->lock);
+        w->error = w->error ? w->error : error;
+        w->size = 0;
+        w->wants_sync = false;
+        set_idle(w, true);
+    }
+    g_mutex_unlock(&w->lock);
+    close(w->fd); /* that may hang, too */
+    close(w->idle_fd);
+    g_mutex_clear(&w->lock);
+    g_cond_clear(&w->wake);
+    g_free(w);
+    return NULL;
+}
+
+FileWriter *file_writer_new(int take_fd)
+{
+    FileWriter *w = g_new(FileWriter, 1);
+
+    memset(w, 0, offsetof(FileWriter, buffer));
+    g_mutex_init(&w->lock);
+    g_cond_init(&w->wake);
+    w->fd = take_fd;
+    w->idle_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    g_assert(w->idle_fd >= 0);
+    g_thread_unref(g_thread_new("file-writer", writer_thread, w));
+    return w;
+}
+
+void file_writer_free(FileWriter *w)
+{
+    if (w) {
+        g_mutex_lock(&w->lock);
+        w->is_over = true;
+        g_cond_signal(&w->wake);
+        g_mutex_unlock(&w->lock);
+    }
+}
+
+static void begin(FileWriter *w, size_t size, bool wants_sync)
+{
+    g_mutex_lock(&w->lock);
+    set_idle(w, false);
+    w->size = size;
+    w->wants_sync = wants_sync;
+    g_cond_signal(&w->wake);
+    g_mutex_unlock(&w->lock);
+}
+
+static bool wait_idle(FileWriter *w, const Channel *c, int64_t deadline_ns, const char *doing, GError **errp)
+{
+    IoWait why = io_wait(w->idle_fd, POLLIN, c->interrupt, deadline_ns);
+    int error;
+
+    if (why != IO_READY) {
+        return io_fail(c->name, why, doing, errp);
+    }
+    g_mutex_lock(&w->lock);
+    error = w->error;
+    g_mutex_unlock(&w->lock);
+    return !error || fail_errno(errp, error, "%s: %s failed", c->name, doing);
+}
+
+static size_t gather(FileWriter *w, struct iovec **iov, int *n)
+{
+    size_t size = 0;
+
+    while (*n && size < BUFFER_BYTES) {
+        size_t piece = MIN((*iov)->iov_len, BUFFER_BYTES - size);
+
+        memcpy(w->buffer + size, (*iov)->iov_base, piece);
+        size += piece;
+        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + piece;
+        (*iov)->iov_len -= piece;
+        if (!(*iov)->iov_len) {
+            (*iov)++;
+            (*n)--;
+        }
+    }
+    return size;
+}
+
+bool file_writer_put(FileWriter *w, const Channel *c, struct iovec *iov, int n, int64_t deadline_ns, GError **errp)
+{
+    while (n) {
+        size_t size;
+
+        if (!wait_idle(w, c, deadline_ns, "writing", errp)) {
+            return false;
+        }
+        size = gather(w, &iov, &n);
+        if (size) {
+            begin(w, size, false);
+        }
+    }
+    return true;
+}
+
+bool file_writer_sync(FileWriter *w, const Channel *c, GError **errp)
+{
+    if (!wait_idle(w, c, CHANNEL_FOREVER, "writing", errp)) {
+        return false;
+    }
+    begin(w, 0, true);
+    return wait_idle(w, c, CHANNEL_FOREVER, "flushing", errp);
+}
