@@ -604,6 +604,12 @@ bool incoming_stop(GError **errp)
            fail(errp, "the guest has arrived and is just about to run, or to be refused");
 }
 
+/* What is loaded here may be changed while it waits for its `cont`; what was given back is the source's. */
+bool incoming_may_change(GError **errp)
+{
+    return incoming_state() != IN_REFUSED || fail(errp, "%s", refusal(IN_REFUSED));
+}
+
 bool incoming_has_guest(GError **errp)
 {
     const Incoming *n = &incoming;

@@ -14,6 +14,7 @@ bool incoming_is_expected(void);      /* nothing was started yet */
 bool incoming_cont(GError **errp, bool *ret_handled);
 /* `stop` while it is on its way: it stands here when it has arrived.  false: it is about to run, and nobody can say when. */
 bool incoming_stop(GError **errp);
+bool incoming_may_change(GError **errp);
 bool incoming_has_guest(GError **errp); /* here, or none was to come: the outgoing side decides about the guest */
 bool incoming_send_message(const char *part, const void *data, size_t size); /* false: no source */
 void incoming_tail_done(void);

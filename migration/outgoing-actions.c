@@ -289,6 +289,7 @@ static void stop_guest(void *opaque)
     o->tail_counting = false;
     g_mutex_unlock(&o->lock);
     o->is_frozen = true;
+    o->has_left = false;
 }
 
 /* What the guest asked of the machine before its harts stood, a reset or its end, has been done: the main loop was called for
@@ -297,7 +298,7 @@ static void settle_guest(void *opaque)
 {
     Outgoing *o = opaque;
 
-    if (o->was_running && runstate_get() == RUN_STATE_SHUTDOWN) {
+    if (runstate_get() == RUN_STATE_SHUTDOWN) {
         states_set_run_state(runstate_name(RUN_STATE_SHUTDOWN));
         o->was_running = false;
     }
@@ -324,6 +325,7 @@ static bool send_last_ram(Outgoing *o, GError **errp)
 static bool save_states(StateWriter *w, GString *description, bool one_way, GError **errp)
 {
     vm_lock();
+    outgoing.has_left = true;
     if (one_way) {
         states_save(VMSTATE_SAVE_SETUP, VMSTATE_SAVE_SETUP, w, description);
     }
@@ -481,7 +483,7 @@ static void count_pause(Outgoing *o)
     }
     o->stats.load_ns = o->ready_at_ns - o->state_sent_ns;
     o->stats.downtime_ns = o->run_sent_ns + o->stats.start_ns - o->stopped_ns;
-    o->stats.has_downtime = o->stats.has_pause = o->was_running;
+    o->stats.has_downtime = o->stats.has_pause = o->was_running && !o->stays_stopped;
     o->stats.ended_ns = time_monotonic_ns();
     g_mutex_unlock(&o->lock);
 }
@@ -551,20 +553,26 @@ static bool take_back(Outgoing *o)
 
 typedef struct Thaw {
     Outgoing *o;
-    bool was_after_run, start;
+    bool was_after_run, is_cont;
 } Thaw;
+
+static bool shall_run(const Thaw *t)
+{
+    return !t->o->stays_stopped && (t->is_cont || (t->o->was_running && t->o->is_frozen));
+}
 
 static void thaw_guest(void *opaque)
 {
     Thaw *t = opaque;
     RunState s = RUN_STATE_PAUSED;
+    bool start = shall_run(t);
 
     if (t->o->is_frozen) {
         bool can_run = take_back(t->o);
 
         parts_thaw(t->was_after_run);
         t->o->is_frozen = false;
-        if (t->start && can_run) {
+        if (start && can_run) {
             vm_start();
         } else if (!can_run) {
             runstate_set(RUN_STATE_IO_ERROR);
@@ -572,7 +580,7 @@ static void thaw_guest(void *opaque)
             runstate_from_name(states_loaded_run_state(), &s);
             runstate_set(s == RUN_STATE_RUNNING ? RUN_STATE_PAUSED : s);
         }
-    } else if (t->start && !runstate_is_running() && take_back(t->o)) {
+    } else if (start && !runstate_is_running() && take_back(t->o)) {
         vm_start();
     }
     parts_stayed();
@@ -581,7 +589,7 @@ static void thaw_guest(void *opaque)
 /* how: FX_THAW or FX_TAKE_BACK; then: FX_RESUME or FX_START. */
 static void thaw(Outgoing *o, Effect how, Effect then)
 {
-    Thaw t = {o, how == FX_TAKE_BACK, then == FX_START || (o->was_running && o->is_frozen)};
+    Thaw t = {o, how == FX_TAKE_BACK, then == FX_START};
 
     hang_up(o);
     loop_call_wait(thaw_guest, &t);

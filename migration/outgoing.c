@@ -466,7 +466,7 @@ bool outgoing_start(Address *take, GError **errp)
     o->interrupt = interrupt_new();
     o->address = take;
     o->is_one_way = take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
-    o->force = o->tail_counting = o->is_warming = false;
+    o->force = o->tail_counting = o->is_warming = o->stays_stopped = o->has_left = false;
     o->waiting_in = -1;
     o->is_running = o->is_at_it = true;
     outgoing_forget_peer(o);

@@ -55,6 +55,8 @@ typedef struct Outgoing {
     Address *address;
     bool is_one_way;
     bool force;               /* of the `cont` under way; main loop */
+    bool stays_stopped;       /* lock; written by the main loop: the user's last word in the pause was `stop` */
+    bool has_left;            /* vm_lock: the run state that travels is saved */
 
     /* migration thread */
     StreamOut *out;

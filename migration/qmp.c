@@ -9,6 +9,7 @@
 #include "migration/parts.h"
 #include "migration/states.h"
 #include "qapi/qapi-commands.h"
+#include "system/clock.h"
 #include "system/ram.h"
 #include "system/runstate.h"
 #include "util/error.h"
@@ -353,6 +354,13 @@ static bool disks_come_back(int state, bool force, GError **errp)
     return false;
 }
 
+static void set_stays_stopped(Outgoing *o, bool on)
+{
+    g_mutex_lock(&o->lock);
+    o->stays_stopped = on;
+    g_mutex_unlock(&o->lock);
+}
+
 static bool cont_hook(bool force, GError **errp, bool *ret_handled)
 {
     Outgoing *o = &outgoing;
@@ -371,6 +379,7 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     if (why) {
         return refuse_cont(o, errp);
     }
+    set_stays_stopped(o, false);
     if (!acts && !o->is_running && o->is_frozen) {
         parts_thaw(false); /* a stream was saved one-way: whose guest it is, is the manager's word */
         o->is_frozen = false;
@@ -379,17 +388,56 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
     return true;
 }
 
-/* What is done to the guest from here on is not in the state that is loaded over there. */
-static bool may_change(GError **errp)
+/* What is done to the guest from here on is not in the state that is loaded over there.  NULL: it is still here. */
+static const char *whereabouts(int state)
 {
-    int s = outgoing_state();
-
-    return (s != MIG_DEVICE && s != MIG_HANDOVER && s != MIG_PARKED && s != MIG_UNSURE) ||
-           fail(errp, "the guest's state has left for another process%s",
-                s == MIG_DEVICE || s == MIG_PARKED ? "; 'migrate_cancel' keeps the guest here" : ", which may run it already");
+    switch (state) {
+    case MIG_DEVICE:
+    case MIG_PARKED:
+        return "the guest's state has left for another process; 'migrate_cancel' keeps the guest here";
+    case MIG_HANDOVER:
+    case MIG_UNSURE:
+        return "the guest's state has left for another process, which may run it already";
+    case MIG_COMPLETED:
+    case MIG_FINISHED:
+    case MIG_RELEASED:
+        return "the guest belongs to the other side since the migration completed";
+    default:
+        return NULL;
+    }
 }
 
-static const GuestHooks guest_hooks = {.stop = incoming_stop, .may_change = may_change};
+static bool may_change(GError **errp)
+{
+    const char *where = whereabouts(outgoing_state());
+
+    return incoming_may_change(errp) && (!where || fail(errp, "%s", where));
+}
+
+/* The guest stands still: shall it do so, too, when the handoff is over?  Here in any case; there, if that can still be
+ * said, or is so already. */
+static bool stop_hook(GError **errp)
+{
+    Outgoing *o = &outgoing;
+    int state = outgoing_state();
+    bool has_left = state == MIG_DEVICE ? o->has_left && !o->is_one_way && o->was_running && !o->stays_stopped
+                                        : state != MIG_PARKED && whereabouts(state);
+
+    if (!incoming_stop(errp)) {
+        return false;
+    }
+    if (has_left) {
+        return fail(errp, "%s; 'stop' is for the process that gets it", whereabouts(state));
+    }
+    set_stays_stopped(o, true);
+    clock_bridge_end();
+    if (o->is_frozen && !o->has_left && runstate_get() == RUN_STATE_FINISH_MIGRATE) {
+        states_set_run_state(runstate_name(RUN_STATE_PAUSED));
+    }
+    return true;
+}
+
+static const GuestHooks guest_hooks = {.stop = stop_hook, .may_change = may_change};
 
 static void (*quit_done)(void);
 static LoopTimer *quit_timer;

@@ -48,11 +48,11 @@ bool qmp_system_reset(GError **errp)
 {
     RunState s = runstate_get();
 
-    if (s == RUN_STATE_INMIGRATE || s == RUN_STATE_FINISH_MIGRATE) {
-        return fail(errp, "the guest cannot be reset while it is handed over (run state '%s')", runstate_name(s));
-    }
     if (!vm_may_change(errp)) {
         return false;
+    }
+    if (s == RUN_STATE_INMIGRATE || s == RUN_STATE_FINISH_MIGRATE) {
+        return fail(errp, "the guest cannot be reset while it is handed over (run state '%s')", runstate_name(s));
     }
     vm_request_reset(SHUTDOWN_HOST_QMP_RESET);
     return true;

@@ -3,13 +3,14 @@
 #include "net/net.h"
 #include "net/port.h"
 #include "qapi/qapi-commands.h"
+#include "system/runstate.h"
 #include "util/error.h"
 
 #include <limits.h>
 
 bool qmp_set_link(const SetLinkArgs *args, GError **errp)
 {
-    return net_port_set_link(args->name, args->up, errp);
+    return vm_may_change(errp) && net_port_set_link(args->name, args->up, errp);
 }
 
 Json *qmp_netdev_add(const Json *args, GError **errp)

@@ -275,6 +275,19 @@ void clock_bridge_pause(void)
     is_bridged = !is_stepped;
 }
 
+void clock_bridge_end(void)
+{
+    int64_t now = time_monotonic_ns();
+
+    g_mutex_lock(&mutex);
+    if (is_bridged && !clock_is_running()) {
+        publish(atomic_load(&base_ns) + bridged(now), 0);
+        stopped_ns = now + ahead_ns;
+        is_bridged = false;
+    }
+    g_mutex_unlock(&mutex);
+}
+
 int64_t clock_pause_wall_ns(void)
 {
     return is_bridged ? stopped_ns + wall_offset_ns() : 0;

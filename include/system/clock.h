@@ -26,6 +26,7 @@ void clock_set_ns(int64_t ns);  /* stopped only: a loaded stream */
  * user's: a jump of 20 s makes a Linux guest report harts that hang. */
 #define PAUSE_BRIDGED_NS (15 * INT64_C(1000000000))
 void clock_bridge_pause(void);
+void clock_bridge_end(void); /* the user stops the guest now: what has passed counts, what follows does not */
 /* The host's wall time to which the stopped clock belongs; 0: its pause is not bridged. */
 int64_t clock_pause_wall_ns(void);
 /* Loaded: the clock, just set, belongs to this wall time.  Where the clocks of two hosts differ, the guest follows the

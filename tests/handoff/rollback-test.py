@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
@@ -16,7 +17,7 @@ from harness import Emulator, Failed, QmpError, bare_args, bare_counters, deadli
 RUN = struct.pack('>BHH', 8, 33, 8)
 RUN_SIZE = len(RUN) + 8
 CANCEL_BEGIN, RELEASE_BEGIN = struct.pack('>BH', 8, 35), struct.pack('>BH', 8, 34)
-ASK, TAIL_DONE = struct.pack('>H', 34), struct.pack('>H', 36)
+READY, ASK, TAIL_DONE = struct.pack('>H', 33), struct.pack('>H', 34), struct.pack('>H', 36)
 RARP = b'\x80\x35'
 WRITER_BYTE = 101                                   # of the image: who has a lock there writes to it
 
@@ -107,8 +108,8 @@ class Relay:
 
 
 class Two:
-    """A guest with a disk and a NIC, and a parked destination that reaches the same disk by a name of its own."""
-    def __init__(self, folder, relay=None, options=()):
+    """A guest with a disk and a NIC, and a destination, parked by default, that reaches the same disk by a name of its own."""
+    def __init__(self, folder, relay=None, options=(), parked=True):
         self.options = options
         self.folder, self.relay, self.image = folder, relay or Relay(), folder / 'disk.img'
         self.image.write_bytes(bytes(512 * 2048))
@@ -120,8 +121,8 @@ class Two:
         self.source = self.start(self.image, nic)
         self.source.console.expect('BARE-GUEST-READY', 30)
         self.source.console.send('t')               # no tick lines
-        self.target = self.start(folder / 'there.img', there, '-S', '-incoming', f'fd:{self.relay.destination.fileno()}',
-                                 pass_fds=(self.relay.destination.fileno(),))
+        self.target = self.start(folder / 'there.img', there, *['-S'][:parked], '-incoming',
+                                 f'fd:{self.relay.destination.fileno()}', pass_fds=(self.relay.destination.fileno(),))
         for emulator in (self.source, self.target):
             emulator.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
         self.source.qmp.execute('getfd', {'fdname': 'channel'}, fd=self.relay.source.fileno())
@@ -132,15 +133,27 @@ class Two:
         return Emulator([*machine_args('64M'), *bare_args(), *disk, *nic, '-device', 'virtio-net-device,netdev=n0',
                          *self.options, *more], folder=self.folder, **options)
 
-    def __enter__(self):
+    def begin(self):
         self.since = self.source.qmp.mark()
         self.source.qmp.execute('migrate', {'uri': 'fd:channel'})
+
+    def until_switchover(self):
+        self.source.qmp.execute('migrate-set-capabilities', {'capabilities': [{'capability': 'pause-before-switchover',
+                                                                               'state': True}]})
+        self.begin()
+        self.source.qmp.event('MIGRATION', 30, since=self.since, status='pre-switchover')
+
+    def __enter__(self):
+        self.begin()
         self.source.qmp.event('MIGRATION', 30, since=self.since, status='completed')
         self.target.qmp.event('MIGRATION', 30, status='completed')
         self.rarps = self.wire.rarps
         return self
 
     def __exit__(self, *unused):
+        self.close()
+
+    def close(self):
         self.source.close()
         self.target.close()
         self.relay.close()
@@ -188,13 +201,17 @@ def will_say(emulator, words):
             raise Failed(f'"{emulator.errors()}" does not say "{words}"')
 
 
-def refused(emulator, words, **arguments):
+def refuses(emulator, command, words, arguments=None):
     try:
-        emulator.qmp.execute('cont', arguments)
+        emulator.qmp.execute(command, arguments or {})
     except QmpError as why:
         contains(why.desc, *words)
     else:
-        raise Failed('cont was taken')
+        raise Failed(f'{command} was taken')
+
+
+def refused(emulator, words, **arguments):
+    refuses(emulator, 'cont', words, arguments)
 
 
 def migrate_refused(emulator, folder, words):
@@ -263,6 +280,32 @@ def migrated_on_while_parked(folder):
         two.goes_on()
 
 
+def reset_while_parked(folder):
+    """What is loaded there is reset, and boots at its `cont`."""
+    with Two(folder) as two:
+        two.target.qmp.execute('system_reset')
+        two.target.qmp.event('RESET', 20)
+        since = two.target.qmp.mark()
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
+        two.target.console.expect('BARE-GUEST-READY', 30)
+
+
+def reset_while_parked_and_taken_back(folder):
+    """The source has what it always had; there, nothing is left that could be reset."""
+    two = Two(folder)
+    before = two.counters()['sectors_flushed']
+    with two:
+        two.target.qmp.execute('system_reset')
+        two.target.qmp.event('RESET', 20)
+        two.source.qmp.execute('cont')
+        two.goes_on()
+        if two.counters()['sectors_flushed'] < before:
+            raise Failed('the guest has booted')
+        two.failed(two.target, 'the source took the guest back')
+        refuses(two.target, 'system_reset', ['belongs to its source'])
+
+
 def shut_down_before(folder):
     """A guest that has switched itself off does not run again until it is reset, wherever `cont` is said."""
     two = Two(folder, options=('-no-shutdown',))
@@ -313,12 +356,7 @@ def stopped_once_it_has_asked(folder):
         two.target.qmp.execute('cont')
         if not two.relay.lost.wait(20):
             raise Failed('it does not ask')
-        try:
-            two.target.qmp.execute('stop')
-        except QmpError as why:
-            contains(why.desc, 'just about to run')
-        else:
-            raise Failed('stop was taken')
+        refuses(two.target, 'stop', ['just about to run'])
         two.source.qmp.execute('cont')
         two.failed(two.target, 'the source took the guest back')
         two.target.qmp.execute('stop')
@@ -341,6 +379,80 @@ def connection_lost_while_parked(folder):
         two.failed(two.target, 'connection closed by the other side')
         two.source.qmp.execute('cont')
         two.goes_on()
+
+
+# ---- stop, while the guest stands still for the handoff ----
+
+CHANGES = [('stop', None), ('system_reset', None), ('system_powerdown', None), ('set_link', {'name': 'n0', 'up': False})]
+
+
+def stopped_before_it_left(folder):
+    """It travels as a guest that its user has stopped, and waits for `cont`."""
+    two = Two(folder, parked=False)
+    with closing(two):
+        two.until_switchover()
+        since = two.target.qmp.mark()
+        two.source.qmp.execute('stop')
+        two.source.qmp.execute('migrate-continue', {'state': 'pre-switchover'})
+        two.source.qmp.event('MIGRATION', 30, since=two.since, status='completed')
+        two.target.qmp.event('MIGRATION', 30, since=since, status='completed')
+        status = two.target.qmp.execute('query-status')
+        if status['running'] or status['status'] != 'paused':
+            raise Failed(f'the destination is {status}')
+        two.target.qmp.execute('cont')
+        two.target.qmp.event('RESUME', 20, since=since)
+
+
+def stopped_and_cancelled(folder):
+    two = Two(folder)
+    with closing(two):
+        two.until_switchover()
+        two.source.qmp.execute('stop')
+        two.source.qmp.execute('migrate_cancel')
+        two.source.qmp.event('MIGRATION', 30, since=two.since, status='cancelled')
+        two.stays('paused')
+        two.source.qmp.execute('cont')
+        two.goes_on()
+
+
+def stopped_while_parked(folder):
+    with Two(folder) as two:
+        two.source.qmp.execute('stop')
+        two.source.qmp.execute('migrate_cancel')
+        two.source.qmp.event('MIGRATION', 30, since=two.since, status='cancelled')
+        two.stays('paused')
+        two.source.qmp.execute('cont')
+        two.goes_on()
+
+
+def stopped_once_it_has_left(folder):
+    """Its state says that it runs: nobody could tell the destination otherwise."""
+    two = Two(folder, Relay(loses=READY), parked=False)
+    with closing(two):
+        two.begin()
+        if not two.relay.lost.wait(30):
+            raise Failed('the destination is not ready')
+        for command, arguments in CHANGES:
+            refuses(two.source, command, ['guest', "'migrate_cancel' keeps"], arguments)
+        two.source.qmp.execute('migrate_cancel')
+        two.goes_on()
+
+
+def stopped_once_it_runs_there(folder):
+    go = threading.Event()
+    two = Two(folder, Relay(lambda: go.wait(60)), parked=False)
+    with closing(two):
+        two.begin()
+        if not two.relay.run_seen.wait(30):
+            raise Failed('no RUN')
+        for command, arguments in CHANGES:
+            refuses(two.source, command, ['guest', 'may run it already'], arguments)
+        go.set()
+        two.source.qmp.event('MIGRATION', 30, since=two.since, status='completed')
+        for command, arguments in CHANGES:
+            refuses(two.source, command, ['belongs to the other side'], arguments)
+        two.target.qmp.event('RESUME', 30)
+        two.target.qmp.execute('stop')
 
 
 # ---- afterwards ----
@@ -461,11 +573,18 @@ if __name__ == '__main__':
         ('parked and taken back by a damaged word: the destination does not run', taken_back_by_a_damaged_word),
         ('parked: migrate is refused there, also after the end', migrated_on_while_parked),
         ('parked after it was switched off: cont is refused until a reset', shut_down_before),
+        ('parked and reset: boots there', reset_while_parked),
+        ('parked and reset, and taken back: goes on as it was', reset_while_parked_and_taken_back),
         ('parked, and released while it asked: the source is told, a disk may come later', released_while_it_asked),
         ('parked, and released, but without its disk: cont says why', released_without_its_disk),
         ('parked, and told to stop once it has asked: refused', stopped_once_it_has_asked),
         ('parked, and the source was killed: cont says what is left', source_killed_while_parked),
         ('parked, and the connection broke: cont at the source', connection_lost_while_parked),
+        ('stopped in the pause, before it has left: waits there for cont', stopped_before_it_left),
+        ('stopped in the pause, and cancelled: stays stopped', stopped_and_cancelled),
+        ('stopped while parked, and cancelled: stays stopped', stopped_while_parked),
+        ('told to stop or to change once its state has left: refused', stopped_once_it_has_left),
+        ('told to stop or to change once it may run there: refused', stopped_once_it_runs_there),
         ('handed on, and the old connection does not end', handed_on_before_the_old_end),
         ('handed on and cancelled while the source has still to say something', cancelled_before_the_old_end),
         ('killed at RUN: the source goes on by itself', killed_at_run),

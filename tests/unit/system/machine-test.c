@@ -186,6 +186,26 @@ static void a_clock_that_travelled_goes_on_with_the_wall(void)
     clock_disable();
 }
 
+static void a_clock_that_the_user_stops_in_the_pause_stands_from_then_on(void)
+{
+    int64_t since, began, stopped;
+
+    clock_set_ns(1000);
+    clock_enable();
+    clock_disable();
+    since = clock_virtual_ns();
+    clock_bridge_from(time_wall_ns() - 5 * NS_PER_SEC);
+    clock_bridge_end();
+    stopped = clock_virtual_ns();
+    g_assert_cmpint(stopped - since, >=, 5 * NS_PER_SEC - PAIRS_NS);
+    g_assert_cmpint(clock_pause_wall_ns(), ==, 0);
+    began = time_monotonic_ns();
+    clock_enable();
+    assert_began_with(stopped, began);
+    clock_disable();
+    clock_set_ns(0);
+}
+
 /* To a host that is two seconds behind and back to one that is right: it never went back, and it is right again. */
 static void a_clock_that_came_too_early_waits_for_true_time(void)
 {
@@ -282,6 +302,7 @@ int main(int argc, char **argv)
     g_test_add_func("/system/clock/a_stopped_clock_stands_still", a_stopped_clock_stands_still_and_its_timers_wait);
     g_test_add_func("/system/clock/a_handoffs_pause_belongs_to_it", the_pause_of_a_handoff_belongs_to_the_clock);
     g_test_add_func("/system/clock/it_goes_on_elsewhere", a_clock_that_travelled_goes_on_with_the_wall);
+    g_test_add_func("/system/clock/stops_for_the_user_in_a_pause", a_clock_that_the_user_stops_in_the_pause_stands_from_then_on);
     g_test_add_func("/system/clock/it_waits_and_never_goes_back", a_clock_that_came_too_early_waits_for_true_time);
     g_test_add_func("/system/irq/intercepted_wire_still_works", an_intercepted_wire_still_reaches_its_device);
     g_test_add_func("/system/runstate/listeners_in_order", listeners_hear_a_start_in_order_and_a_stop_in_reverse);
