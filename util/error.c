@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "util/error.h"
 
+#include "util/sink.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -77,7 +79,7 @@ void report_set_timestamps(bool on)
 
 static void report(const char *level, const char *fmt, va_list ap)
 {
-    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap), *line = NULL;
     const char *program = g_get_prgname();
     char when[40] = "";
 
@@ -91,7 +93,8 @@ static void report(const char *level, const char *fmt, va_list ap)
         n = strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
         snprintf(when + n, sizeof(when) - n, ".%06ldZ ", now.tv_nsec / 1000);
     }
-    fprintf(stderr, "%s%s: %s%s\n", when, program ? program : "baton", level, text);
+    line = g_strdup_printf("%s%s: %s%s\n", when, program ? program : "baton", level, text);
+    sink_put(sink_stderr(), line);
 }
 
 void error_report(const char *fmt, ...)

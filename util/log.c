@@ -4,15 +4,17 @@
 
 #include "util/error.h"
 #include "util/loop.h"
+#include "util/sink.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GUEST_LINES_PER_SECOND 100
 
 unsigned log_flags;
-static FILE *log_file;   /* guarded by file_mutex: harts print while the monitor opens another */
+static Sink log_file = {.fd = -1}; /* guarded by file_mutex: harts print while the monitor opens another */
 static GMutex file_mutex; /* leaf */
 
 static const struct {
@@ -67,25 +69,26 @@ bool log_parse(const char *names, unsigned *ret_flags, bool *ret_help, GError **
 
 bool log_open(const char *path, GError **errp)
 {
-    FILE *f = fopen(path, "we");
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666); /* a pipe's reader is not waited for */
 
-    if (!f) {
+    if (fd < 0) {
         return fail_errno(errp, errno, "log file '%s': cannot open", path);
     }
-    setvbuf(f, NULL, _IOLBF, 0);
     g_mutex_lock(&file_mutex);
-    if (log_file) {
-        fclose(log_file);
+    if (log_file.fd >= 0) {
+        close(log_file.fd);
     }
-    log_file = f;
+    log_file = (Sink){.fd = fd};
     g_mutex_unlock(&file_mutex);
     return true;
 }
 
 static void log_vprintf(const char *fmt, va_list ap)
 {
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+
     g_mutex_lock(&file_mutex);
-    vfprintf(log_file ? log_file : stderr, fmt, ap);
+    sink_put(log_file.fd >= 0 ? &log_file : sink_stderr(), text);
     g_mutex_unlock(&file_mutex);
 }
 

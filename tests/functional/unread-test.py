@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# tests/functional/unread-test.py - whoever does not read, accept or answer stops neither QMP nor the guest.
+# SPDX-License-Identifier: GPL-2.0-or-later
+import fcntl
+import os
+import socket
+import sys
+
+from harness import EMULATOR, Emulator, Failed, Qmp, QmpError, bare_args, deadline, left, machine_args, run_tests
+
+
+def full_pipe(path):
+    """A FIFO that is full, with a reader that never reads; returns the reader's descriptor."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+    try:
+        while True:
+            os.write(reader, bytes(4096))
+    except BlockingIOError:
+        return reader
+
+
+class Machine(Emulator):
+    """The bare guest, and a second monitor that is asked while the first one's command is under way."""
+    def __init__(self, folder, *args, **more):
+        probe = socket.socket(socket.AF_UNIX)
+        probe.bind(f'{folder}/probe')
+        probe.listen(1)
+        super().__init__([*machine_args('64M'), *bare_args(), '-qmp', f'unix:{folder}/probe', *args], folder=folder, **more)
+        self.probe = Qmp(probe.accept()[0], open(f'{folder}/probe.qmp', 'wb'))
+        self.console.expect('tick 3\r?\n', 30)
+
+    def answers(self, command, arguments=None):
+        """It is answered, somehow, and so is the other monitor meanwhile; returns the refusal, if it was one."""
+        number = self.qmp.send(command, arguments or {})
+        self.probe.execute('query-status', seconds=5)
+        try:
+            self.qmp.reply(number, command, 5)
+        except QmpError as why:
+            return why.desc
+        return None
+
+
+def runs(machine):
+    machine.console.expect(r'tick \d+\r?\n', 10)
+
+
+def standard_error(folder):
+    """Full of what was said before, and read by nobody: commands trace and report, and the guest stops and goes on."""
+    reader = full_pipe(folder / 'pipe')
+    script = folder / 'unread'
+    script.write_text(f'#!/bin/sh\nexec {EMULATOR} "$@" 2>{folder}/pipe\n')
+    script.chmod(0o755)
+    machine = Machine(folder, '-trace', 'runstate_*', binary=str(script))
+    try:
+        for command in ('stop', 'cont') * 3:
+            if machine.answers(command):
+                raise Failed(f'{command} was refused')
+        runs(machine)
+        until, said = deadline(5), b''
+        while b'missing' not in said and left(until):   # read again, it says what is missing
+            try:
+                said += os.read(reader, 4096)
+            except BlockingIOError:
+                pass
+            machine.answers('stop')
+        if b'messages are missing here' not in said:
+            raise Failed(f'nothing is said of what is missing: {said[-200:]}')
+        machine.quit()
+    finally:
+        machine.close()
+        os.close(reader)
+
+
+CASES = [
+    ('standard error that nobody reads', standard_error),
+]
+
+if __name__ == '__main__':
+    sys.exit(run_tests(CASES))
