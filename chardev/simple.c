@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *required(const Chardev *c, const Json *options, const char *key, GError **errp)
@@ -39,6 +40,21 @@ const ChardevBackend backend_null = {.name = "null", .keys = no_keys, .open = nu
 
 /* ---- file ---- */
 
+/* The other end of a pipe is not waited for: where nobody has it, we have both until somebody comes. */
+static int open_end(const char *path, int flags, GError **errp)
+{
+    struct stat st;
+    int fd = -1;
+
+    if (stat(path, &st) || !S_ISFIFO(st.st_mode)) {
+        return fd_open(path, flags, 0666, errp);
+    }
+    if (flags & O_WRONLY) {
+        fd = fd_open(path, O_WRONLY | O_NONBLOCK, 0, NULL);
+    }
+    return fd >= 0 ? fd : fd_open(path, O_RDWR | O_NONBLOCK, 0, errp);
+}
+
 static bool file_open(Chardev *c, const Json *options, GError **errp)
 {
     const char *path = required(c, options, "path", errp), *input = json_get_str(options, "input-path");
@@ -48,13 +64,13 @@ static bool file_open(Chardev *c, const Json *options, GError **errp)
     if (!path || !opts_get_bool(options, "append", &append, errp)) {
         return false;
     }
-    out = fd_open(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), 0666, errp);
+    out = open_end(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), errp);
     if (out < 0) {
         g_prefix_error(errp, "chardev '%s': ", c->id);
         return false;
     }
     if (input) {
-        in = fd_open(input, O_RDONLY, 0, errp);
+        in = open_end(input, O_RDONLY, errp);
         if (in < 0) {
             close(out);
             return false;

@@ -174,7 +174,7 @@ static bool save_memory(gpa_t gpa, uint64_t size, const char *path, GError **err
     if (size > SAVE_MAX) {
         return fail(errp, "Parameter 'size' expects at most 64 GiB");
     }
-    fd = fd_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600, errp);
+    fd = fd_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0600, errp); /* a pipe is not waited for */
     if (fd < 0) {
         return false;
     }

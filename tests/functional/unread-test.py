@@ -73,8 +73,24 @@ def standard_error(folder):
         os.close(reader)
 
 
+def pipes_without_a_reader(folder):
+    os.mkfifo(folder / 'pipe')
+    path = f'{folder}/pipe'
+    machine = Machine(folder)
+    try:
+        machine.answers('human-monitor-command', {'command-line': f'logfile {path}'})
+        machine.answers('pmemsave', {'val': 0x80000000, 'size': 1 << 20, 'filename': path})
+        machine.answers('chardev-add', {'id': 'a', 'backend': {'type': 'file', 'data': {'out': path}}})
+        machine.answers('chardev-add', {'id': 'b', 'backend': {'type': 'file', 'data': {'out': '/dev/null', 'in': path}}})
+        runs(machine)
+        machine.quit()
+    finally:
+        machine.close()
+
+
 CASES = [
     ('standard error that nobody reads', standard_error),
+    ('pipes without a reader', pipes_without_a_reader),
 ]
 
 if __name__ == '__main__':
