@@ -17,6 +17,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -26,6 +27,8 @@
 #define BUFFER_SIZE (256 * 1024) /* several frames per read; at least one whole */
 #define RECONNECT_MS_MAX (3600 * 1000)
 #define ACCEPT_AGAIN_NS (100 * NS_PER_MS)
+#define CONNECT_AGAIN_NS (100 * NS_PER_MS)
+#define JOIN_LOOK_MS 20
 
 typedef struct Stream {
     Netdev nd;
@@ -345,26 +348,64 @@ static void connect_ready(int fd, GIOCondition ready, void *opaque)
     int err = 0;
 
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size);
-    if (err) {
-        stream_disconnect(s, g_strerror(err));
-    } else {
+    if (!err) {
         stream_connected(s);
+        return;
     }
+    if (!s->reconnect_ms) {
+        g_autofree char *text = net_address_text(&s->address);
+
+        warn_report("netdev '%s': cannot connect to %s: %s", s->nd.obj.id, text, g_strerror(err));
+    }
+    stream_disconnect(s, g_strerror(err));
+}
+
+/* 0 or an errno. */
+static int begin_connect(Stream *s, int flags)
+{
+    s->fd = socket(s->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    return s->fd < 0 || connect(s->fd, (struct sockaddr *)&s->address.sa, s->address.size) < 0 ? errno : 0;
+}
+
+/* false: it failed. */
+static bool go_on_connecting(Stream *s, int err)
+{
+    if (!err) {
+        stream_connected(s);
+    } else if (err == EINPROGRESS) {
+        s->is_connecting = true;
+        s->watch = loop_watch(s->fd, G_IO_OUT, connect_ready, s);
+    } else if (err == EAGAIN) { /* a unix socket with too many who wait: nothing tells when there are fewer */
+        close(s->fd);
+        s->fd = -1;
+        loop_timer_set(s->retry, time_monotonic_ns() + CONNECT_AGAIN_NS);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void stream_connect(void *opaque)
 {
     Stream *s = opaque;
+    int err = begin_connect(s, SOCK_NONBLOCK);
 
-    s->fd = socket(s->address.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s->fd >= 0 && connect(s->fd, (struct sockaddr *)&s->address.sa, s->address.size) == 0) {
-        stream_connected(s);
-    } else if (s->fd >= 0 && errno == EINPROGRESS) {
-        s->is_connecting = true;
-        s->watch = loop_watch(s->fd, G_IO_OUT, connect_ready, s);
-    } else {
-        stream_disconnect(s, g_strerror(errno));
+    if (!go_on_connecting(s, err)) {
+        stream_disconnect(s, g_strerror(err));
     }
+}
+
+/* Of a peer that is near: how it went is known within a moment. */
+static int connect_soon(Stream *s)
+{
+    int err = begin_connect(s, SOCK_NONBLOCK);
+    struct pollfd p = {s->fd, POLLOUT, 0};
+    socklen_t size = sizeof(err);
+
+    if (err == EINPROGRESS && poll(&p, 1, JOIN_LOOK_MS) == 1) {
+        getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &size);
+    }
+    return err;
 }
 
 /* ---- life ---- */
@@ -411,16 +452,17 @@ static bool stream_join(Stream *s, GError **errp)
         stream_connect(s);
         return true;
     }
-    /* Without reconnect a wrong address is the user's error and is told at once. */
-    s->fd = socket(s->address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    err = s->fd < 0 || connect(s->fd, (struct sockaddr *)&s->address.sa, s->address.size) < 0 ? errno : 0;
-    if (err) {
+    /* Without reconnect a wrong address is the user's error and is told at once.  But once others wait for the main loop, a
+     * peer that says nothing is not waited for: the events tell. */
+    err = loop_is_running() ? connect_soon(s) : begin_connect(s, 0);
+    if (s->fd >= 0) {
+        fd_set_nonblocking(s->fd, true);
+    }
+    if (!go_on_connecting(s, err)) {
         g_autofree char *text = net_address_text(&s->address);
 
         return fail_errno(errp, err, "netdev '%s': cannot connect to %s", s->nd.obj.id, text);
     }
-    fd_set_nonblocking(s->fd, true);
-    stream_connected(s);
     return true;
 }
 

@@ -230,6 +230,11 @@ int loop_run(void)
     return exit_code;
 }
 
+bool loop_is_running(void)
+{
+    return main_loop && g_main_loop_is_running(main_loop);
+}
+
 static void quit_now(void *opaque)
 {
     exit_code = GPOINTER_TO_INT(opaque);

@@ -21,6 +21,7 @@ int64_t time_wall_ns(void);      /* CLOCK_REALTIME, since 1970 */
 void loop_init(void);                                   /* main thread, first of all; remembers the thread */
 void loop_set_lock(void (*lock)(void), void (*unlock)(void));
 int loop_run(void);                                     /* until loop_quit(); returns its code */
+bool loop_is_running(void);                             /* before, nobody waits for an answer yet */
 void loop_quit(int code);                               /* any thread */
 bool loop_in_main(void);                                /* is this the main thread? */
 

@@ -21,6 +21,22 @@ def full_pipe(path):
         return reader
 
 
+def full_socket(path):
+    """Listens, never accepts, and has no room for another connection."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    waiting = []
+    while True:
+        one = socket.socket(socket.AF_UNIX)
+        one.setblocking(False)
+        try:
+            one.connect(str(path))
+            waiting.append(one)
+        except BlockingIOError:
+            return [listener, *waiting]
+
+
 class Machine(Emulator):
     """The bare guest, and a second monitor that is asked while the first one's command is under way."""
     def __init__(self, folder, *args, **more):
@@ -88,9 +104,26 @@ def pipes_without_a_reader(folder):
         machine.close()
 
 
+def a_switch_that_does_not_accept(folder):
+    waiting = full_socket(folder / 'switch')
+    machine = Machine(folder)
+    try:
+        why = machine.answers('netdev_add', {'type': 'stream', 'id': 'n', 'addr': {'type': 'unix', 'path': f'{folder}/switch'}})
+        if why:
+            raise Failed(f'refused: {why}')
+        waiting[0].accept()[0].close()                  # room for ours
+        machine.qmp.event('NETDEV_STREAM_CONNECTED', 10)
+        machine.quit()
+    finally:
+        machine.close()
+        for one in waiting:
+            one.close()
+
+
 CASES = [
     ('standard error that nobody reads', standard_error),
     ('pipes without a reader', pipes_without_a_reader),
+    ('a switch that does not accept', a_switch_that_does_not_accept),
 ]
 
 if __name__ == '__main__':
