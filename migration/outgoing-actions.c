@@ -399,6 +399,22 @@ static void post_unsent(Outgoing *o, GError *err)
     }
 }
 
+/* What is under way here counts for ready-deadline-ms, too, and what took too long is called by its name. */
+static bool drain(Outgoing *o, GError **errp)
+{
+    bool ok;
+
+    g_mutex_lock(&o->lock);
+    o->drain_by_ns = o->is_one_way ? 0 : o->deadline_ns;
+    g_mutex_unlock(&o->lock);
+    ok = parts_drain(errp);
+    g_mutex_lock(&o->lock);
+    o->drain_by_ns = 0;
+    g_mutex_unlock(&o->lock);
+    return ok && (o->is_one_way || time_monotonic_ns() < o->deadline_ns ||
+                  fail(errp, "what was under way on this side (disks, sockets) was not finished within 'ready-deadline-ms'"));
+}
+
 static void send_devices(Outgoing *o)
 {
     int64_t began = time_monotonic_ns(), ram_done;
@@ -408,7 +424,7 @@ static void send_devices(Outgoing *o)
         o->waiting_in = MIG_DEVICE;
         o->deadline_ns = o->out->until_ns = mig_deadline(PARAM_READY_DEADLINE);
     }
-    if (!parts_drain(&err)) {
+    if (!drain(o, &err)) {
         post_failure(o, err);
         return;
     }

@@ -34,6 +34,7 @@ typedef struct Outgoing {
     OutStats stats;           /* lock */
     Hello peer;               /* lock; from the answer */
     int peer_pidfd;           /* lock */
+    int64_t drain_by_ns;      /* lock: nobody wants to wait longer for what this side has under way; 0: it drains nothing */
     unsigned tails_left;      /* lock: parts that still have something to send */
     bool tail_counting;       /* lock */
     uint64_t tail_more_ms;    /* lock: what their tails may take beyond the deadline */

@@ -513,7 +513,8 @@ static bool engine_is_wanted(void)
     bool is;
 
     g_mutex_lock(&outgoing.lock);
-    is = !interrupt_raised(outgoing.interrupt);
+    is = !interrupt_raised(outgoing.interrupt) &&
+         (!outgoing.drain_by_ns || time_monotonic_ns() < outgoing.drain_by_ns);
     g_mutex_unlock(&outgoing.lock);
     return is;
 }

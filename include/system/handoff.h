@@ -90,7 +90,8 @@ typedef struct HandoffEngine {
     void (*tail_done)(HandoffPart *p);
     bool (*capability)(const char *name);
     uint64_t (*parameter)(const char *name);   /* of integer parameters */
-    bool (*is_wanted)(void);                   /* source, any thread: false once the guest is being taken back */
+    bool (*is_wanted)(void);                   /* source, any thread: false once the guest is being taken back, or the
+                                                  deadline of the pause has passed */
     bool (*is_one_way)(void);                  /* source: nobody is there to be told anything: all goes by save() */
 } HandoffEngine;
 void handoff_set_engine(const HandoffEngine *engine);

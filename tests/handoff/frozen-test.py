@@ -316,6 +316,25 @@ def qmp_during_hung_disk(folder):
         scene.finish()
 
 
+def disk_that_is_not_finished(folder):
+    """The pause is bounded by ready-deadline-ms, whoever takes that long; where it is the source's disk, that is named."""
+    with Scene(folder, fault='none', disk='yes', ready_deadline_ms=700) as scene:
+        scene.hang_disk(True)
+        scene.until_disk_hangs()
+        since = scene.begin()
+        stopped = scene.source.qmp.event('STOP', 20, since=since)['at']
+        scene.settle(1.5)
+        scene.hang_disk(False)
+        failed = scene.source.qmp.event('MIGRATION', 60, since=since, status=('failed', 'completed'))
+        says = scene.source.qmp.execute('query-migrate').get('error-desc', '')
+        if "disk 'd0'" not in says or 'the other side' in says:
+            raise Failed(f"{failed['data']['status']}: {says!r}")
+        if failed['at'] - stopped > 0.7 + BACK_S * base.PATIENCE:
+            raise TooLate(f"it was said after {failed['at'] - stopped:.2f} s")
+        scene.source.qmp.event('RESUME', 20, since=since)
+        scene.finish()
+
+
 def memory_that_is_never_ready(folder):
     """A host that takes long to find memory for the guest does not use up the deadline of the hello, nor any other."""
     with Scene(folder, fault='none', disk='yes', setup_deadline_ms=7000, ready_deadline_ms=5000) as scene:
@@ -540,6 +559,7 @@ CASES = [
     ('cancelled with a file that hangs when it is flushed', cancelled_with_hung_file('flushed')),
     ('cancelled with a file that hangs when it is written', cancelled_with_hung_file('written')),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
+    ("a disk of the source's that is not finished", disk_that_is_not_finished),
     ('memory that does not get ready', memory_that_is_never_ready),
     ('the guest is not stopped before the memory is ready', not_stopped_before_the_memory_is_ready),
     ('the destination quits while its source is stopped', destination_quits),
