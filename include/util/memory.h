@@ -12,6 +12,6 @@
 static inline void memory_touch(void *at, size_t size)
 {
     for (size_t i = 0; i < size; i += MEMORY_TOUCH_STEP) {
-        __atomic_fetch_or((uint8_t *)at + i, 0, __ATOMIC_RELAXED);
+        __atomic_fetch_or((volatile uint8_t *)at + i, 0, __ATOMIC_RELAXED); /* volatile: clang would make it a read */
     }
 }
