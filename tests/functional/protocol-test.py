@@ -259,7 +259,7 @@ def changed_while_parked(folder):
         scene.other.until(PACKAGED)
         scene.other.ready(parked=1)
         scene.ends('completed')
-        unchanged(scene, 'system_reset', 'handed over')
+        unchanged(scene, 'system_reset', 'has left for another process')
         unchanged(scene, 'system_powerdown', "'migrate_cancel' keeps the guest here")
         scene.qmp.execute('migrate_cancel')
         scene.goes_on()

@@ -175,8 +175,17 @@ class Two:
                 raise Failed(f'nothing is written: {self.counters()}')
         if self.counters()['disk_errors']:
             raise Failed(f'disk errors: {self.counters()}')
-        if self.target.process.poll() is None and self.target.qmp.execute('query-status')['running']:
+        if self.target_runs():
             raise Failed('both sides run')
+
+    def target_runs(self):
+        """One that ends while it is asked does not."""
+        try:
+            return self.target.process.poll() is None and self.target.qmp.execute('query-status')['running']
+        except (Failed, OSError):
+            if not self.target.qmp.closed:
+                raise
+            return False
 
     def counters(self):
         return bare_counters(self.source)
