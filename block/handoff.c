@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What always holds: at most one process has the write lock.  The source gives it up in drain(), when all its writes are
- * on the disk and before RUN can be sent; it takes it back in take_back().  The destination takes it in activate(), after
+ * on the disk and before RUN can be sent; it takes it back in take_back().  A guest that never left goes on before its disks
+ * have their locks again, if those who keep them do not answer; its requests wait.  The destination takes it in activate(), after
  * RUN; if it cannot, it gives the guest back, and its own locks before that. */
 #include "block/node.h"
 
@@ -19,6 +20,9 @@
 #include <unistd.h>
 
 enum { DRAIN_SECONDS = 10, NODES_MAX = 256, VERSION = 1 };
+/* So long does the main loop wait for locks: of a guest that never left, and of one that needs them before it may run. */
+#define CLAIM_NS (30 * NS_PER_MS)
+#define CLAIM_BACK_NS (1 * NS_PER_SEC)
 
 static bool belongs_to_guest(const BlockNode *n)
 {
@@ -45,11 +49,11 @@ static bool part_drain(HandoffPart *p, GError **errp)
         BlockNode *n = block_nodes()->pdata[i];
 
         if (belongs_to_guest(n) && n->is_writable) {
-            raw_give(n);
+            claim_give(n);
         }
     }
     vm_unlock();
-    return true;
+    return block_wait_idle(deadline, errp);
 }
 
 static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
@@ -70,13 +74,27 @@ static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
 }
 
 /* Opens for writing with the lock, or takes the lock of what is open; a node that may be written already is left alone. */
-static bool own_all(bool is_lone, GError **errp)
+static bool is_missing(const BlockNode *n)
 {
+    return belongs_to_guest(n) && !n->is_writable && !n->is_returning;
+}
+
+static bool own_all(HandoffClaim how, GError **errp)
+{
+    int64_t deadline = time_monotonic_ns() + (how == HANDOFF_NEVER_LEFT ? CLAIM_NS : CLAIM_BACK_NS);
+
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
-        if (belongs_to_guest(n) && !n->is_writable &&
-            !(n->fd_writes ? raw_take_again(n, is_lone, errp) : raw_open(n, true, errp))) {
+        if (is_missing(n) && n->fd_writes) {
+            claim_take(n, how == HANDOFF_LONE);
+        }
+    }
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (is_missing(n) && !(n->fd_writes ? claim_collect(n, deadline, how == HANDOFF_NEVER_LEFT, errp) :
+                                              raw_open(n, true, errp))) {
             g_prefix_error(errp, "disk '%s': ", n->name);
             return false;
         }
@@ -97,16 +115,16 @@ static void disown_all(void)
 }
 
 /* All disks or none, and the guest stays stopped meanwhile: it shall not see errors that a second try can avoid. */
-static bool part_take_back(HandoffPart *p, bool is_lone, GError **errp)
+static bool part_take_back(HandoffPart *p, HandoffClaim how, GError **errp)
 {
-    if (own_all(is_lone, errp)) {
+    if (own_all(how, errp)) {
         return true;
     }
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
-        if (belongs_to_guest(n) && n->is_writable) {
-            raw_give(n);
+        if (belongs_to_guest(n) && n->fd_writes) {
+            claim_give(n);
         }
     }
     return false;
@@ -182,7 +200,7 @@ static bool part_check(HandoffPart *p, GError **errp)
 
 static bool part_activate(HandoffPart *p, GError **errp)
 {
-    return own_all(false, errp);
+    return own_all(HANDOFF_BACK, errp);
 }
 
 static void part_give_back(HandoffPart *p)
@@ -205,7 +223,7 @@ static void run_changed(bool is_running, RunState s, void *opaque)
     for (unsigned i = 0; is_running && i < block_nodes()->len; i++) {
         ((BlockNode *)block_nodes()->pdata[i])->io_status = BLOCK_DEVICE_IO_STATUS_OK;
     }
-    if (is_running && !own_all(false, &err)) {
+    if (is_running && !own_all(HANDOFF_BACK, &err)) {
         error_report_free("a disk that the guest cannot write", err);
     }
 }

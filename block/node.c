@@ -47,6 +47,14 @@ static void counter_down(atomic_uint *counter)
     g_mutex_unlock(&idle_lock);
 }
 
+void block_wake(void)
+{
+    g_mutex_lock(&idle_lock);
+    completed++;
+    g_cond_broadcast(&idle_changed);
+    g_mutex_unlock(&idle_lock);
+}
+
 static void begin(Task *t)
 {
     t->has_begun = true;
@@ -66,11 +74,7 @@ static void task_completed(void *opaque)
     }
     r->done(r, t->result);
     if (t->is_revoked && t->has_begun && --n->revoked == 0) {
-        Task *next;
-
-        while ((next = g_queue_pop_head(&n->waiting))) {
-            begin(next);
-        }
+        node_begin_waiting(n);
     }
     counter_down(&n->in_flight);
     g_free(t);
@@ -95,7 +99,31 @@ static int check_request(const BlockNode *n, const BlockRequest *r)
     if (r->offset > n->size || r->size > n->size - r->offset) {
         return -EINVAL;
     }
-    return r->op != BLOCK_READ && !n->is_writable ? -EPERM : 0;
+    return r->op != BLOCK_READ && !n->is_writable && !n->is_returning ? -EPERM : 0;
+}
+
+void node_begin_waiting(BlockNode *n)
+{
+    Task *next;
+
+    while (!n->revoked && !n->is_returning && (next = g_queue_pop_head(&n->waiting))) {
+        next->result = check_request(n, next->request); /* what was waited for may have failed */
+        if (next->result < 0) {
+            loop_call(task_completed, next);
+        } else {
+            begin(next);
+        }
+    }
+}
+
+void node_begun(BlockNode *n)
+{
+    atomic_fetch_add(&n->in_flight, 1);
+}
+
+void node_completed(BlockNode *n)
+{
+    counter_down(&n->in_flight);
 }
 
 void block_submit(BlockNode *n, BlockRequest *r)
@@ -115,7 +143,7 @@ void block_submit(BlockNode *n, BlockRequest *r)
     }
     if (t->result < 0) {
         loop_call(task_completed, t);
-    } else if (base->revoked) {
+    } else if (base->revoked || base->is_returning) {
         g_queue_push_tail(&base->waiting, t);
     } else {
         begin(t);
@@ -169,7 +197,7 @@ static char *busy_disk(void)
     for (unsigned i = 0; i < block_nodes()->len && !name; i++) {
         BlockNode *n = nodes->pdata[i];
 
-        name = atomic_load(&n->in_flight) ? g_strdup(n->name) : NULL;
+        name = atomic_load(&n->in_flight) || claim_is_busy(n) ? g_strdup(n->name) : NULL;
     }
     vm_unlock();
     return name;
@@ -311,7 +339,7 @@ bool block_delete(const char *name, GError **errp)
     if (!n) {
         return fail_class(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Cannot find disk '%s'", name);
     }
-    if (n->user || n->above || atomic_load(&n->in_flight)) {
+    if (n->user || n->above || atomic_load(&n->in_flight) || claim_is_busy(n)) {
         return fail(errp, "disk '%s' is in use by %s", name, n->user ? n->user : "another node or request");
     }
     g_ptr_array_remove(block_nodes(), n);
@@ -319,6 +347,7 @@ bool block_delete(const char *name, GError **errp)
         n->below->above--;
     }
     raw_close(n);
+    g_clear_error(&n->claim.error);
     if (n->pool) {
         g_thread_pool_free(n->pool, FALSE, FALSE); /* nothing is in flight */
     }

@@ -8,6 +8,14 @@
 
 typedef enum ErrorPolicy { POLICY_REPORT, POLICY_IGNORE, POLICY_STOP, POLICY_ENOSPC } ErrorPolicy;
 
+typedef struct Claim { /* claim.c's, but for is_ours of a disk that was just opened */
+    bool is_wanted, is_lone; /* what is to be reached */
+    bool is_busy;            /* a thread is at it */
+    bool is_awaited;         /* and tells the main loop */
+    bool is_ours;
+    GError *error;           /* why the last attempt failed */
+} Claim;
+
 struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that have requests in flight */
     char *name, *filename;
     BlockNode *below;          /* a raw node over another node: everything is its */
@@ -19,6 +27,8 @@ struct BlockNode { /* Owner: main loop; workers read fd and flags of nodes that 
     bool fd_writes;            /* fd is open for writing */
     bool is_writable;          /* and we may write to it */
     bool has_lock;
+    bool is_returning;         /* not yet writable: requests wait for the lock */
+    Claim claim;
     struct timespec given_at;  /* the file's time of change when the lock was given away */
     bool is_through;           /* cache=writethrough: the device's default, the device asks for it */
     bool is_direct, no_flush, can_discard, no_locking;
@@ -47,18 +57,27 @@ GPtrArray *block_nodes(void); /* of BlockNode */
 /* Opens for writing (with the lock) if for_write, else for reading; replaces the descriptor only on success. */
 bool raw_open(BlockNode *n, bool for_write, GError **errp);
 void raw_close(BlockNode *n);
-/* The descriptor stays, the right to write goes; and comes back, also when the file has another name by now.  is_lone: not
- * if somebody wrote meanwhile. */
-void raw_give(BlockNode *n);
-bool raw_take_again(BlockNode *n, bool is_lone, GError **errp);
 int raw_execute(BlockNode *n, BlockRequest *r); /* a worker's thread; 0 or -errno */
+
+/* ---- claim.c ---- */
+/* The descriptor stays, the right to write goes; and comes back, also when the file has another name by now.  is_lone: not
+ * if somebody wrote meanwhile.  Both only begin it, however the last one is doing. */
+void claim_give(BlockNode *n);
+void claim_take(BlockNode *n, bool is_lone);
+bool claim_is_busy(BlockNode *n);
+/* How it went, or, if that is not known at the deadline, may_return_later: the disk is_returning. */
+bool claim_collect(BlockNode *n, int64_t deadline_ns, bool may_return_later, GError **errp);
 
 /* ---- lock.c ---- */
 bool lock_take(int fd, const char *filename, GError **errp); /* the right to write */
 void lock_drop(int fd);
 
 /* ---- node.c ---- */
-/* Any thread, without vm_lock: waits until nothing is in flight anywhere. */
+void node_begun(BlockNode *n);
+void node_completed(BlockNode *n);
+void block_wake(void);                 /* any thread: something that block_wait_idle() may wait for is over */
+void node_begin_waiting(BlockNode *n); /* unless there is still something to wait for */
+/* Any thread, without vm_lock: waits until nothing is in flight anywhere, and no lock is on its way. */
 bool block_wait_idle(int64_t deadline_ns, GError **errp);
 /* The same: fdatasync() of every node that was written, by workers. */
 bool block_sync_all(int64_t deadline_ns, GError **errp);

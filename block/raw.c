@@ -72,7 +72,7 @@ bool raw_open(BlockNode *n, bool for_write, GError **errp)
     raw_close(n);
     n->fd = steal_fd(&fd);
     n->size = size;
-    n->is_writable = n->fd_writes = for_write;
+    n->is_writable = n->fd_writes = n->claim.is_ours = for_write;
     n->has_lock = locks;
     return true;
 }
@@ -84,37 +84,6 @@ void raw_close(BlockNode *n)
     }
     n->fd = -1;
     n->is_writable = n->fd_writes = n->has_lock = false;
-}
-
-static void time_of_change(const BlockNode *n, struct timespec *ret)
-{
-    struct stat st;
-
-    *ret = fstat(n->fd, &st) ? (struct timespec){0} : st.st_mtim;
-}
-
-void raw_give(BlockNode *n)
-{
-    time_of_change(n, &n->given_at);
-    lock_drop(n->fd);
-    n->has_lock = n->is_writable = false;
-}
-
-bool raw_take_again(BlockNode *n, bool is_lone, GError **errp)
-{
-    struct timespec now;
-
-    if (!n->no_locking && !lock_take(n->fd, n->filename, errp)) {
-        return false;
-    }
-    time_of_change(n, &now);
-    if (is_lone && (now.tv_sec != n->given_at.tv_sec || now.tv_nsec != n->given_at.tv_nsec)) {
-        lock_drop(n->fd);
-        return fail(errp, "'%s' was written after the guest had left: it ran on the other side", n->filename);
-    }
-    n->has_lock = !n->no_locking;
-    n->is_writable = true;
-    return true;
 }
 
 /* ---- requests ---- */

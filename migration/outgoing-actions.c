@@ -549,12 +549,12 @@ static void hang_up(Outgoing *o)
 }
 
 /* The guest is ours whatever this says; but without its disks it stays stopped, and `cont` tries again. */
-static bool take_back(Outgoing *o)
+static bool take_back(Outgoing *o, HandoffClaim how)
 {
     g_autoptr(GError) err = NULL;
     char *all;
 
-    if (parts_take_back(false, &err)) {
+    if (parts_take_back(how, &err)) {
         return true;
     }
     error_report("the guest stays stopped: %s", err->message);
@@ -582,9 +582,10 @@ static void thaw_guest(void *opaque)
     Thaw *t = opaque;
     RunState s = RUN_STATE_PAUSED;
     bool start = shall_run(t);
+    HandoffClaim how = t->was_after_run ? HANDOFF_BACK : HANDOFF_NEVER_LEFT;
 
     if (t->o->is_frozen) {
-        bool can_run = take_back(t->o);
+        bool can_run = take_back(t->o, how);
 
         parts_thaw(t->was_after_run);
         t->o->is_frozen = false;
@@ -596,7 +597,7 @@ static void thaw_guest(void *opaque)
             runstate_from_name(states_loaded_run_state(), &s);
             runstate_set(s == RUN_STATE_RUNNING ? RUN_STATE_PAUSED : s);
         }
-    } else if (start && !runstate_is_running() && take_back(t->o)) {
+    } else if (start && !runstate_is_running() && take_back(t->o, how)) {
         vm_start();
     }
     parts_stayed();

@@ -49,7 +49,7 @@ static void judge(Outgoing *o, bool was_heard)
 
     if (!was_heard) {
         explain(o, false, "whether the guest ran there is not known; 'cont' lets it go on here");
-    } else if (!parts_take_back(true, &err)) {
+    } else if (!parts_take_back(HANDOFF_LONE, &err)) {
         g_autofree char *why = g_strdup_printf("the guest stays stopped: %s", err->message);
 
         explain(o, false, why);

@@ -14,6 +14,7 @@ typedef struct Call {
     HandoffFn *fn;
     GError **errp;
     bool ok, flag, backwards;
+    HandoffClaim how;
 } Call;
 
 static void run_call(void *opaque)
@@ -75,12 +76,15 @@ static bool one_take_back(HandoffPart *p, void *opaque)
 {
     Call *c = opaque;
 
-    return !p->take_back || p->take_back(p, c->flag, c->errp);
+    return !p->take_back || p->take_back(p, c->how, c->errp);
 }
 
-bool parts_take_back(bool is_lone, GError **errp)
+bool parts_take_back(HandoffClaim how, GError **errp)
 {
-    return call_all(one_take_back, is_lone, false, errp);
+    Call c = {.fn = one_take_back, .errp = errp, .how = how};
+
+    loop_call_wait(run_call, &c);
+    return c.ok;
 }
 
 static bool one_released(HandoffPart *p, void *opaque)

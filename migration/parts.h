@@ -10,7 +10,7 @@ void parts_parked(void);
 void parts_run_sent(void);
 void parts_released(bool is_leaving);
 void parts_leaving(void);
-bool parts_take_back(bool is_lone, GError **errp);
+bool parts_take_back(HandoffClaim how, GError **errp);
 void parts_thaw(bool was_after_run);
 void parts_lost(void);
 void parts_stayed(void);

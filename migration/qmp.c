@@ -347,7 +347,7 @@ static bool disks_come_back(int state, bool force, GError **errp)
                       state != MIG_FAILED) {
         return true; /* nothing to take back, or the machine will refuse */
     }
-    if (parts_take_back(is_lone, errp)) {
+    if (parts_take_back(is_lone ? HANDOFF_LONE : state == MIG_KEPT ? HANDOFF_NEVER_LEFT : HANDOFF_BACK, errp)) {
         return true;
     }
     g_prefix_error(errp, "the guest stays stopped%s: ", is_lone ? " unless it is forced" : "");
@@ -369,7 +369,7 @@ static bool cont_hook(bool force, GError **errp, bool *ret_handled)
 
     if (outgoing_state() == MIG_NONE || !incoming_has_guest(NULL)) {
         return incoming_cont(errp, ret_handled) &&
-               (*ret_handled || runstate_get() == RUN_STATE_INMIGRATE || parts_take_back(false, errp));
+               (*ret_handled || runstate_get() == RUN_STATE_INMIGRATE || parts_take_back(HANDOFF_BACK, errp));
     }
     if (!disks_come_back(outgoing_state(), force, errp)) {
         return false;

@@ -19,6 +19,10 @@
 #include "vmstate/vmstate.h"
 
 typedef struct HandoffPart HandoffPart;
+
+/* A guest that is to run here again: it is known not to run elsewhere, and may have, or may not; only if nothing shows that it
+ * did; it has not left at all, so that nothing need be waited for. */
+typedef enum HandoffClaim { HANDOFF_BACK, HANDOFF_LONE, HANDOFF_NEVER_LEFT } HandoffClaim;
 struct HandoffPart {
     const char *name;    /* section name on the wire, at most 127 bytes */
     int order;           /* small first */
@@ -45,9 +49,8 @@ struct HandoffPart {
     void (*released)(HandoffPart *p, bool is_leaving);
     void (*leaving)(HandoffPart *p);                              /* after released: this process ends; send what has
                                                                      reached it until now, nothing will any more */
-    bool (*take_back)(HandoffPart *p, bool is_lone, GError **errp); /* the guest is to run here again: false with the
-                                                                     reason if it cannot yet; may be asked again.  is_lone:
-                                                                     only if nothing shows that the other side ran it */
+    bool (*take_back)(HandoffPart *p, HandoffClaim how, GError **errp); /* the guest is to run here again: false with the
+                                                                     reason if it cannot yet; may be asked again */
     void (*thaw)(HandoffPart *p, bool was_after_run);             /* the guest is ours again; called before it starts */
     void (*stayed)(HandoffPart *p);                               /* the attempt is over and the guest stays, whether or
                                                                      not it was stopped; after thaw; may come again */

@@ -303,6 +303,30 @@ def cancelled_with_hung_file(when):
     return case
 
 
+def cancelled_with_hung_lock(folder):
+    """The disks are finished, and the file server does not answer any more when their locks are given up.  The guest comes
+    back; what it writes waits for the lock, and then it can go all the same."""
+    with Scene(folder, fault='none', disk='yes') as scene:
+        (folder / 'only-locks').touch()
+        scene.hang_disk(True)
+        since = scene.begin()
+        scene.until_disk_hangs()
+        scene.settle(0.2)
+        began, refusal = scene.command('migrate_cancel')
+        if refusal:
+            raise Failed(refusal)
+        scene.runs_again(since, began)
+        scene.settle(0.3)
+        before = scene.memory.counters()['sectors_flushed']
+        scene.hang_disk(False)
+        until = base.deadline(10)
+        while scene.memory.counters()['sectors_flushed'] == before:
+            if not base.left(until):
+                raise Failed('the guest writes no more to its disk')
+            time.sleep(0.002)
+        scene.finish()
+
+
 def qmp_during_hung_disk(folder):
     """A disk that hangs for two seconds on both sides delays the handoff, and nothing else."""
     with Scene(folder, fault='none', disk='yes') as scene:
@@ -558,6 +582,7 @@ CASES = [
     ('cancelled with a disk that hangs', cancelled_with_hung_disk),
     ('cancelled with a file that hangs when it is flushed', cancelled_with_hung_file('flushed')),
     ('cancelled with a file that hangs when it is written', cancelled_with_hung_file('written')),
+    ('cancelled with a lock that hangs', cancelled_with_hung_lock),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
     ("a disk of the source's that is not finished", disk_that_is_not_finished),
     ('memory that does not get ready', memory_that_is_never_ready),

@@ -3,11 +3,14 @@
  *
  * $BATON_HANG names a folder with `disk` (the file, or a link to it), `lock` and `entered`, a FIFO.  While the test holds an
  * exclusive flock on `lock`, each call writes a byte to `entered` and waits; where there is a file
- * `only-syncs`, each sync; where there is a file `only-memory`, whoever gets memory ready in advance, but not the disk. */
+ * `only-syncs`, each sync; where there is a file `only-locks`, whoever locks, looks at or opens it; where there is a file
+ * `only-memory`, whoever gets memory ready in advance, but not the disk. */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -64,7 +67,8 @@ static void wait_for_the_test(int fd, int is_sync)
 {
     const char *folder = getenv("BATON_HANG");
 
-    if (folder && !has(folder, "only-memory") && is_the_disk(folder, fd) && (is_sync || !has(folder, "only-syncs"))) {
+    if (folder && !has(folder, "only-memory") && !has(folder, "only-locks") && is_the_disk(folder, fd) &&
+        (is_sync || !has(folder, "only-syncs"))) {
         wait_for_the_lock(folder);
     }
 }
@@ -111,6 +115,51 @@ int fdatasync(int fd)
 {
     wait_for_the_test(fd, 1);
     return NEXT(fdatasync)(fd);
+}
+
+static void wait_for_a_lock(int fd)
+{
+    const char *folder = getenv("BATON_HANG");
+
+    if (folder && has(folder, "only-locks") && is_the_disk(folder, fd)) {
+        wait_for_the_lock(folder);
+    }
+}
+
+/* Of a path only its name is looked at. */
+static void wait_for_a_path(const char *path)
+{
+    const char *folder = getenv("BATON_HANG"), *name = strrchr(path, '/');
+
+    if (folder && has(folder, "only-locks") && !strcmp(name ? name + 1 : path, "disk.img")) {
+        wait_for_the_lock(folder);
+    }
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    va_list ap;
+    void *argument;
+
+    va_start(ap, command);
+    argument = va_arg(ap, void *);
+    va_end(ap);
+    if (command == F_OFD_SETLK || command == F_OFD_GETLK) {
+        wait_for_a_lock(fd);
+    }
+    return NEXT(fcntl64)(fd, command, argument);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    va_list ap;
+    int mode;
+
+    va_start(ap, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, int) : 0;
+    va_end(ap);
+    wait_for_a_path(path);
+    return NEXT(open64)(path, flags, mode);
 }
 
 int madvise(void *at, size_t size, int advice)

@@ -1,5 +1,6 @@
 /* tests/unit/block/block-test.c - what is written is read, options say what they accept, and an image has one writer.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -384,6 +385,103 @@ static void a_disk_that_changed_is_not_taken_back_unasked(void)
     unlink(moved);
 }
 
+/* Whoever keeps the locks does not answer. */
+static GMutex hang_lock;
+static GCond hang_changed;
+static bool hangs;
+
+int fcntl64(int fd, int command, ...)
+{
+    static int (*next)(int fd, int command, ...);
+    va_list ap;
+    void *argument;
+
+    va_start(ap, command);
+    argument = va_arg(ap, void *);
+    va_end(ap);
+    g_mutex_lock(&hang_lock);
+    next = next ? next : (int (*)(int, int, ...))dlsym(RTLD_NEXT, "fcntl64");
+    while (hangs && (command == F_OFD_SETLK || command == F_OFD_GETLK)) {
+        g_cond_wait(&hang_changed, &hang_lock);
+    }
+    g_mutex_unlock(&hang_lock);
+    return next(fd, command, argument);
+}
+
+static void hang(bool on)
+{
+    g_mutex_lock(&hang_lock);
+    hangs = on;
+    g_cond_broadcast(&hang_changed);
+    g_mutex_unlock(&hang_lock);
+}
+
+static void end_hang(void *opaque)
+{
+    hang(false);
+}
+
+/* A guest that never left goes on; what it asks of the disk waits until the lock is there, or is known to be another's. */
+static void requests_wait_for_a_lock_that_hangs(gconstpointer is_taken)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    LoopTimer *end = loop_timer_new(end_hang, NULL);
+    BlockNode *mine, *other = NULL;
+    g_autoptr(GError) err = NULL;
+    uint8_t data[512] = {1};
+
+    g_assert_true(add(NULL, "{'id': 's', 'file': '%s'}", path));
+    mine = block_find("s");
+    g_assert_true(p->drain(p, NULL));
+    if (is_taken) {
+        other = other_writer(path, NULL);
+    }
+    hang(true);
+    g_assert_true(p->take_back(p, HANDOFF_NEVER_LEFT, NULL));
+    g_assert_true(p->take_back(p, HANDOFF_NEVER_LEFT, NULL)); /* cont asks, and then the thaw */
+    g_assert_false(block_delete("s", NULL));
+    loop_timer_set(end, time_monotonic_ns() + 20 * NS_PER_MS);
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, is_taken ? -EPERM : 0);
+    g_assert_false(hangs);
+    g_assert_cmpint(run(mine, BLOCK_READ, 0, data, 512), ==, 0);
+    if (is_taken) {
+        g_assert_false(p->take_back(p, HANDOFF_NEVER_LEFT, NULL));
+        close_other(other);
+        g_assert_true(p->take_back(p, HANDOFF_NEVER_LEFT, NULL));
+    }
+    other = other_writer(path, &err);
+    g_assert_null(other);
+    g_assert_true(p->drain(p, NULL));
+    other = other_writer(path, NULL);
+    g_assert_nonnull(other);
+    close_other(other);
+    g_assert_true(block_delete("s", NULL));
+    loop_timer_free(end);
+    unlink(path);
+}
+
+/* But one that may have run elsewhere does not go on without its disks. */
+static void a_lock_that_hangs_is_not_taken_for_granted(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    g_autoptr(GError) err = NULL;
+    uint8_t data[512] = {1};
+
+    g_assert_true(add(NULL, "{'id': 's', 'file': '%s'}", path));
+    g_assert_true(p->drain(p, NULL));
+    hang(true);
+    g_assert_false(p->take_back(p, HANDOFF_BACK, &err));
+    g_assert_nonnull(strstr(err->message, "does not answer"));
+    g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    hang(false);
+    g_assert_true(p->take_back(p, HANDOFF_BACK, NULL));
+    g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, 0);
+    g_assert_true(block_delete("s", NULL));
+    unlink(path);
+}
+
 static void a_destination_writes_only_after_run(void)
 {
     HandoffPart *p = handoff_find("block");
@@ -468,6 +566,9 @@ int main(int argc, char **argv)
     g_test_add_func("/block/an_image_has_one_writer", an_image_has_one_writer);
     g_test_add_func("/block/the_lock_passes_with_the_guest", the_lock_passes_with_the_guest);
     g_test_add_func("/block/a_disk_that_changed_is_not_taken_back_unasked", a_disk_that_changed_is_not_taken_back_unasked);
+    g_test_add_data_func("/block/requests_wait_for_a_lock_that_hangs", NULL, requests_wait_for_a_lock_that_hangs);
+    g_test_add_data_func("/block/requests_wait_for_a_lock_that_hangs/and_is_anothers", "yes", requests_wait_for_a_lock_that_hangs);
+    g_test_add_func("/block/a_lock_that_hangs_is_not_taken_for_granted", a_lock_that_hangs_is_not_taken_for_granted);
     g_test_add_func("/block/a_destination_writes_only_after_run", a_destination_writes_only_after_run);
     g_test_add_func("/block/disks_that_differ_are_refused", disks_that_differ_are_refused);
     return g_test_run();
