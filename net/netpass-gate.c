@@ -644,7 +644,7 @@ static void count_missing(NetpassPort *np)
 {
     uint64_t missing = np->last_seq - MIN(np->last_seq, np->forwarded);
 
-    if (missing && np->is_started) {
+    if (missing && (np->is_started || np->end_came)) { /* else the source has the guest, and them */
         warn_report("netpass: netdev '%s': %" PRIu64 " frames stayed with the source", np->id, missing);
         np->refused += missing;
         np->last_seq = np->forwarded;

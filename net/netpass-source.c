@@ -73,15 +73,20 @@ static NetEntry *next_unsent(NetpassPort *np, NetCursor *at)
     return e;
 }
 
-/* What is on its way into the guest is the destination's to keep: no more than its bounds allow, which are ours. */
+/* What is on its way into the guest is the destination's to keep: no more than its bounds allow, which are ours, nor than the
+ * engine takes. */
 static bool may_send(const NetpassPort *np, const NetEntry *e, size_t with)
 {
+    const Netpass *n = np->pass;
     size_t cost = net_queue_cost(e->frame.size) + with;
 
-    if (np->pass->is_leaving || (!np->in_flight && !with)) {
+    if (!np->in_flight && !with) {
         return true; /* one frame is always allowed, however long it is */
     }
-    return np->in_flight + cost <= np->cache.bytes_max && np->pass->in_flight + cost <= np->pass->total.bytes_max;
+    if (n->is_leaving) { /* what has to go now may go ahead of all bounds but the engine's */
+        return n->in_flight + cost <= n->in_flight_max + n->in_flight_max / 2;
+    }
+    return np->in_flight + cost <= np->cache.bytes_max && n->in_flight + cost <= MIN(n->total.bytes_max, n->in_flight_max);
 }
 
 static void count_sent(NetpassPort *np, size_t cost)
@@ -449,10 +454,25 @@ static bool source_drain(HandoffPart *part, GError **errp)
     }
 }
 
-static void put_netdev(StateWriter *w, const NetpassPort *np)
+/* Of a long pause: what does not fit follows behind the state.  A one-way stream has no behind. */
+static uint32_t count_saved(const NetpassPort *np)
 {
-    NetpassBacklogNetdev n = {.is_best_effort = np->is_best_effort, .is_sending = np->is_sending,
-                              .frames = np->cache.queue.frames};
+    const Netpass *n = np->pass;
+    uint64_t room = handoff_is_one_way() ? UINT64_MAX : n->in_flight_max - MIN(n->in_flight, n->in_flight_max);
+    uint64_t cost = 0;
+    uint32_t frames = 0;
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while ((e = net_queue_next(&np->cache.queue, &at)) && (cost += net_queue_cost(e->frame.size)) <= room) {
+        frames++;
+    }
+    return frames;
+}
+
+static void put_netdev(StateWriter *w, const NetpassPort *np, uint32_t frames)
+{
+    NetpassBacklogNetdev n = {.is_best_effort = np->is_best_effort, .is_sending = np->is_sending, .frames = frames};
 
     g_strlcpy(n.id, np->id, sizeof(n.id));
     netpass_put_netdev(w, &n);
@@ -467,12 +487,14 @@ static bool source_save(HandoffPart *part, StateWriter *w, GError **errp)
     netpass_put_backlog(w, &head);
     for (unsigned i = 0; i < n->ports->len; i++) {
         NetpassPort *np = n->ports->pdata[i];
+        uint32_t frames = count_saved(np);
         NetCursor at = {0};
-        NetEntry *e;
 
         np->is_sending = np->chain && net_chain_is_sending(np->chain);
-        put_netdev(w, np);
-        while ((e = net_queue_next(&np->cache.queue, &at))) {
+        put_netdev(w, np, frames);
+        for (uint32_t f = 0; f < frames; f++) {
+            NetEntry *e = net_queue_next(&np->cache.queue, &at);
+
             netpass_put_frame(w, e, now);
             np->sent_seq = e->seq;
             np->forwarded++;

@@ -414,6 +414,7 @@ Netpass *netpass_new(NetWorld *w)
     Netpass *n = g_new0(Netpass, 1);
 
     n->world = w;
+    n->in_flight_max = NETPASS_IN_FLIGHT_MAX;
     w->early = netpass_gate_early;
     n->ports = ports_new();
     n->part = (HandoffPart){

@@ -12,6 +12,7 @@
 #include "netpass-pair.h"
 #include "netpass-wire.h"
 
+#define NETPASS_IN_FLIGHT_MAX (256u << 20) /* what the engine queues for the channel, and a package carries, is bounded, too */
 #define NETPASS_TOTAL_FACTOR 4 /* the bound of all netdevs together, in those of one */
 
 typedef enum NetpassPortState { /* words of qapi's NetpassState */
@@ -90,7 +91,7 @@ struct Netpass {
     GPtrArray *ports; /* of NetpassPort; the index is the number on the wire */
     NetpassTotal total; /* of frames that the source owns, or owned */
     NetpassTotal own;   /* destination: of those that came here */
-    uint64_t in_flight; /* source: of all netdevs */
+    uint64_t in_flight, in_flight_max; /* source: of all netdevs */
     uint64_t nonce;
     bool is_source, is_active, has_peer, is_tail_done, is_started, has_slept;
     bool owes;         /* the guest had not taken all of it when the handoff was over */

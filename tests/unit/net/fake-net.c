@@ -20,7 +20,7 @@ static void inbox_read(void *opaque)
     Side *s = opaque;
     GBytes *b;
 
-    while ((b = g_queue_pop_head(&s->messages))) {
+    while (!(lab->is_stuck && s == &lab->side[1]) && (b = g_queue_pop_head(&s->messages))) {
         StateReader r;
         gsize size;
         gconstpointer data = g_bytes_get_data(b, &size);
@@ -34,7 +34,14 @@ static void inbox_read(void *opaque)
 static bool engine_send(HandoffPart *p, const void *data, size_t size)
 {
     Side *to = &lab->side[!(side_of(p) - lab->side)];
+    size_t waiting = size;
 
+    for (const GList *l = to->messages.head; l; l = l->next) {
+        waiting += g_bytes_get_size(l->data);
+    }
+    if (lab->engine_max && waiting > lab->engine_max) {
+        return false;
+    }
     g_queue_push_tail(&to->messages, g_bytes_new(data, size));
     net_defer(to->inbox);
     return true;
@@ -419,6 +426,12 @@ void lab_clear(Lab *l)
     g_string_free(l->senders, true);
     lab_settle();
     handoff_set_engine(NULL);
+}
+
+void lab_unstick(Lab *l)
+{
+    l->is_stuck = false;
+    net_defer(l->side[1].inbox);
 }
 
 void lab_settle(void)

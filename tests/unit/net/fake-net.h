@@ -52,6 +52,8 @@ struct Lab {
     unsigned to_client;       /* frames from the guest that left */
     GString *senders;         /* "0" or "1" for each frame of the guest's driver: the side, in the order of the network */
     bool is_off;              /* the capability, from now on */
+    bool is_stuck;            /* messages to side 1 wait: lab_unstick() */
+    size_t engine_max;        /* bytes of messages that may wait; 0: no bound */
     uint64_t max_bytes, gate_ms, linger_ms, best_effort;
 };
 
@@ -66,6 +68,7 @@ void lab_linger(Lab *l, unsigned ms);        /* the same, for so long */
 void lab_all_arrives(Lab *l);                /* what is on its way, from now on at once */
 void lab_drop_last(Lab *l);                  /* the network loses what was sent to side 1 last and is on its way */
 void lab_unclog(Lab *l, unsigned side);
+void lab_unstick(Lab *l);
 void lab_client(Lab *l, unsigned count);     /* numbered unicast frames */
 void lab_client_same(Lab *l, unsigned count); /* all of them alike: number 0xffffffff */
 void lab_broadcast(Lab *l, unsigned count);  /* numbered group frames */

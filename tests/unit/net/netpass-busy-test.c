@@ -371,6 +371,59 @@ static void guest_that_starts_alone_gets_its_cable_back(Lab *l)
     g_assert_false(l->side[1].pass->is_active);
 }
 
+/* A channel that stands still after a long pause: what the engine does not queue stays with the source, and follows. */
+static void no_more_is_under_way_than_the_engine_takes(Lab *l)
+{
+    size_t cost = net_queue_cost(LAB_FRAME);
+
+    l->side[0].pass->in_flight_max = 8 * cost;
+    l->engine_max = 12 * cost;
+    l->gate_ms = 20; /* what waits for its copies over there is under way, too, until the gate opens */
+    l->is_stuck = true;
+    lab_freeze(l, 0);
+    lab_client(l, 20);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    lab_client(l, 20);
+    lab_settle();
+    lab_run_sent(l, 0);
+    lab_start(l, 1);
+    lab_released(l, 0);
+    lab_settle();
+    lab_unstick(l);
+    lab_wait(lab_both_done, l);
+    lab_check_all_in_order(l);
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 0);
+}
+
+/* What finds no room even then is counted, and the destination hears of it. */
+static void source_that_leaves_counts_what_the_engine_does_not_take(Lab *l)
+{
+    size_t cost = net_queue_cost(LAB_FRAME);
+    HandoffPart *p = &l->side[0].pass->part, *q = &l->side[1].pass->part;
+
+    l->side[0].pass->in_flight_max = 8 * cost;
+    l->engine_max = 32 * cost;
+    lab_freeze(l, 0);
+    lab_client(l, 40);
+    lab_settle();
+    lab_save_and_load(l, 0);
+    p->parked(p);
+    l->is_stuck = true;
+    p->released(p, true);
+    q->owned(q);
+    p->leaving(p);
+    g_assert_true(l->side[0].tail_done);
+    lab_unstick(l);
+    lab_settle();
+    q->peer_gone(q);
+    g_assert_cmpuint(lab_figure(l, 0, "refused"), ==, 40 - 12);
+    lab_start(l, 1);
+    lab_settle();
+    g_assert_cmpuint(l->got->len, ==, 12);
+    g_assert_cmpuint(lab_figure(l, 1, "refused"), ==, 40 - 12);
+}
+
 static const struct Row {
     const char *name;
     void (*fn)(Lab *l);
@@ -389,6 +442,8 @@ static const struct Row {
     {"frames_over_the_bound_do_not_overtake_those_that_wait", frames_over_the_bound_do_not_overtake_those_that_wait},
     {"late_answer_sends_at_once_what_was_kept", late_answer_sends_at_once_what_was_kept},
     {"source_that_leaves_passes_on_all_that_has_reached_it", source_that_leaves_passes_on_all_that_has_reached_it},
+    {"no_more_is_under_way_than_the_engine_takes", no_more_is_under_way_than_the_engine_takes},
+    {"source_that_leaves_counts_what_the_engine_does_not_take", source_that_leaves_counts_what_the_engine_does_not_take},
     {"removed_netdev_ends_its_tail", removed_netdev_ends_its_tail},
     {"guest_that_starts_alone_gets_its_cable_back", guest_that_starts_alone_gets_its_cable_back},
 };
