@@ -647,7 +647,7 @@ bool incoming_has_source(void)
 {
     int s = incoming_state();
 
-    return s != IN_NONE && s != IN_COMPLETED && s != IN_REFUSED && !has_gone(&incoming);
+    return s != IN_NONE && s != IN_COMPLETED && !has_gone(&incoming);
 }
 
 /* Under the lock: the guest is here, but not all of it, or the old connection has not ended. */

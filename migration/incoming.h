@@ -18,7 +18,7 @@ bool incoming_may_change(GError **errp);
 bool incoming_has_guest(GError **errp); /* here, or none was to come: the outgoing side decides about the guest */
 bool incoming_send_message(const char *part, const void *data, size_t size); /* false: no source */
 void incoming_tail_done(void);
-bool incoming_has_source(void);        /* a guest is on its way, or its tail */
+bool incoming_has_source(void);        /* a guest is on its way, or its tail, or what is given back with a refusal */
 /* Until what came in is wholly here (so that it can be handed on), or nobody wants that any more. */
 bool incoming_wait_finished(const Interrupt *unwanted, int64_t deadline_ns, GError **errp);
 void incoming_report(Json *info);      /* into query-migrate */
