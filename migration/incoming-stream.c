@@ -84,6 +84,8 @@ static bool take_package(Incoming *n, unsigned number, const uint8_t *payload, G
     be_patient(false);
     if (number == CMD_PACKAGED) {
         atomic_store(&n->prefault_until_ns, 0);
+    } else if (n->ram || incoming_state() != IN_ACTIVE) { /* later it would change a guest that is whole, or that runs */
+        return bad(n, errp, "the first device state comes at the wrong place");
     }
     if (size > PACKAGE_MAX) {
         return bad(n, errp, "the device state is too long");

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Input: byte 0: bit 0: over a pipe, which carries no answers; bit 1: the guest stays stopped (-S), bit 2: and `cont`
- * comes; the rest is the stream.  Whatever comes: the thread ends, with the guest running or with a reason. */
+ * comes (the other bits are the seeds'); the rest is the stream.  Whatever comes: the thread ends, with the guest running or
+ * with a reason. */
 #include "../../net/netpass-wire.h"
 #include "board.h"
 #include "util/bytes.h"
@@ -12,6 +13,15 @@
 #define ATTEMPT 0x0102030405060708u
 
 static bool ended;
+
+/* State comes for a guest that is not whole yet, and for none that runs. */
+static bool witness_load(HandoffPart *p, StateReader *r, GError **errp)
+{
+    g_assert_true(incoming_state() == IN_ACTIVE || incoming_state() == IN_LOADING);
+    return true;
+}
+
+static HandoffPart witness = {.name = "witness", .load = witness_load};
 
 static void has_ended(void *opaque)
 {
@@ -59,6 +69,14 @@ static void judge(Incoming *n, bool is_pipe)
     }
 }
 
+static void make_all(void)
+{
+    board_make();
+    if (!handoff_find(witness.name)) {
+        handoff_register(&witness);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Incoming *n = &incoming;
@@ -68,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!size || size > 64 << 10) {
         return 0;
     }
-    board_make();
+    make_all();
     board_reset();
     n->is_parked = data[0] & 2;
     fd = send_all(data + 1, size - 1, data[0] & 1, &other);
@@ -184,6 +202,30 @@ static void put_state(StateWriter *w, bool is_packaged)
     state_writer_free(all);
 }
 
+/* In SETUP, whose place is before the memory. */
+static void put_witness(StateWriter *w)
+{
+    StateWriter *all = state_writer_new();
+    const uint8_t *data;
+    uint32_t length;
+    size_t size;
+
+    state_put_u8(all, SECTION_FULL);
+    state_put_be32(all, 1);
+    state_put_str8(all, witness.name);
+    state_put_be32(all, 0);
+    state_put_be32(all, 1);
+    state_put_be32(all, 0);
+    state_put_u8(all, SECTION_FOOTER);
+    state_put_be32(all, 1);
+    state_put_u8(all, SECTION_EOF);
+    data = state_writer_data(all, &size);
+    length = GUINT32_TO_BE(size);
+    put_command(w, CMD_SETUP, &length, 4);
+    state_put(w, data, size);
+    state_writer_free(all);
+}
+
 /* END of netdev 0: the last message of a source's netpass. */
 static void put_netpass_end(StateWriter *w)
 {
@@ -237,7 +279,7 @@ static GByteArray *make_seed(unsigned kind)
     const uint8_t *data;
     size_t size;
 
-    board_make();
+    make_all();
     board_reset();
     state_put_u8(w, kind);
     state_put_be32(w, STREAM_MAGIC);
@@ -245,6 +287,9 @@ static GByteArray *make_seed(unsigned kind)
     states_put_configuration(w, hello_machine(), hello_uuid(), NULL);
     if (!(kind & 1)) {
         put_hello(w);
+    }
+    if (kind == 1) {
+        put_witness(w);
     }
     put_memory(w);
     if (!(kind & 1)) {
@@ -254,6 +299,9 @@ static GByteArray *make_seed(unsigned kind)
     put_state(w, !(kind & 1));
     if (!(kind & 1)) {
         put_attempt(w, kind & 8 ? CMD_RELEASE : CMD_RUN);
+        if (kind & 32) {
+            put_witness(w);
+        }
         put_netpass_end(w);
         if (kind & 16) {
             put_cancel(w);
@@ -267,4 +315,4 @@ static GByteArray *make_seed(unsigned kind)
     return seed;
 }
 
-FUZZ_MAIN("incoming", make_seed, 32, 8)
+FUZZ_MAIN("incoming", make_seed, 36, 8)
