@@ -35,17 +35,18 @@ static bool is_limited(const VirtioRng *r)
     return r->period_ms && r->max_bytes != INT64_MAX;
 }
 
-/* A period begins with the first byte asked for after the last one ended. */
+/* A period begins with the first byte asked for after the last one ended.  One that would go on for longer than a period
+ * has come from elsewhere, and is over. */
 static uint64_t allowance(VirtioRng *r)
 {
-    int64_t now = clock_virtual_ns();
+    uint64_t now = clock_virtual_ns(), period = r->period_ms * NS_PER_MS;
 
     if (!is_limited(r)) {
         return UINT64_MAX;
     }
-    if ((uint64_t)now >= r->st.period_end_ns) {
+    if (now >= r->st.period_end_ns || r->st.period_end_ns - now > period) {
         r->st.left = r->max_bytes;
-        r->st.period_end_ns = now + r->period_ms * NS_PER_MS;
+        r->st.period_end_ns = now + period;
     }
     return r->st.left;
 }

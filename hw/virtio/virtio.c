@@ -321,6 +321,9 @@ static bool virtio_loaded(void *opaque, uint32_t version, GError **errp)
         return fail(errp, "virtio device '%s': the guest uses features 0x%" G_GINT64_MODIFIER
                     "x that are not offered here", virtio_name(v), bad);
     }
+    if (virtio_is_live(v) && !(v->st.status & VIRTIO_FEATURES_OK)) {
+        return fail(errp, "virtio device '%s': its driver is ready without having settled the features", virtio_name(v));
+    }
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
         VirtQueue *q = &v->queues[i];
 

@@ -21,7 +21,7 @@
 #include "util/bytes.h"
 #include "util/loop.h"
 
-enum { DISK_SLOT = CONFIG_PIXMAN ? 0x10003000 : 0x10004000 }; /* behind the others of make_board() */
+enum { DISK_SLOT = CONFIG_PIXMAN ? 0x10003000 : 0x10004000, LIMITED_SLOT = DISK_SLOT - 0x1000 }; /* last of make_board() */
 
 static void each_row(void (*fn)(const ObjectType *type))
 {
@@ -311,6 +311,59 @@ static void a_request_that_came_with_a_stopped_guest_goes_on_with_it(void)
     reset_all();
 }
 
+static void load_state(const char *name, uint64_t slot, const uint8_t *state, size_t size, bool is_accepted)
+{
+    g_autofree char *id = g_strdup_printf("virtio-mmio@%08" G_GINT64_MODIFIER "x/%s", slot, name);
+    const StateEntry *e = state_find(id, 0);
+    g_autoptr(GError) err = NULL;
+    StateReader r;
+
+    g_assert_nonnull(e);
+    state_reader_init(&r, state, size, e->id);
+    g_assert_cmpint(vmstate_load(e->state, e->object, e->state->version, &r, &err), ==, is_accepted);
+}
+
+/* No time would come at which its timer is set to a moment that has not been: the main loop did nothing else any more. */
+static void a_period_without_end_is_over(void)
+{
+    static const uint8_t state[16] = {[8] = 0x80, [15] = 5};
+    uint8_t *ram = ram_ptr(0x80000000, 0x20000);
+    uint64_t *desc = (uint64_t *)(ram + 0x1000);
+
+    memset(ram + 0x1000, 0, 0x3000);
+    desc[0] = 0x80010000;
+    desc[1] = 2ull << 32 | 4;
+    start_driver(LIMITED_SLOT, 1, 0);
+    store_le16(ram + 0x2002, 1);
+    load_state("virtio-rng", LIMITED_SLOT, state, sizeof(state), true);
+    vm_start();
+    g_assert_cmpuint(load_le16(ram + 0x3002), ==, 1);
+    vm_stop(RUN_STATE_PAUSED);
+    reset_all();
+}
+
+/* Features that nobody checked: a driver that says so is told to reset the device, and is never live. */
+static void a_driver_has_settled_the_features(void)
+{
+    g_autofree char *id = g_strdup_printf("virtio-mmio@%08x/virtio", LIMITED_SLOT);
+    const StateEntry *e = state_find(id, 0);
+    StateWriter *w = state_writer_new();
+    g_autofree uint8_t *copy = NULL;
+    const uint8_t *data;
+    size_t size;
+
+    g_assert_nonnull(e);
+    vmstate_save(e->state, e->object, w);
+    data = state_writer_data(w, &size);
+    copy = g_memdup2(data, size);
+    copy[12] = VIRTIO_DRIVER_OK;
+    load_state("virtio", LIMITED_SLOT, copy, size, false);
+    copy[12] |= VIRTIO_NEEDS_RESET;
+    load_state("virtio", LIMITED_SLOT, copy, size, true);
+    state_writer_free(w);
+    reset_all();
+}
+
 /* A guest that writes anything anywhere, into memory that holds anything. */
 static void registers_take_anything(void)
 {
@@ -394,7 +447,8 @@ static void make_board(void)
     };
     MachineConfig config = {.no_harts = true, .smp = 2, .ram_size = 64 << 20};
     g_autoptr(GError) err = NULL;
-    g_autoptr(Json) disk_options = disk();
+    static const char limited_text[] = "{'driver': 'virtio-rng-device', 'max-bytes': 4, 'period': 1000}";
+    g_autoptr(Json) disk_options = disk(), limited = json_parse(limited_text, strlen(limited_text), &err);
 
     machine_create("virt", &config, &err);
     g_assert_no_error(err);
@@ -405,6 +459,7 @@ static void make_board(void)
         g_assert_nonnull(device_add(options, &err));
     }
     g_assert_nonnull(device_add(disk_options, &err));
+    g_assert_nonnull(device_add(limited, &err));
     reset_all();
 }
 
@@ -461,6 +516,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/state/an_endless_ring_leaves_the_lock_to_others", an_endless_ring_leaves_the_lock_to_others);
     g_test_add_func("/hw/state/a_request_that_came_with_a_stopped_guest_goes_on_with_it",
                     a_request_that_came_with_a_stopped_guest_goes_on_with_it);
+    g_test_add_func("/hw/state/a_period_without_end_is_over", a_period_without_end_is_over);
+    g_test_add_func("/hw/state/a_driver_has_settled_the_features", a_driver_has_settled_the_features);
     g_test_add_func("/hw/state/registers_take_anything", registers_take_anything);
     g_test_add_func("/hw/state/wrong_devices_are_refused", wrong_devices_are_refused);
     return g_test_run();
