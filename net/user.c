@@ -528,6 +528,10 @@ static bool load_one(StateReader *r, const char *id, GError **errp)
         warn_report("slirp: no netdev '%s' of type user here; its leases are forgotten", id);
         return true;
     }
+    /* libslirp's own connections come first, each behind a byte; we make none, and their lengths would be believed. */
+    if (size && bytes[0]) {
+        return fail(errp, "slirp: state of netdev '%s' holds connections, which do not travel", id);
+    }
     l = (LoadBytes){bytes, size};
     return (version <= slirp_state_version() && slirp_state_load(user_of(p)->slirp, version, load_bytes, &l) >= 0) ||
            fail(errp, "slirp: state of netdev '%s' (version %u) does not load", id, version);

@@ -167,6 +167,7 @@ static void leases_travel(void)
 {
     HandoffPart *p = handoff_find("slirp");
     StateWriter *w = state_writer_new();
+    g_autofree uint8_t *copy = NULL;
     GError *err = NULL;
     const uint8_t *data;
     StateReader r;
@@ -184,6 +185,12 @@ static void leases_travel(void)
     g_assert_cmpuint(state_left(&r), ==, 0);
     state_reader_init(&r, data, size - 5, "slirp");
     g_assert_false(p->load(p, &r, &err));
+    g_clear_error(&err);
+    copy = g_memdup2(data, size);
+    copy[3 + 4 + 4] = 42; /* behind the name, the version and the length: a connection's state follows */
+    state_reader_init(&r, copy, size, "slirp");
+    g_assert_false(p->load(p, &r, &err));
+    g_assert_nonnull(strstr(err->message, "connections"));
     g_error_free(err);
     state_writer_free(w);
     g_assert_true(netdev_del("n0", NULL));
