@@ -8,7 +8,9 @@
 
 #include <string.h>
 
-#define WAITING_BYTES_MAX (64u << 20) /* messages that the main loop has not taken yet */
+/* Messages that the main loop has not taken yet; of empty ones the bytes say nothing. */
+#define WAITING_BYTES_MAX (64u << 20)
+#define WAITING_MESSAGES_MAX 65536u
 
 typedef struct Call {
     HandoffFn *fn;
@@ -195,9 +197,10 @@ typedef struct Message {
     uint8_t data[];
 } Message;
 
-static GMutex mutex; /* leaf: guards waiting_bytes */
+static GMutex mutex; /* leaf: guards the two below */
 static GCond room;
 static size_t waiting_bytes;
+static unsigned waiting_messages;
 
 static void take_message(void *opaque)
 {
@@ -208,6 +211,7 @@ static void take_message(void *opaque)
     m->part->message(m->part, &r);
     g_mutex_lock(&mutex);
     waiting_bytes -= m->size;
+    waiting_messages--;
     g_cond_broadcast(&room); /* both sides may wait */
     g_mutex_unlock(&mutex);
     g_free(m);
@@ -233,10 +237,11 @@ bool parts_deliver(const uint8_t *data, size_t size, GError **errp)
     m->size = state_left(&r);
     memcpy(m->data, r.at, m->size);
     g_mutex_lock(&mutex);
-    while (waiting_bytes > WAITING_BYTES_MAX) {
+    while (waiting_bytes > WAITING_BYTES_MAX || waiting_messages >= WAITING_MESSAGES_MAX) {
         g_cond_wait(&room, &mutex);
     }
     waiting_bytes += m->size;
+    waiting_messages++;
     g_mutex_unlock(&mutex);
     loop_call(take_message, m);
     return true;
