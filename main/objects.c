@@ -2,7 +2,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "assemble.h"
 #include "util/error.h"
+#include "util/fd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 /* ---- secret: text or a file, read when it is made ---- */
@@ -16,6 +19,21 @@ typedef struct Secret {
 
 #define SECRET_MAX (1024 * 1024)
 
+/* No more than there may be: the file may be a device that never ends. */
+static bool read_secret(const Secret *s, char **ret, gsize *ret_size, GError **errp)
+{
+    g_autofd int fd = open(s->file, O_RDONLY | O_CLOEXEC);
+    g_autofree char *content = g_malloc(SECRET_MAX + 1);
+    ssize_t got = fd < 0 ? -errno : fd_read_all(fd, content, SECRET_MAX + 1);
+
+    if (got < 0) {
+        return fail_errno(errp, -got, "secret '%s': cannot read '%s'", s->obj.id, s->file);
+    }
+    *ret = g_steal_pointer(&content);
+    *ret_size = got;
+    return true;
+}
+
 static bool secret_realize(Object *o, GError **errp)
 {
     Secret *s = (Secret *)o;
@@ -28,8 +46,7 @@ static bool secret_realize(Object *o, GError **errp)
     if (s->keyid || s->iv) {
         return fail(errp, "secret '%s': encrypted secrets are not supported", o->id);
     }
-    if (s->file && !g_file_get_contents(s->file, &content, &size, errp)) {
-        g_prefix_error(errp, "secret '%s': ", o->id);
+    if (s->file && !read_secret(s, &content, &size, errp)) {
         return false;
     }
     if (s->data) {

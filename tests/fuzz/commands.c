@@ -11,7 +11,7 @@ static const char *const kept_away[] = {
     "query-qmp-schema", NULL,
 };
 /* Of "object-add" and "human-monitor-command". */
-static const char *const harmless_objects[] = {"rng-builtin", "filter-buffer", "filter-netpass", "iothread", NULL};
+static const char *const harmless_objects[] = {"rng-builtin", "filter-buffer", "filter-netpass", "iothread", "secret", NULL};
 static const char *const harmless_drivers[] = {"virtio-rng-device", "virtio-net-device", NULL};
 
 static bool may_run(const char *name, const Json *args)
@@ -23,6 +23,9 @@ static bool may_run(const char *name, const Json *args)
     }
     if (!strcmp(name, "object-add")) {
         text = args ? json_get_str(args, "qom-type") : NULL;
+        if (!g_strcmp0(text, "secret") && json_get_str(args, "file")) {
+            return !strcmp(json_get_str(args, "file"), "/dev/zero");
+        }
         return !text || g_strv_contains(harmless_objects, text);
     }
     if (!strcmp(name, "device_add")) {
@@ -83,6 +86,8 @@ static const struct {
     {"qom-list-properties", "{\"typename\":\"virtio-net-device\"}"},
     {"device-list-properties", "{\"typename\":\"virtio-blk-device\"}"},
     {"object-add", "{\"qom-type\":\"filter-buffer\",\"id\":\"f\",\"netdev\":\"n0\",\"interval\":1000}"},
+    {"object-add", "{\"qom-type\":\"secret\",\"id\":\"s\",\"file\":\"/dev/zero\"}"},
+    {"object-add", "{\"qom-type\":\"secret\",\"id\":\"s\",\"data\":\"YQ==\",\"format\":\"base64\"}"},
     {"object-del", "{\"id\":\"f\"}"},
     {"device_add", "{\"driver\":\"virtio-rng-device\",\"rng\":\"r0\",\"id\":\"x\"}"},
     {"device_del", "{\"id\":\"x\"}"},
