@@ -5,6 +5,7 @@
  * or ERR; "IRQ raise N" and "IRQ lower N" may come before a reply.  Docs: docs/testing.md. */
 #include "monitor/monitor.h"
 
+#include "monitor-private.h"
 #include "object/object.h"
 #include "system/clock.h"
 #include "system/irq.h"
@@ -24,14 +25,15 @@
 static struct {
     Chardev *chardev;
     GString *line, *out;
+    GByteArray *in; /* not looked at, as the answers to what came before have not been taken */
     FILE *log;
-    bool has_clock, is_too_long;
+    bool has_clock, is_too_long, is_serving;
     Object *intercepted;
     bool levels[IRQ_MAX];
 } server;
 
 /* ---- output ---- */
-static void flush_out(void *opaque)
+static void flush_out(void)
 {
     size_t n = chardev_write(server.chardev, server.out->str, server.out->len);
 
@@ -52,7 +54,7 @@ static void reply(const char *fmt, ...)
     }
     g_string_append(server.out, text);
     g_string_append_c(server.out, '\n');
-    flush_out(NULL);
+    flush_out();
 }
 
 /* ---- words ---- */
@@ -100,8 +102,8 @@ static void clock_request(char **words)
         target = clock_next_deadline();
         target = target == TIMER_NEVER ? before : target;
     }
-    if (target < before) {
-        reply("FAIL the clock only goes forward");
+    if (target < before || target > CLOCK_NS_MAX) {
+        reply("FAIL the clock only goes forward, for 146 years");
         return;
     }
     reply("OK %" G_GINT64_FORMAT, clock_step_to(target));
@@ -163,8 +165,9 @@ static void write_request(char **words)
 /* ---- blocks of memory ---- */
 static void read_hex(char **words)
 {
+    static const char digits[] = "0123456789abcdef";
     g_autofree uint8_t *data = NULL;
-    g_autoptr(GString) text = g_string_new("OK 0x");
+    g_autoptr(GString) text = NULL;
     uint64_t addr, size;
 
     if (!block_words(words, &addr, &size)) {
@@ -172,8 +175,11 @@ static void read_hex(char **words)
     }
     data = g_malloc0(size + 1);
     mem_read(addr, data, size);
+    text = g_string_sized_new(6 + 2 * size);
+    g_string_append(text, "OK 0x");
     for (uint64_t i = 0; i < size; i++) {
-        g_string_append_printf(text, "%02x", data[i]);
+        g_string_append_c(text, digits[data[i] >> 4]);
+        g_string_append_c(text, digits[data[i] & 15]);
     }
     reply("%s", text->str);
 }
@@ -360,16 +366,38 @@ static void take_byte(char c)
     g_string_truncate(server.line, 0);
 }
 
+/* A client that does not read is not heard: a short request can have an answer of megabytes. */
+static void serve(void)
+{
+    unsigned at = 0;
+
+    if (server.is_serving) {
+        return;
+    }
+    server.is_serving = true;
+    while (at < server.in->len && server.out->len < OUTPUT_MAX) {
+        take_byte((char)server.in->data[at++]);
+    }
+    g_byte_array_remove_range(server.in, 0, MIN(at, server.in->len)); /* it may have gone meanwhile */
+    server.is_serving = false;
+}
+
 static size_t can_read(void *opaque)
 {
-    return 65536;
+    return server.in->len ? 0 : 65536;
 }
 
 static void read_bytes(void *opaque, const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        take_byte((char)data[i]);
-    }
+    g_byte_array_append(server.in, data, size);
+    serve();
+}
+
+static void can_write(void *opaque)
+{
+    flush_out();
+    serve();
+    chardev_accept_input(server.chardev);
 }
 
 static void on_event(void *opaque, ChardevEvent event)
@@ -377,13 +405,14 @@ static void on_event(void *opaque, ChardevEvent event)
     if (event == CHARDEV_CLOSED) {
         g_string_truncate(server.line, 0);
         g_string_truncate(server.out, 0);
+        g_byte_array_set_size(server.in, 0);
         server.is_too_long = false;
     }
 }
 
 bool qtest_server_start(Chardev *c, const char *log, bool has_clock, GError **errp)
 {
-    static const ChardevHandlers handlers = {can_read, read_bytes, on_event, flush_out};
+    static const ChardevHandlers handlers = {can_read, read_bytes, on_event, can_write};
 
     if (server.chardev) {
         return fail(errp, "-qtest: there is one test server already");
@@ -397,6 +426,7 @@ bool qtest_server_start(Chardev *c, const char *log, bool has_clock, GError **er
     }
     server.line = g_string_new(NULL);
     server.out = g_string_new(NULL);
+    server.in = g_byte_array_new();
     server.has_clock = has_clock;
     server.chardev = c;
     return chardev_claim(c, &handlers, NULL, errp);
