@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TURN_NS (5 * NS_PER_MS)
+
 static GThread *main_thread;
 static GMainLoop *main_loop;
 static int exit_code;
@@ -133,17 +135,23 @@ static GCond calls_cond;
 static GQueue calls = G_QUEUE_INIT;
 static int calls_fd = -1;
 
+static void call_ready(void)
+{
+    uint64_t one = 1;
+
+    while (write(calls_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+}
+
 static void calls_push(LoopFn *fn, void *opaque, bool *done)
 {
     LoopCall *call = g_new(LoopCall, 1);
-    uint64_t one = 1;
 
     *call = (LoopCall){fn, opaque, done};
     g_mutex_lock(&calls_mutex);
     g_queue_push_tail(&calls, call);
     g_mutex_unlock(&calls_mutex);
-    while (write(calls_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-    }
+    call_ready();
 }
 
 static LoopCall *calls_pop(void)
@@ -167,9 +175,10 @@ static unsigned calls_count(void)
 }
 
 /* Those that wait now: one that is made meanwhile, by one of them perhaps, has made the descriptor readable again.  So who goes
- * on by calling itself lets others have the lock. */
+ * on by calling itself lets others have the lock.  Nor do many that were made at once keep clients waiting. */
 static void calls_ready(int fd, GIOCondition ready, void *opaque)
 {
+    int64_t until = time_monotonic_ns() + TURN_NS;
     uint64_t count;
     LoopCall *call;
 
@@ -184,6 +193,10 @@ static void calls_ready(int fd, GIOCondition ready, void *opaque)
             g_mutex_unlock(&calls_mutex);
         }
         g_free(call);
+        if (left > 1 && time_monotonic_ns() >= until) {
+            call_ready();
+            break;
+        }
     }
 }
 

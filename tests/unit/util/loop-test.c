@@ -83,6 +83,40 @@ static void a_call_that_calls_itself_lets_others_have_their_turn(void)
     loop_timer_free(t);
 }
 
+static void take_a_millisecond(void *opaque)
+{
+    int64_t until = time_monotonic_ns() + NS_PER_MS;
+
+    while (time_monotonic_ns() < until) {
+    }
+    if (++rounds == 10) {
+        loop_timer_set(opaque, 1);
+    }
+}
+
+static unsigned rounds_seen;
+
+static void see_rounds(void *opaque)
+{
+    rounds_seen = rounds;
+}
+
+static void many_calls_let_others_have_their_turn(void)
+{
+    LoopTimer *t = loop_timer_new(see_rounds, NULL);
+
+    rounds = 0;
+    for (unsigned i = 0; i < 300; i++) {
+        loop_call(take_a_millisecond, t);
+    }
+    while (rounds < 300) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpuint(rounds_seen, >=, 10);
+    g_assert_cmpuint(rounds_seen, <, 30);
+    loop_timer_free(t);
+}
+
 static unsigned reads;
 
 static void readable(int fd, GIOCondition ready, void *opaque)
@@ -139,6 +173,8 @@ int main(int argc, char **argv)
     g_test_add_func("/util/loop/timers_fire_in_order_of_deadline", timers_fire_in_order_of_deadline);
     g_test_add_func("/util/loop/a_call_that_calls_itself_lets_others_have_their_turn",
                     a_call_that_calls_itself_lets_others_have_their_turn);
+    g_test_add_func("/util/loop/many_calls_let_others_have_their_turn",
+                    many_calls_let_others_have_their_turn);
     g_test_add_func("/util/loop/calls_run_in_order_in_the_main_thread", calls_run_in_order_in_the_main_thread);
     g_test_add_func("/util/loop/a_watch_reports_until_all_is_read", a_watch_reports_until_all_is_read_and_may_free_itself);
     g_test_add_func("/util/loop/a_parked_watch_is_silent", a_parked_watch_is_silent_even_after_hang_up);
