@@ -428,7 +428,8 @@ static void source_freeze(HandoffPart *part)
 }
 
 /* Bytes of half frames come in; the guest's last frames go out, and the marker behind them.  The kernel has no event for "the
- * other end has taken it", so this looks again every 100 us, at most 100 ms; then it goes on: the rest leaves while we linger. */
+ * other end has taken it", so this looks again every 100 us, at most 100 ms; then it goes on: the rest leaves while we linger.
+ * A guest that is taken back waits for none of it. */
 static bool source_drain(HandoffPart *part, GError **errp)
 {
     Netpass *n = part->opaque;
@@ -447,7 +448,7 @@ static bool source_drain(HandoffPart *part, GError **errp)
             }
         }
         vm_unlock();
-        if (!busy || time_monotonic_ns() >= deadline) {
+        if (!busy || time_monotonic_ns() >= deadline || !handoff_is_wanted()) {
             return true;
         }
         usleep(DRAIN_STEP_US);

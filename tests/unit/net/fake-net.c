@@ -77,7 +77,16 @@ static uint64_t engine_parameter(const char *name)
     g_assert_not_reached();
 }
 
-static const HandoffEngine engine = {engine_send, engine_tail_done, engine_capability, engine_parameter};
+static bool engine_is_wanted(void)
+{
+    lab->asked_wanted++;
+    return !lab->is_unwanted;
+}
+
+static const HandoffEngine engine = {
+    .send = engine_send, .tail_done = engine_tail_done, .capability = engine_capability, .parameter = engine_parameter,
+    .is_wanted = engine_is_wanted,
+};
 
 /* ---- the network ---- */
 static void arrive(Side *s, GBytes *frame)

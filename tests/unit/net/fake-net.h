@@ -37,6 +37,8 @@ typedef enum LabMode { LAB_LEARN, LAB_MIRROR, LAB_FLOOD_UNKNOWN } LabMode;
 struct Lab {
     Side side[2];
     LabMode mode;
+    bool is_unwanted;         /* the source takes its guest back */
+    unsigned asked_wanted;    /* how often that was asked */
     NetPort *(*open)(Lab *l, unsigned side); /* a real netdev instead; lab->close() removes it */
     void (*close)(Lab *l, unsigned side);
     int learned;              /* side that the switch takes for the guest's; -1: unknown */

@@ -107,6 +107,16 @@ static void clogged_port_lets_the_destination_speak_in_the_end(Lab *l)
     lab_check_all_in_order(l);
 }
 
+static void guest_that_is_taken_back_does_not_wait_for_a_clogged_port(Lab *l)
+{
+    l->side[0].is_clogged = l->is_unwanted = true;
+    lab_guest_sends(l, 0);
+    lab_freeze(l, 0);
+    l->asked_wanted = 0;
+    g_assert_true(l->side[0].pass->part.drain(&l->side[0].pass->part, NULL));
+    g_assert_cmpuint(l->asked_wanted, ==, 1); /* and not looked again */
+}
+
 /* ---- a guest that is slow ---- */
 /* 50 frames for a guest that has no buffer but those which the test gives it; 8 of them are within the bound. */
 static void load_for_a_slow_guest(Lab *l, unsigned linger_ms)
@@ -432,6 +442,7 @@ static const struct Row {
     {"guests_frames_in_a_switch_are_not_overtaken", guests_frames_in_a_switch_are_not_overtaken},
     {"silence_for_a_marker_that_never_comes_is_short", silence_for_a_marker_that_never_comes_is_short},
     {"clogged_port_lets_the_destination_speak_in_the_end", clogged_port_lets_the_destination_speak_in_the_end},
+    {"guest_that_is_taken_back_does_not_wait_for_a_clogged_port", guest_that_is_taken_back_does_not_wait_for_a_clogged_port},
     {"slow_guest_gets_all", slow_guest_gets_all},
     {"frames_of_a_stuck_guest_are_accounted_for", frames_of_a_stuck_guest_are_accounted_for},
     {"account_is_told_when_the_source_is_gone", account_is_told_when_the_source_is_gone},
