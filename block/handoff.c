@@ -174,28 +174,77 @@ static bool part_load(HandoffPart *p, StateReader *r, GError **errp)
     return true;
 }
 
-/* The file as it is now, not as it was when the process started to wait. */
-static bool part_check(HandoffPart *p, GError **errp)
-{
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
-        BlockNode *n = block_nodes()->pdata[i];
-        uint64_t size = n->size;
+/* What the thread looks at while nobody waits for it: the disk itself may be deleted meanwhile. */
+typedef struct Look {
+    char *name;
+    BlockNode as; /* filename, flags; then what was opened */
+    bool is_for_guest;
+} Look;
 
-        if (n->below || n->is_writable) {
-            continue;
-        }
-        if (!raw_open(n, false, errp)) {
-            g_prefix_error(errp, "disk '%s': ", n->name);
-            return false;
-        }
-        if (n->size != size) {
-            return fail(errp, "disk '%s' changed its size while waiting", n->name);
-        }
-        if (belongs_to_guest(n) && access(n->filename, W_OK) < 0) {
-            return fail_errno(errp, errno, "disk '%s': '%s' cannot be written", n->name, n->filename);
-        }
+static bool look_at(unsigned i, Look *ret)
+{
+    const BlockNode *n = i < block_nodes()->len ? block_nodes()->pdata[i] : NULL;
+
+    *ret = (Look){.as.fd = -1};
+    if (n && !n->below && !n->is_writable) {
+        ret->name = g_strdup(n->name);
+        ret->as.filename = g_strdup(n->filename);
+        ret->as.is_direct = n->is_direct;
+        ret->is_for_guest = belongs_to_guest(n);
     }
+    return n != NULL;
+}
+
+static bool put_in_place(Look *l, GError **errp)
+{
+    BlockNode *n = block_find(l->name);
+
+    if (!n || n->is_writable || n->below || strcmp(n->filename, l->as.filename)) {
+        return fail(errp, "disk '%s' is another by now", l->name);
+    }
+    if (n->size != l->as.size) {
+        return fail(errp, "disk '%s' changed its size while waiting", n->name);
+    }
+    raw_close(n);
+    n->fd = l->as.fd;
+    l->as.fd = -1;
     return true;
+}
+
+/* The file as it is now, not as it was when the process started to wait. */
+static bool reach(Look *l, GError **errp)
+{
+    bool ok;
+
+    if (!raw_open(&l->as, false, errp)) {
+        g_prefix_error(errp, "disk '%s': ", l->name);
+        return false;
+    }
+    if (l->is_for_guest && access(l->as.filename, W_OK) < 0) {
+        return fail_errno(errp, errno, "disk '%s': '%s' cannot be written", l->name, l->as.filename);
+    }
+    vm_lock();
+    ok = put_in_place(l, errp);
+    vm_unlock();
+    return ok;
+}
+
+static bool part_reach(HandoffPart *p, GError **errp)
+{
+    bool ok = true, is_there = true;
+
+    for (unsigned i = 0; ok && is_there; i++) {
+        Look l;
+
+        vm_lock();
+        is_there = look_at(i, &l);
+        vm_unlock();
+        ok = !l.name || reach(&l, errp);
+        raw_close(&l.as);
+        g_free(l.name);
+        g_free(l.as.filename);
+    }
+    return ok;
 }
 
 static bool part_activate(HandoffPart *p, GError **errp)
@@ -211,7 +260,7 @@ static void part_give_back(HandoffPart *p)
 static HandoffPart block_part = {
     .name = "block", .order = 20,
     .prepare = part_prepare, .drain = part_drain, .save = part_save, .take_back = part_take_back,
-    .load = part_load, .check = part_check, .activate = part_activate, .give_back = part_give_back,
+    .load = part_load, .reach = part_reach, .activate = part_activate, .give_back = part_give_back,
 };
 
 /* Whatever way the guest came to run here (a saved file, the manager's word): it runs with its own disks.  If one is not

@@ -63,7 +63,7 @@ static bool finish_load(Incoming *n, const uint8_t *data, size_t size, GError **
             return bad(n, errp, "device state comes before the memory");
         }
     }
-    if (!load_bytes(data, size, errp) || !states_check_all(errp) || !parts_check(errp)) {
+    if (!load_bytes(data, size, errp) || !states_check_all(errp) || !parts_reach(errp) || !parts_check(errp)) {
         return false;
     }
     n->source_ran = !strcmp(states_loaded_run_state(), "running");

@@ -160,6 +160,18 @@ bool parts_drain(GError **errp)
     return handoff_foreach(one_drain, &c);
 }
 
+static bool one_reach(HandoffPart *p, void *opaque)
+{
+    return !p->reach || p->reach(p, ((Call *)opaque)->errp);
+}
+
+bool parts_reach(GError **errp)
+{
+    Call c = {one_reach, errp, true};
+
+    return handoff_foreach(one_reach, &c);
+}
+
 static bool one_talking(HandoffPart *p, void *opaque)
 {
     *(unsigned *)opaque += p->message && !p->has_no_tail;

@@ -6,7 +6,7 @@
  *
  * Source:       prepare  warm  freeze  [VM stops]  drain  save ->            ... run_sent -> released -> (tail) -> tail_done
  *                                                       parked (copies) ^            \-> thaw   (GIVE_BACK, or before RUN)
- * Destination:  load -> check -> [READY] -> (parked) -> activate -> starting -> [harts start] -> started -> (tail)
+ * Destination:  load -> reach -> check -> [READY] -> (parked) -> activate -> starting -> [harts start] -> started -> (tail)
  *                                                               \-> give_back
  * Unless said otherwise callbacks run in the main loop with vm_lock held.  NULL: nothing to do. */
 #pragma once
@@ -60,6 +60,8 @@ struct HandoffPart {
 
     /* ---- destination ---- */
     bool (*load)(HandoffPart *p, StateReader *r, GError **errp);  /* incoming thread, vm_lock */
+    bool (*reach)(HandoffPart *p, GError **errp);                 /* incoming thread, NO lock, may block: find what may not
+                                                                     answer */
     bool (*check)(HandoffPart *p, GError **errp);                 /* everything that can fail; READY follows */
     bool (*activate)(HandoffPart *p, GError **errp);              /* RUN came: open for writing.  false: GIVE_BACK */
     void (*owned)(HandoffPart *p);                                /* RELEASE came: the source is leaving */

@@ -327,6 +327,25 @@ def cancelled_with_hung_lock(folder):
         scene.finish()
 
 
+def destination_whose_disk_does_not_open(folder):
+    """It hangs in open(), after the source has given its locks up: both are alive, and the guest comes back."""
+    with Scene(folder, '>PACKAGED#1', byte='last', disk='yes') as scene:
+        (folder / 'only-locks').touch()
+        since = scene.begin()
+        scene.until_fault()
+        scene.hang_disk(True)
+        scene.thaw()
+        scene.until_disk_hangs()
+        scene.target.qmp.execute('query-status', seconds=5)
+        began, refusal = scene.command('migrate_cancel')
+        if refusal:
+            raise Failed(refusal)
+        scene.runs_again(since, began)
+        scene.hang_disk(False)
+        stays_stopped(scene)
+        scene.finish()
+
+
 def qmp_during_hung_disk(folder):
     """A disk that hangs for two seconds on both sides delays the handoff, and nothing else."""
     with Scene(folder, fault='none', disk='yes') as scene:
@@ -583,6 +602,7 @@ CASES = [
     ('cancelled with a file that hangs when it is flushed', cancelled_with_hung_file('flushed')),
     ('cancelled with a file that hangs when it is written', cancelled_with_hung_file('written')),
     ('cancelled with a lock that hangs', cancelled_with_hung_lock),
+    ('a destination whose disk hangs when it is opened', destination_whose_disk_does_not_open),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
     ("a disk of the source's that is not finished", disk_that_is_not_finished),
     ('memory that does not get ready', memory_that_is_never_ready),

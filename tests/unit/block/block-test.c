@@ -495,7 +495,7 @@ static void a_destination_writes_only_after_run(void)
     g_assert_true(add(NULL, "{'id': 'd', 'file': '%s'}", path));
     mine = block_find("d");
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
-    g_assert_true(p->check(p, NULL));
+    g_assert_true(p->reach(p, NULL));
     g_assert_false(p->activate(p, &err)); /* the source still has it */
     g_assert_nonnull(strstr(err->message, "disk 'd'"));
     p->give_back(p);
