@@ -138,7 +138,7 @@ class Prober:
             if not samples:
                 raise Failed(f'{name} answered no query-status')
             if asked is not None and not any(name == n and to is None for n, _, to in frozen):
-                if time.time() - asked > 1.0:
+                if time.time() - asked > 1.0 * base.PATIENCE:
                     raise TooLate(f'{name} left a query-status without an answer')
             for at, took, share in samples:
                 if any(n == name and first - took <= at <= (to or at) for n, first, to in frozen):
