@@ -1,5 +1,6 @@
 /* main/main.c - the program.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "accel/interp.h"
 #include "assemble.h"
 #include "chardev/chardev.h"
 #include "config-host.h"
@@ -44,6 +45,7 @@ static int run(Config *c)
     }
     monitor_flush_all();
     migration_shutdown();
+    interp_end();
 #if CONFIG_SPICE
     spice_stop();
 #endif

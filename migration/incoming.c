@@ -169,9 +169,20 @@ static void answer(Incoming *n, unsigned number)
     push_answer(n, b);
 }
 
+/* A copy: another thread may have a newer one. */
+static char *reason(Incoming *n, const char *otherwise)
+{
+    char *text;
+
+    g_mutex_lock(&n->lock);
+    text = g_strdup(n->error ? n->error : otherwise);
+    g_mutex_unlock(&n->lock);
+    return text;
+}
+
 static void answer_text(Incoming *n, unsigned number)
 {
-    const char *text = n->error ? n->error : "refused";
+    g_autofree char *text = reason(n, "refused");
     unsigned size = MIN(strlen(text), TEXT_MAX);
     GByteArray *b = new_answer(number, 8 + size);
 
@@ -385,26 +396,30 @@ static void stand(MachineProgress *p)
 
 static void give_back(Incoming *n, MachineProgress *p)
 {
+    g_autofree char *why = reason(n, "the source sent RUN, and nobody had asked for it"); /* but for a disk that does not open */
+
     g_mutex_lock(&n->lock);
-    if (!n->error) { /* a disk that does not open has said so */
-        n->error = g_strdup("the source sent RUN, and nobody had asked for it");
+    if (!n->error) {
+        n->error = g_strdup(why);
     }
     g_mutex_unlock(&n->lock);
     parts_give_back();
     machine_did(p, FX_GIVE_BACK);
     answer_text(n, RP_GIVE_BACK);
     machine_did(p, FX_SEND);
-    error_report("incoming migration: the guest was given back: %s", n->error);
+    error_report("incoming migration: the guest was given back: %s", why);
 }
 
 static void abandon(Incoming *n, MachineProgress *p)
 {
+    g_autofree char *why = reason(n, "cancelled by the source");
+
     answer_text(n, RP_ERROR);
     answer_text(n, RP_GIVE_BACK);
     machine_did(p, FX_SEND);
     parts_abandon();
     machine_did(p, FX_ABANDON);
-    error_report("incoming migration: %s", n->error ? n->error : "cancelled by the source");
+    error_report("incoming migration: %s", why);
     n->exit_wanted = n->exit_on_error && !n->had_guest;
 }
 
@@ -467,10 +482,13 @@ static void act(Incoming *n, int action, MachineProgress *p)
     case IA_SEND_GIVE_BACK:
         give_back(n, p);
         break;
-    case IA_REPORT:
-        error_report("the guest cannot start: %s", n->error ? n->error : "refused");
+    case IA_REPORT: {
+        g_autofree char *why = reason(n, "refused");
+
+        error_report("the guest cannot start: %s", why);
         stand(p);
         break;
+    }
     case IA_ABANDON:
         abandon(n, p);
         break;
@@ -570,8 +588,13 @@ static const char *refusal(int state)
 bool incoming_cont(GError **errp, bool *ret_handled)
 {
     Incoming *n = &incoming;
-    int state = incoming_state();
+    g_autofree char *why = NULL;
+    int state;
 
+    g_mutex_lock(&n->lock);
+    state = n->machine.state;
+    why = state == IN_REFUSED ? g_strdup(n->error) : NULL;
+    g_mutex_unlock(&n->lock);
     switch (state) {
     case IN_NONE:
         return !n->is_expected || fail(errp, "the guest's state has not arrived yet");
@@ -586,8 +609,7 @@ bool incoming_cont(GError **errp, bool *ret_handled)
         incoming_step(IEV_CONT);
         return true;
     default:
-        return n->error && state == IN_REFUSED ? fail(errp, "%s: %s", refusal(state), n->error)
-                                               : fail(errp, "%s", refusal(state));
+        return why ? fail(errp, "%s: %s", refusal(state), why) : fail(errp, "%s", refusal(state));
     }
 }
 

@@ -192,9 +192,14 @@ static bool start(GError **errp)
     return true;
 }
 
-void interp_stop(void)
+void interp_end(void)
 {
     code_ahead_stop();
+}
+
+void interp_stop(void)
+{
+    interp_end();
     for (unsigned i = 0; i < hart_total; i++) {
         g_mutex_lock(&park_mutex);
         hart_kick(harts[i], EXIT_QUIT);
