@@ -97,6 +97,22 @@ static bool only_asks(const uint8_t *data, size_t size)
     return is_harmless;
 }
 
+/* ---- the test server: answers of megabytes are right, and slow under sanitizers ---- */
+static bool asks_little(const uint8_t *data, size_t size)
+{
+    g_autofree char *text = g_strndup((const char *)data, size);
+    g_auto(GStrv) words = g_strsplit_set(text, " \r\n", -1);
+
+    for (char **w = words; *w; w++) {
+        uint64_t n = g_ascii_strtoull(*w, NULL, 0);
+
+        if (n > 4096 && n <= 8 << 20) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- keys ---- */
 static unsigned lines;
 
@@ -131,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     board_make();
     if (kind == KEYS) {
         type(data + 1, size - 1);
-    } else if (kind == QTEST || only_asks(data + 1, size - 1)) {
+    } else if ((kind == QTEST ? asks_little : only_asks)(data + 1, size - 1)) {
         talk(names[kind], data + 1, size - 1);
     }
     vm_stop(RUN_STATE_PAUSED);
@@ -150,7 +166,7 @@ static const struct {
     {QTEST, "readl 0x10001000\nwritel 0x10001070 1\nreadb 0x10000005\nreadw 0x0\nreadq 0x200bff8\nendianness\nclock_step\n"},
     {QTEST, "write 0x80000000 4 0x01020304\nread 0x80000000 4\nb64write 0x80000010 3 AAEC\nb64read 0x80000010 3\n"},
     {QTEST, "irq_intercept_in /machine/unattached/plic\nset_irq_in /machine/unattached/plic unnamed-gpio-in 3 1\n"},
-    {QTEST, "memset 0x80000000 9 0xff\nclock_set 1000000\nread 0x80000000 0x8000\nread 0x80000000 0x1000\n"},
+    {QTEST, "memset 0x80000000 9 0xff\nclock_set 1000000\nread 0x80000000 0x800\nread 0x80000000 0x1000\n"},
     {QTEST, "clock_step 1000\nclock_set -1\nread 0x80000000 9999999999\nwriteb x 1\nmemset 0x1 1\nirq_intercept_out a b\n\nx\n"},
 };
 
