@@ -27,6 +27,14 @@ HANG = base.BUILD / 'tests/qtest/libhang-disk.so'
 NETWORK_S = 15 + 9 + 2
 
 
+longest = {}                            # what took how many seconds, printed at the end
+
+
+def remember(what, took):
+    longest[what] = max(took, longest.get(what, 0.0))
+    return took
+
+
 def dirty_all(emulator):
     """The guest writes to 16 MiB of its memory, again and again; returns when each page has been written once."""
     emulator.console.send('d')
@@ -156,7 +164,7 @@ class Scene:
             self.source.qmp.reply(number, name, 20)
         except QmpError as why:
             refusal = why.desc
-        took = self.took(began, time.time(), self.delays)
+        took = remember(f'{name} answered', self.took(began, time.time(), self.delays))
         if took > ANSWER_S * base.PATIENCE:
             raise TooLate(f'{name} was answered after {took * 1000:.0f} ms')
         return began, refusal
@@ -165,7 +173,7 @@ class Scene:
         """After an accepted command: RESUME where it had stopped, and ticks in the guest's memory, in time."""
         if any(e['event'] == 'STOP' for e in self.source.qmp.events[since:]):
             back = self.source.qmp.event('RESUME', 20, since=since)['at']
-            took = self.took(began, back, self.delays)
+            took = remember('the guest ran again, from the command on', self.took(began, back, self.delays))
             if took > (ANSWER_S + BACK_S) * base.PATIENCE:
                 raise TooLate(f'the guest ran {took * 1000:.0f} ms after the command')
         before = self.memory.counters()
@@ -177,7 +185,7 @@ class Scene:
 
     def finish(self):
         self.prober.stop()
-        return self.prober.check(self.frozen)
+        return remember('query-status answered, beyond an idle emulator', self.prober.check(self.frozen))
 
     def close(self):
         self.hang_disk(False)
@@ -625,4 +633,7 @@ CASES = [
 ] + [('a network that vanishes under the memory', network_vanishes(False))] * base.FULL
 
 if __name__ == '__main__':
-    sys.exit(base.run_tests([(f'frozen: {name}', case) for name, case in CASES]))
+    status = base.run_tests([(f'frozen: {name}', case) for name, case in CASES])
+    for what, took in sorted(longest.items()):
+        print(f'# {what}: at most {took * 1000:.1f} ms')
+    sys.exit(status)
