@@ -14,7 +14,7 @@ from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, Car
                         TapAndStream, numbers_in, read_pcap, stalling, standing)
 from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said, whose
 from pair import Failed, Pair, TooLate, bare_args, base, machine_args, netdevs
-from topology import Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
+from topology import Bridged, Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
 from waits import Waits
 
 MOVES = 10 if base.FULL else 2
@@ -334,6 +334,8 @@ def parked(topology):
     """Everything of that time waits on the destination, and goes in."""
     def case(folder):
         with Scene(folder, topology, '--echo', 500, '--from-guest', 200, '--broadcast', 20, '--plain', 5) as scene:
+            if isinstance(scene.topology, Bridged):
+                scene.topology.keep_guest_address()
             for _ in range(MOVES // 2):
                 scene.client.run_for(0.2)
                 scene.pair.move_parked(lambda: scene.client.run_for(PARK_SECONDS))

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-from topology import GUEST_IP, MAC, Bridged, Client, Dgram, OneBridge, Stream, Switched, ThreeBridges, in_netns, ip
+from topology import MAC, Bridged, Client, Dgram, OneBridge, Stream, Switched, ThreeBridges, in_netns, ip
 
 ROOT = Path(__file__).resolve().parent.parent
 ETH, IP4, UDP = 14, 20, 8
@@ -48,7 +48,7 @@ class ShortQueue(OneBridge):
         super().open()
         for tap in ('t0', 't1'):
             ip('link', 'set', tap, 'txqueuelen', str(self.FRAMES), netns=self.netns)
-        ip('neigh', 'replace', GUEST_IP, 'lladdr', MAC, 'nud', 'permanent', 'dev', 'c0', netns=self.client_ns)
+        self.keep_guest_address()
 
     def drops_of(self, side):
         done = subprocess.run(in_netns(self.netns, 'ip', '-s', '-j', 'link', 'show', f't{side}'), stdout=subprocess.PIPE,
@@ -140,7 +140,7 @@ class Offloads(OneBridge):
     def open(self):
         super().open()
         # While the guest is asked for its address the kernel keeps few fragments, and drops the others.
-        ip('neigh', 'replace', GUEST_IP, 'lladdr', MAC, 'nud', 'permanent', 'dev', 'c0', netns=self.client_ns)
+        self.keep_guest_address()
 
     def netdev(self, side):
         return [super().netdev(side)[0], super().netdev(side)[1] + f',vnet_hdr={self.vnet[side]}']

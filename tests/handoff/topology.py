@@ -185,6 +185,10 @@ class Bridged(Topology):
         ip('addr', 'add', f'{CLIENT_IP}/24', 'dev', 'c0', netns=self.client_ns)
         ip('link', 'set', 'c0', 'up', netns=self.client_ns)
 
+    def keep_guest_address(self):
+        """Nobody asks the guest for it, who cannot answer while it is parked; and what waits for an answer is dropped."""
+        ip('neigh', 'replace', GUEST_IP, 'lladdr', MAC, 'nud', 'permanent', 'dev', 'c0', netns=self.client_ns)
+
     def wire(self):
         raise NotImplementedError
 
