@@ -128,6 +128,15 @@ def bare_counters(machine):
     return json.loads(machine.console.expect(r'counters (\{[^\r\n]*\})\r?\n', 20)[1])
 
 
+def until_it_writes(machine, before):
+    """Until the guest has flushed more sectors than `before` says; it is asked again when it has answered."""
+    until = deadline(20)
+    while (now := bare_counters(machine))['sectors_flushed'] <= before['sectors_flushed']:
+        if not left(until):
+            raise Failed(f'nothing is written: {now}')
+    return now
+
+
 def deadline(seconds):
     return time.monotonic() + seconds * PATIENCE
 

@@ -325,13 +325,9 @@ def cancelled_with_hung_lock(folder):
             raise Failed(refusal)
         scene.runs_again(since, began)
         scene.settle(0.3)
-        before = scene.memory.counters()['sectors_flushed']
+        before = base.bare_counters(scene.source)
         scene.hang_disk(False)
-        until = base.deadline(10)
-        while scene.memory.counters()['sectors_flushed'] == before:
-            if not base.left(until):
-                raise Failed('the guest writes no more to its disk')
-            time.sleep(0.002)
+        base.until_it_writes(scene.source, before)
         scene.finish()
 
 

@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
-from harness import Emulator, Failed, QmpError, bare_args, bare_counters, deadline, left, machine_args, run_tests    # noqa: E402
+from harness import (Emulator, Failed, QmpError, bare_args, bare_counters, deadline, left, machine_args, # noqa: E402
+                     run_tests, until_it_writes)
 
 RUN = struct.pack('>BHH', 8, 33, 8)
 RUN_SIZE = len(RUN) + 8
@@ -168,13 +169,9 @@ class Two:
     def goes_on(self):
         """At the source, and its disk takes writes."""
         self.source.qmp.event('RESUME', 20, since=self.since)
-        before = self.counters()
-        until = deadline(20)
-        while self.counters()['sectors_flushed'] <= before['sectors_flushed']:
-            if not left(until):
-                raise Failed(f'nothing is written: {self.counters()}')
-        if self.counters()['disk_errors']:
-            raise Failed(f'disk errors: {self.counters()}')
+        now = until_it_writes(self.source, self.counters())
+        if now['disk_errors']:
+            raise Failed(f'disk errors: {now}')
         if self.target_runs():
             raise Failed('both sides run')
 
@@ -412,26 +409,25 @@ def stopped_before_it_left(folder):
         two.target.qmp.event('RESUME', 20, since=since)
 
 
+def stop_and_cancel(two):
+    two.source.qmp.execute('stop')
+    two.source.qmp.execute('migrate_cancel')
+    two.source.qmp.event('MIGRATION', 30, since=two.since, status='cancelled')
+    two.stays('paused')
+    two.source.qmp.execute('cont')
+    two.goes_on()
+
+
 def stopped_and_cancelled(folder):
     two = Two(folder)
     with closing(two):
         two.until_switchover()
-        two.source.qmp.execute('stop')
-        two.source.qmp.execute('migrate_cancel')
-        two.source.qmp.event('MIGRATION', 30, since=two.since, status='cancelled')
-        two.stays('paused')
-        two.source.qmp.execute('cont')
-        two.goes_on()
+        stop_and_cancel(two)
 
 
 def stopped_while_parked(folder):
     with Two(folder) as two:
-        two.source.qmp.execute('stop')
-        two.source.qmp.execute('migrate_cancel')
-        two.source.qmp.event('MIGRATION', 30, since=two.since, status='cancelled')
-        two.stays('paused')
-        two.source.qmp.execute('cont')
-        two.goes_on()
+        stop_and_cancel(two)
 
 
 def stopped_once_it_has_left(folder):
