@@ -68,7 +68,9 @@ static void *writer_thread(void *opaque)
     }
     g_mutex_unlock(&w->lock);
     close(w->fd); /* that may hang, too */
-    close(w->idle_fd);
+    if (w->idle_fd >= 0) {
+        close(w->idle_fd);
+    }
     g_mutex_clear(&w->lock);
     g_cond_clear(&w->wake);
     g_free(w);
@@ -84,7 +86,6 @@ FileWriter *file_writer_new(int take_fd)
     g_cond_init(&w->wake);
     w->fd = take_fd;
     w->idle_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-    g_assert(w->idle_fd >= 0);
     g_thread_unref(g_thread_new("file-writer", writer_thread, w));
     return w;
 }
@@ -111,9 +112,13 @@ static void begin(FileWriter *w, size_t size, bool wants_sync)
 
 static bool wait_idle(FileWriter *w, const Channel *c, int64_t deadline_ns, const char *doing, GError **errp)
 {
-    IoWait why = io_wait(w->idle_fd, POLLIN, c->interrupt, deadline_ns);
+    IoWait why;
     int error;
 
+    if (w->idle_fd < 0) { /* nothing is ever begun then */
+        return fail(errp, "%s: %s failed: no descriptor is left", c->name, doing);
+    }
+    why = io_wait(w->idle_fd, POLLIN, c->interrupt, deadline_ns);
     if (why != IO_READY) {
         return io_fail(c->name, why, doing, errp);
     }
