@@ -26,12 +26,17 @@ struct Interrupt {
     _Atomic bool raised;
 };
 
-Interrupt *interrupt_new(void)
+Interrupt *interrupt_new(GError **errp)
 {
-    Interrupt *i = g_new0(Interrupt, 1);
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    Interrupt *i;
 
-    i->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g_assert(i->fd >= 0);
+    if (fd < 0) {
+        fail_errno(errp, errno, "cannot get a descriptor to be woken by");
+        return NULL;
+    }
+    i = g_new0(Interrupt, 1);
+    i->fd = fd;
     return i;
 }
 

@@ -79,14 +79,20 @@ static void *lookup_thread(void *opaque)
 static Lookup *lookup(const Address *a, bool passive, const Interrupt *interrupt,
                       int64_t deadline_ns, GError **errp)
 {
-    Lookup *l = g_new0(Lookup, 1);
+    int done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     uint64_t done;
     IoWait why;
+    Lookup *l;
 
+    if (done_fd < 0) {
+        fail_errno(errp, errno, "%s: looking up the host", a->text);
+        return NULL;
+    }
+    l = g_new0(Lookup, 1);
     l->host = g_strdup(a->host);
     l->port = g_strdup(a->port);
     l->passive = passive;
-    l->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->done_fd = done_fd;
     g_atomic_ref_count_init(&l->refs);
     g_atomic_ref_count_inc(&l->refs);
     g_thread_unref(g_thread_new("lookup", lookup_thread, l));

@@ -529,6 +529,10 @@ bool incoming_start(Address *take, bool exit_on_error, GError **errp)
         return fail(errp, n->is_expected ? "the incoming migration has already been started"
                                          : "'-incoming' was not specified on the command line");
     }
+    if (!n->interrupt && !(n->interrupt = interrupt_new(errp))) {
+        address_free(take);
+        return false;
+    }
     if (take->kind == ADDRESS_TCP || take->kind == ADDRESS_UNIX) {
         n->listener = channel_listen(take, &n->actual, errp);
         if (n->listener < 0) {
@@ -538,7 +542,6 @@ bool incoming_start(Address *take, bool exit_on_error, GError **errp)
     }
     n->address = take;
     n->exit_on_error = exit_on_error;
-    n->interrupt = interrupt_new();
     n->began_ns = time_monotonic_ns();
     incoming_step(IEV_LISTEN);
     incoming_start_prefault(n);

@@ -459,11 +459,14 @@ bool outgoing_start(Address *take, GError **errp)
         return false;
     }
     outgoing_wait_thread();
+    if (!(o->interrupt = interrupt_new(errp))) {
+        address_free(take);
+        return false;
+    }
     g_free(o->error);
     o->error = NULL;
     o->stats = (OutStats){.began_ns = time_monotonic_ns()};
     o->machine.attempt = (uint64_t)g_random_int() << 32 | g_random_int() | 1;
-    o->interrupt = interrupt_new();
     o->address = take;
     o->is_one_way = take->kind == ADDRESS_EXEC || take->kind == ADDRESS_FILE;
     o->force = o->tail_counting = o->is_warming = o->stays_stopped = o->has_left = false;

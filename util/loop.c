@@ -231,7 +231,9 @@ void loop_init(void)
     main_loop = g_main_loop_new(NULL, FALSE);
     g_main_context_set_poll_func(NULL, poll_unlocked);
     calls_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g_assert(calls_fd >= 0);
+    if (calls_fd < 0) {
+        g_error("the main loop needs a descriptor: %s", g_strerror(errno));
+    }
     loop_watch(calls_fd, G_IO_IN, calls_ready, NULL);
     loop_timers_init();
 }

@@ -16,7 +16,7 @@
 
 /* Raised once, by any thread; everybody who waits on it stops waiting, now and later. */
 typedef struct Interrupt Interrupt;
-Interrupt *interrupt_new(void);
+Interrupt *interrupt_new(GError **errp); /* NULL: no descriptor is left */
 void interrupt_raise(Interrupt *i);
 void interrupt_clear(Interrupt *i); /* by whoever waits with it */
 bool interrupt_raised(const Interrupt *i);

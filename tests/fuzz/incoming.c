@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fd = send_all(data + 1, size - 1, data[0] & 1, &other);
     n->address = g_new0(Address, 1);
     *n->address = (Address){.kind = ADDRESS_FD, .text = g_strdup("fd:fuzz"), .fd = fd};
-    n->interrupt = interrupt_new();
+    n->interrupt = interrupt_new(NULL);
     ended = false;
     thread = g_thread_new("incoming", run_incoming, n);
     while (!ended) {

@@ -161,7 +161,7 @@ static void *raiser(void *opaque)
 static void test_interrupt_ends_each_wait(void)
 {
     for (unsigned writing = 0; writing < 2; writing++) {
-        Interrupt *i = interrupt_new();
+        Interrupt *i = interrupt_new(NULL);
         g_autofree char *big = g_malloc0(32 << 20);
         g_autoptr(GError) err = NULL;
         Channel *c[2];

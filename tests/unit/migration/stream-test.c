@@ -17,7 +17,7 @@ static void *raiser(void *opaque)
 /* Who waits for the rest of an element has to hear that it will never come. */
 static void test_a_broken_write_is_the_end(void)
 {
-    Interrupt *i = interrupt_new();
+    Interrupt *i = interrupt_new(NULL);
     g_autofree uint8_t *big = g_malloc0(SIZE);
     struct iovec out = {big, SIZE}, in = {big, SIZE};
     g_autoptr(GError) err = NULL;
