@@ -130,13 +130,16 @@ void address_free(Address *a)
     g_free(a);
 }
 
-static Channel *open_file(Address *a, bool out, Interrupt *interrupt, GError **errp)
+static Channel *open_file(Address *a, bool out, Interrupt *interrupt, int64_t deadline_ns, GError **errp)
 {
     int flags = out ? O_WRONLY | O_CREAT | (a->offset ? 0 : O_TRUNC) : O_RDONLY;
-    g_autofd int fd = open(a->path, flags | O_CLOEXEC, 0600);
+    g_autofd int fd = file_open(a->path, flags | O_CLOEXEC, a->text, interrupt, deadline_ns, errp);
 
-    if (fd < 0 || (a->offset && lseek(fd, a->offset, SEEK_SET) < 0)) {
-        fail_errno(errp, errno, "%s: cannot open", a->text);
+    if (fd < 0) {
+        return NULL;
+    }
+    if (a->offset && lseek(fd, a->offset, SEEK_SET) < 0) {
+        fail_errno(errp, errno, "%s: cannot go to the offset", a->text);
         return NULL;
     }
     return out ? channel_new(-1, steal_fd(&fd), a->text, interrupt)
@@ -180,7 +183,7 @@ Channel *channel_open(Address *a, bool out, Interrupt *interrupt, int64_t deadli
 
     switch (a->kind) {
     case ADDRESS_FILE:
-        return open_file(a, out, interrupt, errp);
+        return open_file(a, out, interrupt, deadline_ns, errp);
     case ADDRESS_FD:
         return open_fd(a, out, interrupt, errp);
     case ADDRESS_EXEC:

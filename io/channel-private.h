@@ -30,6 +30,8 @@ Channel *exec_start(const Address *a, bool out, Interrupt *interrupt, GError **e
 /* Waits for the command, ends it at the deadline; false unless it ended with status 0. */
 bool exec_end(Channel *c, const Interrupt *interrupt, int64_t deadline_ns, GError **errp);
 
+/* open() in a thread.  -1: it failed, or did not return in time, and what it returns later is closed.  `name` leads the error. */
+int file_open(const char *path, int flags, const char *name, const Interrupt *interrupt, int64_t deadline_ns, GError **errp);
 /* The channel says for how long the caller waits; the thread goes on with what it has begun. */
 FileWriter *file_writer_new(int take_fd);
 void file_writer_free(FileWriter *w); /* does not wait */

@@ -1,5 +1,6 @@
-/* io/file.c - writing to a file from a thread of its own: nothing can take back a call that hangs in the kernel, but whoever
+/* io/file.c - opening and writing a file in a thread of its own: nothing can take back a call that hangs in the kernel, but whoever
  * waits for it can be told to go on without it.
+ * Page: docs/migration-stream.md.  Test: tests/handoff/frozen-test.py
  * Owner of a FileWriter: who made it, until file_writer_free(); of its buffer while it is busy: the thread.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "io/channel-private.h"
@@ -8,6 +9,7 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,6 +17,69 @@
 
 enum { BUFFER_BYTES = 1 << 20 };
 
+/* ---- opening: whoever comes last frees ---- */
+typedef struct Opening {
+    char *path;
+    int flags, fd, error, done_fd;
+    gatomicrefcount refs;
+} Opening;
+
+static void opening_unref(Opening *o)
+{
+    if (!g_atomic_ref_count_dec(&o->refs)) {
+        return;
+    }
+    if (o->fd >= 0) {
+        close(o->fd);
+    }
+    close(o->done_fd);
+    g_free(o->path);
+    g_free(o);
+}
+
+static void *opening_thread(void *opaque)
+{
+    Opening *o = opaque;
+    uint64_t one = 1;
+
+    o->fd = open(o->path, o->flags, 0600);
+    o->error = errno;
+    if (write(o->done_fd, &one, sizeof(one)) < 0) {
+        g_assert(errno == EAGAIN);
+    }
+    opening_unref(o);
+    return NULL;
+}
+
+int file_open(const char *path, int flags, const char *name, const Interrupt *interrupt, int64_t deadline_ns, GError **errp)
+{
+    int done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), fd = -1;
+    uint64_t done;
+    Opening *o;
+    IoWait why;
+
+    if (done_fd < 0) {
+        fail_errno(errp, errno, "%s: cannot open", name);
+        return -1;
+    }
+    o = g_new(Opening, 1);
+    *o = (Opening){.path = g_strdup(path), .flags = flags, .fd = -1, .done_fd = done_fd};
+    g_atomic_ref_count_init(&o->refs);
+    g_atomic_ref_count_inc(&o->refs);
+    g_thread_unref(g_thread_new("file-open", opening_thread, o));
+    why = io_wait(done_fd, POLLIN, interrupt, deadline_ns);
+    if (why != IO_READY) {
+        io_fail(name, why, "opening the file", errp);
+    } else if (read(done_fd, &done, sizeof(done)) == sizeof(done) && o->fd >= 0) { /* the thread has let go of it */
+        fd = steal_fd(&o->fd);
+    } else {
+        fail_errno(errp, o->error, "%s: cannot open", name);
+    }
+    opening_unref(o);
+    return fd;
+}
+
+/* ---- writing ---- */
 struct FileWriter {
     GMutex lock; /* leaf: the rest but for the buffer */
     GCond wake;

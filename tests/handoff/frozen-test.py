@@ -286,12 +286,13 @@ def cancelled_with_hung_file(when):
     """A guest that is saved to a file on a disk that hangs: it is stopped already, and comes back all the same."""
     def case(folder):
         with Scene(folder, fault='none', disk='yes') as scene:
-            stream = folder / 'stream'
+            stream = folder / 'saved' / 'disk.img'
+            stream.parent.mkdir()
             stream.touch()
             (folder / 'disk').unlink()
             (folder / 'disk').symlink_to(stream)
-            if when == 'flushed':
-                (folder / 'only-syncs').touch()
+            if only := {'flushed': 'only-syncs', 'opened': 'only-locks'}.get(when):
+                (folder / only).touch()
             scene.pair.prepare(scene.source)
             scene.source.qmp.execute('migrate-set-capabilities',
                                      {'capabilities': [{'capability': 'netpass', 'state': False}]})
@@ -603,6 +604,7 @@ CASES = [
     ('continued while parked, socket full of packets', cancelled_at('<READY_PARKED#1', 2.0, parked=True, rate=4000,
                                                                     command='cont')),
     ('cancelled with a disk that hangs', cancelled_with_hung_disk),
+    ('cancelled with a file that hangs when it is opened', cancelled_with_hung_file('opened')),
     ('cancelled with a file that hangs when it is flushed', cancelled_with_hung_file('flushed')),
     ('cancelled with a file that hangs when it is written', cancelled_with_hung_file('written')),
     ('cancelled with a lock that hangs', cancelled_with_hung_lock),
