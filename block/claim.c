@@ -12,6 +12,7 @@
 
 static GMutex mutex; /* leaf: each disk's claim */
 static GCond changed;
+static unsigned under_way; /* claims that are busy */
 
 static void time_of_change(const BlockNode *n, struct timespec *ret)
 {
@@ -82,6 +83,7 @@ static void *claim_thread(void *opaque)
     } while (c->is_wanted != wants);
     tells = c->is_awaited;
     c->is_busy = c->is_awaited = false;
+    under_way--;
     g_cond_broadcast(&changed);
     g_mutex_unlock(&mutex);
     if (tells) {
@@ -97,6 +99,7 @@ static void begin(BlockNode *n, bool wants, bool is_lone)
 
     g_mutex_lock(&mutex);
     is_idle = !n->claim.is_busy;
+    under_way += is_idle;
     n->claim.is_wanted = wants;
     n->claim.is_lone = is_lone;
     n->claim.is_busy = true;
@@ -115,7 +118,14 @@ void claim_give(BlockNode *n)
 
 void claim_take(BlockNode *n, bool is_lone)
 {
-    begin(n, true, is_lone);
+    bool is_done;
+
+    g_mutex_lock(&mutex);
+    is_done = !n->claim.is_busy && n->claim.is_ours && (n->claim.is_lone || !is_lone);
+    g_mutex_unlock(&mutex);
+    if (!is_done) {
+        begin(n, true, is_lone);
+    }
 }
 
 bool claim_is_busy(BlockNode *n)
@@ -126,6 +136,14 @@ bool claim_is_busy(BlockNode *n)
     is = n->claim.is_busy;
     g_mutex_unlock(&mutex);
     return is;
+}
+
+void claim_wait(int64_t deadline_ns)
+{
+    g_mutex_lock(&mutex);
+    while (under_way && g_cond_wait_until(&changed, &mutex, deadline_ns / NS_PER_US)) {
+    }
+    g_mutex_unlock(&mutex);
 }
 
 bool claim_collect(BlockNode *n, int64_t deadline_ns, bool may_return_later, GError **errp)

@@ -4,8 +4,9 @@
  *
  * What always holds: at most one process has the write lock.  The source gives it up in drain(), when all its writes are
  * on the disk and before RUN can be sent; it takes it back in take_back().  A guest that never left goes on before its disks
- * have their locks again, if those who keep them do not answer; its requests wait.  The destination takes it in activate(), after
- * RUN; if it cannot, it gives the guest back, and its own locks before that. */
+ * have their locks again, if those who keep them do not answer; its requests wait.  The destination takes it after RUN; if it
+ * cannot, it gives the guest back, and its own locks before that.  Whoever keeps files and locks may not answer: the engine's
+ * thread waits for that, in reach(), claim() and gave_back(), and the main loop hardly. */
 #include "block/node.h"
 
 #include "system/handoff.h"
@@ -17,16 +18,25 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { DRAIN_SECONDS = 10, NODES_MAX = 256, VERSION = 1 };
-/* So long does the main loop wait for locks: of a guest that never left, and of one that needs them before it may run. */
-#define CLAIM_NS (30 * NS_PER_MS)
-#define CLAIM_BACK_NS (1 * NS_PER_SEC)
+#define WAIT_NS (30 * NS_PER_MS)  /* so long does the main loop wait for locks */
+#define CLAIM_NS (1 * NS_PER_SEC) /* and the engine's thread, where they are needed before the guest may run */
 
 static bool belongs_to_guest(const BlockNode *n)
 {
     return !n->below && n->wants_write;
+}
+
+static void disown_all(void)
+{
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (belongs_to_guest(n) && n->fd_writes) {
+            claim_give(n);
+        }
+    }
 }
 
 /* ---- source ---- */
@@ -45,13 +55,7 @@ static bool part_drain(HandoffPart *p, GError **errp)
         return false;
     }
     vm_lock();
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
-        BlockNode *n = block_nodes()->pdata[i];
-
-        if (belongs_to_guest(n) && n->is_writable) {
-            claim_give(n);
-        }
-    }
+    disown_all();
     vm_unlock();
     return block_wait_idle(deadline, errp);
 }
@@ -73,16 +77,14 @@ static bool part_save(HandoffPart *p, StateWriter *w, GError **errp)
     return true;
 }
 
-/* Opens for writing with the lock, or takes the lock of what is open; a node that may be written already is left alone. */
+/* A node that may be written already is left alone. */
 static bool is_missing(const BlockNode *n)
 {
     return belongs_to_guest(n) && !n->is_writable && !n->is_returning;
 }
 
-static bool own_all(HandoffClaim how, GError **errp)
+static void claim_all(HandoffClaim how)
 {
-    int64_t deadline = time_monotonic_ns() + (how == HANDOFF_NEVER_LEFT ? CLAIM_NS : CLAIM_BACK_NS);
-
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
@@ -90,11 +92,27 @@ static bool own_all(HandoffClaim how, GError **errp)
             claim_take(n, how == HANDOFF_LONE);
         }
     }
+}
+
+static void part_claim(HandoffPart *p, HandoffClaim how)
+{
+    vm_lock();
+    claim_all(how);
+    vm_unlock();
+    claim_wait(time_monotonic_ns() + CLAIM_NS);
+}
+
+/* What was not open for writing yet, because it was added after reach(), is opened. */
+static bool own_all(HandoffClaim how, GError **errp)
+{
+    int64_t deadline = time_monotonic_ns() + WAIT_NS;
+
+    claim_all(how);
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
         if (is_missing(n) && !(n->fd_writes ? claim_collect(n, deadline, how == HANDOFF_NEVER_LEFT, errp) :
-                                              raw_open(n, true, errp))) {
+                                              raw_open(n, RAW_WRITE, errp))) {
             g_prefix_error(errp, "disk '%s': ", n->name);
             return false;
         }
@@ -102,30 +120,25 @@ static bool own_all(HandoffClaim how, GError **errp)
     return true;
 }
 
-static void disown_all(void)
+static bool is_any_claim_busy(void)
 {
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
-        BlockNode *n = block_nodes()->pdata[i];
-        g_autoptr(GError) err = NULL;
+    bool any = false;
 
-        if (belongs_to_guest(n) && n->is_writable && !raw_open(n, false, &err)) {
-            raw_close(n); /* gone for us, which is what matters */
-        }
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        any |= claim_is_busy(block_nodes()->pdata[i]);
     }
+    return any;
 }
 
-/* All disks or none, and the guest stays stopped meanwhile: it shall not see errors that a second try can avoid. */
+/* All disks or none, and the guest stays stopped meanwhile: it shall not see errors that a second try can avoid.  A lock that
+ * only takes its time is there for that. */
 static bool part_take_back(HandoffPart *p, HandoffClaim how, GError **errp)
 {
     if (own_all(how, errp)) {
         return true;
     }
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
-        BlockNode *n = block_nodes()->pdata[i];
-
-        if (belongs_to_guest(n) && n->fd_writes) {
-            claim_give(n);
-        }
+    if (!is_any_claim_busy()) {
+        disown_all();
     }
     return false;
 }
@@ -205,23 +218,25 @@ static bool put_in_place(Look *l, GError **errp)
     if (n->size != l->as.size) {
         return fail(errp, "disk '%s' changed its size while waiting", n->name);
     }
+    if (claim_is_busy(n)) {
+        return fail(errp, "disk '%s': whoever keeps its lock does not answer", n->name);
+    }
     raw_close(n);
     n->fd = l->as.fd;
+    n->fd_writes = l->as.fd_writes;
+    n->claim.is_ours = false;
     l->as.fd = -1;
     return true;
 }
 
-/* The file as it is now, not as it was when the process started to wait. */
+/* The file as it is now, not as it was when the process started to wait; it can be written when its lock is there. */
 static bool reach(Look *l, GError **errp)
 {
     bool ok;
 
-    if (!raw_open(&l->as, false, errp)) {
+    if (!raw_open(&l->as, l->is_for_guest ? RAW_MAY_WRITE : RAW_READ, errp)) {
         g_prefix_error(errp, "disk '%s': ", l->name);
         return false;
-    }
-    if (l->is_for_guest && access(l->as.filename, W_OK) < 0) {
-        return fail_errno(errp, errno, "disk '%s': '%s' cannot be written", l->name, l->as.filename);
     }
     vm_lock();
     ok = put_in_place(l, errp);
@@ -257,10 +272,16 @@ static void part_give_back(HandoffPart *p)
     disown_all();
 }
 
+/* A lock that hangs is dropped when it comes, whoever asks for it meanwhile is refused. */
+static void part_gave_back(HandoffPart *p)
+{
+    claim_wait(time_monotonic_ns() + CLAIM_NS);
+}
+
 static HandoffPart block_part = {
     .name = "block", .order = 20,
-    .prepare = part_prepare, .drain = part_drain, .save = part_save, .take_back = part_take_back,
-    .load = part_load, .reach = part_reach, .activate = part_activate, .give_back = part_give_back,
+    .prepare = part_prepare, .drain = part_drain, .save = part_save, .claim = part_claim, .take_back = part_take_back,
+    .load = part_load, .reach = part_reach, .activate = part_activate, .give_back = part_give_back, .gave_back = part_gave_back,
 };
 
 /* Whatever way the guest came to run here (a saved file, the manager's word): it runs with its own disks.  If one is not
@@ -272,7 +293,7 @@ static void run_changed(bool is_running, RunState s, void *opaque)
     for (unsigned i = 0; is_running && i < block_nodes()->len; i++) {
         ((BlockNode *)block_nodes()->pdata[i])->io_status = BLOCK_DEVICE_IO_STATUS_OK;
     }
-    if (is_running && !own_all(HANDOFF_BACK, &err)) {
+    if (is_running && !own_all(HANDOFF_NEVER_LEFT, &err)) {
         error_report_free("a disk that the guest cannot write", err);
     }
 }

@@ -54,8 +54,12 @@ static inline BlockNode *node_base(const BlockNode *n)
 GPtrArray *block_nodes(void); /* of BlockNode */
 
 /* ---- raw.c: the file ---- */
-/* Opens for writing (with the lock) if for_write, else for reading; replaces the descriptor only on success. */
-bool raw_open(BlockNode *n, bool for_write, GError **errp);
+typedef enum RawAccess {
+    RAW_READ,
+    RAW_MAY_WRITE, /* when claim_take() has brought the lock */
+    RAW_WRITE,     /* with the lock */
+} RawAccess;
+bool raw_open(BlockNode *n, RawAccess access, GError **errp); /* replaces the descriptor only on success */
 void raw_close(BlockNode *n);
 int raw_execute(BlockNode *n, BlockRequest *r); /* a worker's thread; 0 or -errno */
 
@@ -65,6 +69,7 @@ int raw_execute(BlockNode *n, BlockRequest *r); /* a worker's thread; 0 or -errn
 void claim_give(BlockNode *n);
 void claim_take(BlockNode *n, bool is_lone);
 bool claim_is_busy(BlockNode *n);
+void claim_wait(int64_t deadline_ns); /* any thread, without vm_lock: until none is under way, on any disk */
 /* How it went, or, if that is not known at the deadline, may_return_later: the disk is_returning. */
 bool claim_collect(BlockNode *n, int64_t deadline_ns, bool may_return_later, GError **errp);
 

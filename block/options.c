@@ -185,14 +185,14 @@ static bool take_file(BlockNode *n, const Json *options, unsigned depth, GError 
 static bool open_node(BlockNode *n, GError **errp)
 {
     /* A process that waits for a guest does not own its disks yet: no lock, no writing. */
-    bool for_write = n->wants_write && runstate_get() != RUN_STATE_INMIGRATE;
+    RawAccess access = n->wants_write && runstate_get() != RUN_STATE_INMIGRATE ? RAW_WRITE : RAW_READ;
 
     if (n->below) {
         n->below->above++;
         n->fd = -1;
         return true;
     }
-    if (!raw_open(n, for_write, errp)) {
+    if (!raw_open(n, access, errp)) {
         g_prefix_error(errp, "disk '%s': ", n->name);
         return false;
     }

@@ -49,15 +49,15 @@ static int open_disk(const char *filename, int flags)
     return open(filename, flags);
 }
 
-bool raw_open(BlockNode *n, bool for_write, GError **errp)
+bool raw_open(BlockNode *n, RawAccess access, GError **errp)
 {
-    int flags = (for_write ? O_RDWR : O_RDONLY) | O_CLOEXEC | (n->is_direct ? O_DIRECT : 0);
+    int flags = (access == RAW_READ ? O_RDONLY : O_RDWR) | O_CLOEXEC | (n->is_direct ? O_DIRECT : 0);
     g_autofd int fd = open_disk(n->filename, flags);
-    bool locks = for_write && !n->no_locking;
+    bool locks = access == RAW_WRITE && !n->no_locking;
     uint64_t size;
 
     if (fd < 0) {
-        return fail_errno(errp, errno, "cannot open '%s' for %s", n->filename, for_write ? "writing" : "reading");
+        return fail_errno(errp, errno, "cannot open '%s' for %s", n->filename, access == RAW_READ ? "reading" : "writing");
     }
     if (!file_size(fd, n->filename, &size, errp)) {
         return false;
@@ -72,7 +72,8 @@ bool raw_open(BlockNode *n, bool for_write, GError **errp)
     raw_close(n);
     n->fd = steal_fd(&fd);
     n->size = size;
-    n->is_writable = n->fd_writes = n->claim.is_ours = for_write;
+    n->fd_writes = access != RAW_READ;
+    n->is_writable = n->claim.is_ours = access == RAW_WRITE;
     n->has_lock = locks;
     return true;
 }

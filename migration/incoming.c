@@ -361,6 +361,9 @@ static void do_activate(Incoming *n, MachineProgress *p)
 {
     Activation a = {NULL, p};
 
+    if (!loop_in_main()) { /* else it is asked again by `cont` */
+        parts_claim(HANDOFF_BACK);
+    }
     loop_call_wait(activate, &a);
     if (!p->has_failed) {
         incoming_step(IEV_STARTED);
@@ -404,6 +407,9 @@ static void give_back(Incoming *n, MachineProgress *p)
     }
     g_mutex_unlock(&n->lock);
     parts_give_back();
+    if (!loop_in_main()) {
+        parts_gave_back();
+    }
     machine_did(p, FX_GIVE_BACK);
     answer_text(n, RP_GIVE_BACK);
     machine_did(p, FX_SEND);

@@ -609,6 +609,9 @@ static void thaw(Outgoing *o, Effect how, Effect then)
     Thaw t = {o, how == FX_TAKE_BACK, then == FX_START};
 
     hang_up(o);
+    if (t.was_after_run) {
+        parts_claim(HANDOFF_BACK);
+    }
     loop_call_wait(thaw_guest, &t);
     did(o, how);
     did(o, then);

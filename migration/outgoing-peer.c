@@ -43,13 +43,25 @@ static void explain(Outgoing *o, bool is_good, const char *text)
     }
 }
 
-static void judge(Outgoing *o, bool was_heard)
+static bool is_unsure(Outgoing *o)
 {
+    bool is;
+
+    g_mutex_lock(&o->lock);
+    is = o->machine.state == MIG_UNSURE;
+    g_mutex_unlock(&o->lock);
+    return is;
+}
+
+static void judge(void *opaque)
+{
+    Outgoing *o = opaque;
     g_autoptr(GError) err = NULL;
 
-    if (!was_heard) {
-        explain(o, false, "whether the guest ran there is not known; 'cont' lets it go on here");
-    } else if (!parts_take_back(HANDOFF_LONE, &err)) {
+    if (!is_unsure(o)) {
+        return; /* the manager's word came first */
+    }
+    if (!parts_take_back(HANDOFF_LONE, &err)) {
         g_autofree char *why = g_strdup_printf("the guest stays stopped: %s", err->message);
 
         explain(o, false, why);
@@ -59,27 +71,36 @@ static void judge(Outgoing *o, bool was_heard)
     }
 }
 
+/* A thread: what it takes may not answer. */
+static void *take_alone(void *opaque)
+{
+    parts_claim(HANDOFF_LONE);
+    loop_call(judge, opaque);
+    return NULL;
+}
+
 /* Called for either event, the end of the process and the end of what it said; acts at the second. */
 static void look(void *opaque)
 {
     Outgoing *o = opaque;
-    bool is_unsure, is_listening, was_heard;
+    bool matters = is_unsure(o), is_listening, was_heard;
 
     g_mutex_lock(&o->lock);
-    is_unsure = o->machine.state == MIG_UNSURE;
     is_listening = o->is_listening;
     was_heard = o->deaf_since_ns + LAST_HEARD_NS > time_monotonic_ns();
     g_mutex_unlock(&o->lock);
-    if (is_unsure && !outgoing_peer_is_dead(o)) {
+    if (matters && !outgoing_peer_is_dead(o)) {
         return;
     }
-    if (is_unsure && is_listening) {
+    if (matters && is_listening) {
         loop_watch_set(watch, 0); /* the reader will call */
         return;
     }
     g_clear_pointer(&watch, loop_watch_free);
-    if (is_unsure) {
-        judge(o, was_heard);
+    if (matters && was_heard) {
+        g_thread_unref(g_thread_new("take-back", take_alone, o));
+    } else if (matters) {
+        explain(o, false, "whether the guest ran there is not known; 'cont' lets it go on here");
     }
 }
 

@@ -172,6 +172,34 @@ bool parts_reach(GError **errp)
     return handoff_foreach(one_reach, &c);
 }
 
+static bool one_claim(HandoffPart *p, void *opaque)
+{
+    if (p->claim) {
+        p->claim(p, ((Call *)opaque)->how);
+    }
+    return true;
+}
+
+void parts_claim(HandoffClaim how)
+{
+    Call c = {.how = how};
+
+    handoff_foreach(one_claim, &c);
+}
+
+static bool one_gave_back(HandoffPart *p, void *opaque)
+{
+    if (p->gave_back) {
+        p->gave_back(p);
+    }
+    return true;
+}
+
+void parts_gave_back(void)
+{
+    handoff_foreach(one_gave_back, NULL);
+}
+
 static bool one_talking(HandoffPart *p, void *opaque)
 {
     *(unsigned *)opaque += p->message && !p->has_no_tail;

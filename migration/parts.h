@@ -24,7 +24,10 @@ bool parts_prepare(GError **errp);  /* main loop */
 void parts_warm(void);              /* migration thread, as the next two */
 void parts_warm_wait(void);
 bool parts_drain(GError **errp);
-bool parts_reach(GError **errp); /* in the caller's thread, without vm_lock */
+/* In the caller's thread, without vm_lock: */
+bool parts_reach(GError **errp);
+void parts_claim(HandoffClaim how);
+void parts_gave_back(void);
 bool parts_check(GError **errp);
 bool parts_activate(GError **errp); /* on failure the ones before are given_back by the caller */
 

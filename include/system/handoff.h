@@ -5,9 +5,10 @@
  * talk to its counterpart on the other side by messages.  docs/handoff.md has the story.
  *
  * Source:       prepare  warm  freeze  [VM stops]  drain  save ->            ... run_sent -> released -> (tail) -> tail_done
- *                                                       parked (copies) ^            \-> thaw   (GIVE_BACK, or before RUN)
- * Destination:  load -> reach -> check -> [READY] -> (parked) -> activate -> starting -> [harts start] -> started -> (tail)
- *                                                               \-> give_back
+ *                                                       parked (copies) ^            \-> (claim) take_back -> thaw
+ *                                                                                        (GIVE_BACK, or before RUN)
+ * Destination:  load -> reach -> check -> [READY] -> (parked) -> claim -> activate -> starting -> [harts start] -> started
+ *                                                                            \-> give_back -> gave_back         -> (tail)
  * Unless said otherwise callbacks run in the main loop with vm_lock held.  NULL: nothing to do. */
 #pragma once
 
@@ -50,7 +51,8 @@ struct HandoffPart {
     void (*leaving)(HandoffPart *p);                              /* after released: this process ends; send what has
                                                                      reached it until now, nothing will any more */
     bool (*take_back)(HandoffPart *p, HandoffClaim how, GError **errp); /* the guest is to run here again: false with the
-                                                                     reason if it cannot yet; may be asked again */
+                                                                     reason if it cannot yet; may be asked again; claim()
+                                                                     before it, where there is a thread that can wait */
     void (*thaw)(HandoffPart *p, bool was_after_run);             /* the guest is ours again; called before it starts */
     void (*stayed)(HandoffPart *p);                               /* the attempt is over and the guest stays, whether or
                                                                      not it was stopped; after thaw; may come again */
@@ -63,14 +65,19 @@ struct HandoffPart {
     bool (*reach)(HandoffPart *p, GError **errp);                 /* incoming thread, NO lock, may block: find what may not
                                                                      answer */
     bool (*check)(HandoffPart *p, GError **errp);                 /* everything that can fail; READY follows */
-    bool (*activate)(HandoffPart *p, GError **errp);              /* RUN came: open for writing.  false: GIVE_BACK */
+    bool (*activate)(HandoffPart *p, GError **errp);              /* RUN came: own what claim() got.  false: GIVE_BACK */
     void (*owned)(HandoffPart *p);                                /* RELEASE came: the source is leaving */
     void (*give_back)(HandoffPart *p);                            /* may send messages; GIVE_BACK follows them */
+    void (*gave_back)(HandoffPart *p);                            /* incoming thread, NO lock, may block a second: until what
+                                                                     give_back() let go is free; GIVE_BACK follows */
     void (*starting)(HandoffPart *p);                             /* just before the harts start: the backlog goes in */
     void (*started)(HandoffPart *p);                              /* they run: announce */
     void (*abandon)(HandoffPart *p);                              /* incoming failed or cancelled: forget all */
 
     /* ---- both ---- */
+    /* A thread, NO lock, may block for a second: begin to own what is outside this process, and wait for those who keep it.
+     * activate() or take_back() says how it went. */
+    void (*claim)(HandoffPart *p, HandoffClaim how);
     void (*message)(HandoffPart *p, StateReader *r);              /* from the counterpart, in order; bad bytes: report */
     void (*peer_gone)(HandoffPart *p);                            /* no more messages will come or go */
     Json *(*report)(HandoffPart *p);                              /* for query-migrate, any time; dict; caller frees */

@@ -351,6 +351,41 @@ def destination_whose_disk_does_not_open(folder):
         scene.finish()
 
 
+def locks_that_hang_after_run(folder):
+    """The destination shall own the guest and does not get its disk's lock, nor does the source when it has the guest back: the
+    guest stays stopped, all is said, and `cont` goes on when the lock is there."""
+    with Scene(folder, '<READY#1', disk='yes') as scene:
+        (folder / 'only-locks').touch()
+        since, there = scene.begin(), scene.target.qmp.mark()
+        scene.until_fault()
+        scene.hang_disk(True)
+        scene.thaw()
+        scene.until_disk_hangs()
+        scene.target.qmp.event('MIGRATION', 20, since=there, status='failed')
+        scene.source.qmp.event('MIGRATION', 20, since=since, status='failed')
+        says = scene.source.qmp.execute('query-migrate')['error-desc']
+        if "disk 'd0'" not in says or 'stays stopped' not in says or 'does not answer' not in says:
+            raise Failed(f'the source says {says!r}')
+        try:
+            scene.source.qmp.execute('cont')
+            raise Failed('the guest may run without its disk')
+        except QmpError as why:
+            if 'does not answer' not in why.desc:
+                raise Failed(f'cont: {why.desc}') from why
+        scene.hang_disk(False)
+        until = base.deadline(10)
+        while base.left(until):
+            try:
+                scene.source.qmp.execute('cont')
+                break
+            except QmpError as why:                         # nor has the destination dropped at once what it got so late
+                if 'does not answer' not in why.desc and 'another process uses the image' not in why.desc:
+                    raise
+        scene.source.qmp.event('RESUME', 10, since=since)
+        base.until_it_writes(scene.source, base.bare_counters(scene.source))
+        scene.finish()
+
+
 def qmp_during_hung_disk(folder):
     """A disk that hangs for two seconds on both sides delays the handoff, and nothing else."""
     with Scene(folder, fault='none', disk='yes') as scene:
@@ -609,6 +644,7 @@ CASES = [
     ('cancelled with a file that hangs when it is written', cancelled_with_hung_file('written')),
     ('cancelled with a lock that hangs', cancelled_with_hung_lock),
     ('a destination whose disk hangs when it is opened', destination_whose_disk_does_not_open),
+    ('a destination whose lock hangs when it shall own the guest', locks_that_hang_after_run),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
     ("a disk of the source's that is not finished", disk_that_is_not_finished),
     ('memory that does not get ready', memory_that_is_never_ready),

@@ -4,11 +4,12 @@
 """Two real processes; where a message has to be lost or a process to die at a message, a relay sits between them."""
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'functional'))
@@ -21,6 +22,7 @@ CANCEL_BEGIN, RELEASE_BEGIN = struct.pack('>BH', 8, 35), struct.pack('>BH', 8, 3
 READY, ASK, TAIL_DONE = struct.pack('>H', 33), struct.pack('>H', 34), struct.pack('>H', 36)
 RARP = b'\x80\x35'
 WRITER_BYTE = 101                                   # of the image: who has a lock there writes to it
+NO_LOCK = "disk 'd0': cannot get the write lock"
 
 
 class Wire:
@@ -108,13 +110,25 @@ class Relay:
                 pass
 
 
+@contextmanager
+def writer_of(image):
+    """A third process has the lock of it."""
+    with open(image, 'r+b') as third:
+        fcntl.fcntl(third, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_RDLCK, os.SEEK_SET, WRITER_BYTE, 1, 0))
+        yield
+
+
 class Two:
-    """A guest with a disk and a NIC, and a destination, parked by default, that reaches the same disk by a name of its own."""
-    def __init__(self, folder, relay=None, options=(), parked=True):
+    """A guest with a disk and a NIC, and a destination, parked by default, that reaches the same disk by a name of its own, or,
+    where the source shall not feel what happens to it, another."""
+    def __init__(self, folder, relay=None, options=(), parked=True, same_disk=True):
         self.options = options
         self.folder, self.relay, self.image = folder, relay or Relay(), folder / 'disk.img'
         self.image.write_bytes(bytes(512 * 2048))
-        (folder / 'there.img').symlink_to(self.image)
+        if same_disk:
+            (folder / 'there.img').symlink_to(self.image)
+        else:
+            shutil.copy(self.image, folder / 'there.img')
         self.wire = Wire(f'{folder}/net.sock')
         nic = ['-netdev', f'stream,id=n0,server=off,addr.type=unix,addr.path={folder}/net.sock']
         there = ['-netdev', f'dgram,id=n0,local.type=unix,local.path={folder}/a.sock,'
@@ -231,27 +245,24 @@ def migrate_refused(emulator, folder, words):
 
 # ---- given back ----
 
-def disk_that_does_not_open(folder):
-    with Two(folder) as two:
-        (folder / 'there.img').unlink()
+def disk_that_cannot_be_had(folder):
+    with Two(folder, same_disk=False) as two, writer_of(folder / 'there.img'):
         two.target.qmp.execute('cont')
-        two.failed(two.source, "disk 'd0': cannot open")
+        two.failed(two.source, NO_LOCK)
         two.goes_on()
         two.wire.expect_rarp(two.rarps)
-        two.failed(two.target, "disk 'd0': cannot open")
-        refused(two.target, ['belongs to its source', "disk 'd0': cannot open"])
+        two.failed(two.target, NO_LOCK)
+        refused(two.target, ['belongs to its source', NO_LOCK])
 
 
 def disk_that_a_third_has(folder):
     """Neither side gets it, so the guest stands still at the source until `cont` finds it free."""
     with Two(folder) as two:
-        third = os.open(two.image, os.O_RDWR)
-        fcntl.fcntl(third, fcntl.F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_RDLCK, os.SEEK_SET, WRITER_BYTE, 1, 0))
-        two.target.qmp.execute('cont')
-        two.failed(two.source, 'the destination says', "stays stopped: disk 'd0': cannot get the write lock")
-        two.stays('io-error')
-        refused(two.source, ["the guest stays stopped: disk 'd0': cannot get the write lock"])
-        os.close(third)
+        with writer_of(two.image):
+            two.target.qmp.execute('cont')
+            two.failed(two.source, 'the destination says', f'stays stopped: {NO_LOCK}')
+            two.stays('io-error')
+            refused(two.source, [f'the guest stays stopped: {NO_LOCK}'])
         two.source.qmp.execute('cont')
         two.goes_on()
 
@@ -327,19 +338,18 @@ def shut_down_before(folder):
 
 
 def released_while_it_asked(folder):
-    """Its disk does not open, so that it has not even started the guest; the source hears all the same that it may go."""
+    """It does not get its disk, so that it has not even started the guest; the source hears all the same that it may go."""
     with Two(folder, Relay(loses=ASK)) as two:
-        (folder / 'there.img').unlink()
-        two.target.qmp.execute('cont')
-        if not two.relay.lost.wait(20):
-            raise Failed('it does not ask')
-        since = two.target.qmp.mark()
-        two.source.quit()
-        two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
-        will_say(two.target, "the guest cannot start: disk 'd0': cannot open")
-        if TAIL_DONE not in two.relay.said:
-            raise Failed('the source was not told that RELEASE had arrived')
-        (folder / 'there.img').symlink_to(two.image)
+        with writer_of(two.image):
+            two.target.qmp.execute('cont')
+            if not two.relay.lost.wait(20):
+                raise Failed('it does not ask')
+            since = two.target.qmp.mark()
+            two.source.quit()
+            two.target.qmp.event('MIGRATION', 20, since=since, status='completed')
+            will_say(two.target, f'the guest cannot start: {NO_LOCK}')
+            if TAIL_DONE not in two.relay.said:
+                raise Failed('the source was not told that RELEASE had arrived')
         two.target.qmp.execute('cont')
         two.target.qmp.event('RESUME', 20)
 
@@ -348,10 +358,9 @@ def released_without_its_disk(folder):
     """Its reason is that of this `cont`: not that the source has hung up, nor what was missing before."""
     with Two(folder) as two:
         two.source.quit()
-        (folder / 'there.img').unlink()
-        two.target.qmp.execute('cont')
-        will_say(two.target, "the guest cannot start: disk 'd0': cannot open")
-        (folder / 'there.img').symlink_to(two.image)
+        with writer_of(two.image):
+            two.target.qmp.execute('cont')
+            will_say(two.target, f'the guest cannot start: {NO_LOCK}')
         two.target.qmp.execute('cont')
         two.target.qmp.event('RESUME', 20)
 
@@ -572,7 +581,7 @@ def refused_for_the_disk(two):
 
 if __name__ == '__main__':
     sys.exit(run_tests([
-        ('a disk that does not open there: given back, announced, goes on', disk_that_does_not_open),
+        ('a disk that cannot be had there: given back, announced, goes on', disk_that_cannot_be_had),
         ('a disk that nobody gets: the guest waits for it, and says so', disk_that_a_third_has),
         ('parked and taken back: the destination says so', taken_back),
         ('parked and taken back by a damaged word: the destination does not run', taken_back_by_a_damaged_word),

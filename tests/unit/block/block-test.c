@@ -321,7 +321,7 @@ static BlockNode *other_writer(const char *path, GError **errp)
     BlockNode *n = g_new0(BlockNode, 1);
 
     *n = (BlockNode){.name = (char *)"other", .filename = g_strdup(path), .fd = -1, .wants_write = true};
-    if (!raw_open(n, true, errp)) {
+    if (!raw_open(n, RAW_WRITE, errp)) {
         g_free(n->filename);
         g_free(n);
         return NULL;
@@ -476,9 +476,34 @@ static void a_lock_that_hangs_is_not_taken_for_granted(void)
     g_assert_nonnull(strstr(err->message, "does not answer"));
     g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, -EPERM);
     hang(false);
+    p->claim(p, HANDOFF_BACK);
     g_assert_true(p->take_back(p, HANDOFF_BACK, NULL));
     g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, 0);
     g_assert_true(block_delete("s", NULL));
+    unlink(path);
+}
+
+/* Nobody waits for it for ever; the guest goes back, and the source is not kept from its disk by what comes late. */
+static void a_lock_that_comes_when_the_guest_went_back_is_dropped(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file();
+    BlockNode *source;
+    g_autoptr(GError) err = NULL;
+
+    runstate_set(RUN_STATE_INMIGRATE);
+    g_assert_true(add(NULL, "{'id': 'd', 'file': '%s'}", path));
+    g_assert_true(p->reach(p, NULL));
+    hang(true);
+    g_assert_false(p->activate(p, &err));
+    g_assert_nonnull(strstr(err->message, "does not answer"));
+    p->give_back(p);
+    hang(false);
+    p->gave_back(p);
+    g_assert_nonnull(source = other_writer(path, NULL));
+    close_other(source);
+    g_assert_true(block_delete("d", NULL));
+    runstate_set(RUN_STATE_PRELAUNCH);
     unlink(path);
 }
 
@@ -496,14 +521,19 @@ static void a_destination_writes_only_after_run(void)
     mine = block_find("d");
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
     g_assert_true(p->reach(p, NULL));
+    g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
+    p->claim(p, HANDOFF_BACK);
     g_assert_false(p->activate(p, &err)); /* the source still has it */
     g_assert_nonnull(strstr(err->message, "disk 'd'"));
     p->give_back(p);
+    p->gave_back(p);
     lock_drop(source->fd);
+    p->claim(p, HANDOFF_BACK);
     g_assert_true(p->activate(p, NULL));
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, 0);
     g_assert_null(other_writer(path, NULL));
     p->give_back(p);
+    p->gave_back(p);
     g_assert_true(lock_take(source->fd, path, NULL));
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
     close_other(source);
@@ -569,6 +599,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/block/requests_wait_for_a_lock_that_hangs", NULL, requests_wait_for_a_lock_that_hangs);
     g_test_add_data_func("/block/requests_wait_for_a_lock_that_hangs/and_is_anothers", "yes", requests_wait_for_a_lock_that_hangs);
     g_test_add_func("/block/a_lock_that_hangs_is_not_taken_for_granted", a_lock_that_hangs_is_not_taken_for_granted);
+    g_test_add_func("/block/a_lock_that_comes_when_the_guest_went_back_is_dropped",
+                    a_lock_that_comes_when_the_guest_went_back_is_dropped);
     g_test_add_func("/block/a_destination_writes_only_after_run", a_destination_writes_only_after_run);
     g_test_add_func("/block/disks_that_differ_are_refused", disks_that_differ_are_refused);
     return g_test_run();
