@@ -145,6 +145,13 @@ static void gate_open_now(void *opaque)
     gate_pump(np);
 }
 
+void netpass_gate_finish(NetpassPort *np)
+{
+    while (np->reads && !np->is_open && np->chain) {
+        gate_open_now(np);
+    }
+}
+
 static void gate_open(NetpassPort *np)
 {
     if (!np->is_open && !np->reads) {
@@ -286,7 +293,7 @@ static void here_came(NetpassPort *np)
     }
     while (np->state == NETPASS_GATE && (e = net_queue_next(&np->own.queue, &at))) {
         if (e->frame.data[0] & 1 && !e->tag) {
-            e->tag = np;
+            e->tag = NETPASS_LEFT_OUT;
             np->flooded++;
             netpass_pairs_flooded(np->pairs, &e->frame, e->time_ns);
         }

@@ -29,7 +29,7 @@ typedef struct Sighting { /* one that has not met its twin */
     int64_t time_ns;
     SightingKind kind;
     bool is_behind;  /* SOURCE: behind the first marker */
-    NetEntry *entry; /* HELD */
+    NetEntry *entry; /* HELD; and HERE, while has_entries */
 } Sighting;
 
 typedef struct Pair { /* frames of the same bytes */
@@ -45,7 +45,7 @@ struct NetpassPairs {
     GQueue order;      /* of Pair, by last sight */
     uint64_t key;
     uint8_t mac[6];
-    bool is_mirror, is_turned, is_settled;
+    bool is_mirror, is_turned, is_settled, has_entries;
     int64_t shown_ns; /* 0: never */
     uint64_t heard;   /* the handoff that marker 7 came of last */
 };
@@ -212,12 +212,13 @@ bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
     return !is_here;
 }
 
-bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns)
+bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns, NetEntry **ret_own)
 {
     Pair *e = lookup(p, f, time_ns);
     int other = nearest(p, e, HERE | LEFT_OUT | PASSED, time_ns, p->is_turned);
     bool is_twin_here = other >= 0 && at(e, other)->kind == HERE && is_twin(p, e, time_ns);
 
+    *ret_own = is_twin_here && p->has_entries ? at(e, other)->entry : NULL;
     take(p, e, is_twin_here ? other : -1);
     return is_twin_here;
 }
@@ -287,7 +288,6 @@ static unsigned settle(NetpassPairs *p, Pair *e, void *tag)
     }
     for (unsigned i = 0; i < e->alone->len; i++) {
         at(e, i)->kind = at(e, i)->kind == HELD ? HERE : at(e, i)->kind;
-        at(e, i)->entry = NULL;
     }
     return left_out;
 }
@@ -301,8 +301,13 @@ unsigned netpass_pairs_settle(NetpassPairs *p, void *tag)
         left_out += settle(p, l->data, tag);
         take(p, l->data, -1);
     }
-    p->is_settled = true;
+    p->is_settled = p->has_entries = true;
     return left_out;
+}
+
+void netpass_pairs_let_go(NetpassPairs *p)
+{
+    p->has_entries = false;
 }
 
 void netpass_pairs_heard(NetpassPairs *p, uint64_t nonce)

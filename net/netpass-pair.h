@@ -34,8 +34,10 @@ bool netpass_pairs_local(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
  * source, and returns how many; the others count as delivered.  Until then nothing from the source is ever left out. */
 void netpass_pairs_hold(NetpassPairs *p, NetEntry *entry);
 unsigned netpass_pairs_settle(NetpassPairs *p, void *tag);
-/* Behind that, a frame from the source that waits: true if its twin from here was delivered; it is then done with. */
-bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
+/* Behind that, a frame from the source that waits: true if its twin from here was delivered; it is then done with.  *ret_own:
+ * the twin, while it waits; until netpass_pairs_let_go(), before which no entry that was held may be popped. */
+bool netpass_pairs_meet(NetpassPairs *p, const NetFrame *f, int64_t time_ns, NetEntry **ret_own);
+void netpass_pairs_let_go(NetpassPairs *p);
 /* Does such a frame reach both ports by nature, and was ours not left out yet?  Then it is on the way. */
 bool netpass_pairs_expected(NetpassPairs *p, const NetFrame *f, int64_t time_ns);
 

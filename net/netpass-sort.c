@@ -13,7 +13,7 @@ static bool is_awaited(const NetpassPort *np, const NetEntry *e, int64_t now)
 {
     int64_t patience = np->turned_ns ? NETPASS_TWIN_WIDE_NS : NETPASS_TWIN_NS;
 
-    return !np->is_past && e->time_ns > MAX(now - patience, np->met_ns) &&
+    return !np->is_past && e->time_ns > now - patience && e->seq > np->met_seq &&
            netpass_pairs_expected(np->pairs, &e->frame, e->time_ns);
 }
 
@@ -28,9 +28,13 @@ static void leave_out(NetpassPort *np, const NetEntry *e)
 static void sort_one(NetpassPort *np, const NetEntry *e, NetpassCache *waiting, int64_t now)
 {
     NetpassCache *to = &np->cache;
+    NetEntry *own = NULL;
 
-    if (netpass_pairs_meet(np->pairs, &e->frame, e->time_ns)) {
-        np->met_ns = MAX(np->met_ns, e->time_ns);
+    if (netpass_pairs_meet(np->pairs, &e->frame, e->time_ns, &own)) {
+        if (own) {
+            own->tag = NETPASS_FILTERED;
+        }
+        np->met_seq = MAX(np->met_seq, e->seq);
         leave_out(np, e);
         return;
     }
@@ -129,7 +133,7 @@ static void leave_to_source(NetpassPort *np)
 
     while ((e = net_queue_next(&np->own.queue, &at)) && e->seq < first) {
         if ((e->frame.data[0] & 1) && !e->tag) {
-            e->tag = np;
+            e->tag = NETPASS_LEFT_OUT;
             np->flooded++;
             netpass_pairs_passed(np->pairs, &e->frame, e->time_ns);
         }
@@ -155,6 +159,7 @@ void netpass_sort_twins(NetpassPort *np)
             netpass_pairs_hold(np->pairs, e);
         }
     }
-    np->duplicate += netpass_pairs_settle(np->pairs, np);
+    np->duplicate += netpass_pairs_settle(np->pairs, NETPASS_LEFT_OUT);
     netpass_sort_source(np, false);
+    netpass_pairs_let_go(np->pairs);
 }

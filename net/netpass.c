@@ -90,7 +90,7 @@ uint64_t netpass_held(const NetpassPort *np)
     NetEntry *e;
 
     while ((e = net_queue_next(&np->own.queue, &at))) {
-        frames += !e->tag;
+        frames += !netpass_is_left_out(e);
     }
     return frames;
 }
@@ -186,6 +186,17 @@ static bool pump_cache(NetpassPort *np)
     return true;
 }
 
+static NetResult pump_one(NetpassPort *np, const NetEntry *e)
+{
+    if (netpass_is_left_out(e)) {
+        return NET_DONE;
+    }
+    if (e->tag == NETPASS_FILTERED) {
+        return net_chain_flush_held(np->chain, NET_TO_GUEST) ? np->hook.to_guest(&np->hook, &e->frame) : NET_NO_ROOM;
+    }
+    return net_chain_pass_on(np->chain, NET_TO_GUEST, NULL, &e->frame);
+}
+
 bool netpass_pump_own(NetpassPort *np)
 {
     NetResult result = NET_DONE;
@@ -193,10 +204,10 @@ bool netpass_pump_own(NetpassPort *np)
 
     while (!np->in_own && result == NET_DONE && (e = netpass_cache_head(&np->own))) {
         np->in_own = true; /* at the source it goes into the cache, and from there we may be called */
-        result = e->tag ? NET_DONE : net_chain_pass_on(np->chain, NET_TO_GUEST, NULL, &e->frame);
+        result = pump_one(np, e);
         np->in_own = false;
         if (result == NET_DONE) {
-            np->injected += !e->tag && !np->pass->is_source;
+            np->injected += !netpass_is_left_out(e) && !np->pass->is_source;
             netpass_cache_pop(&np->own);
         }
     }

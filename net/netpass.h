@@ -58,8 +58,8 @@ typedef struct NetpassPort {
     int64_t old_until_ns;
     int64_t last_frame_ns;
 
-    NetpassCache own;    /* destination: what its netdev received behind the gate; tagged entries are left out.  Source: the
-                            rest of that when the guest moves on before it has taken it */
+    NetpassCache own;    /* destination: what its netdev received behind the gate.  Source: the rest of that when the guest
+                            moves on before it has taken it.  An entry's tag: NETPASS_LEFT_OUT etc. */
     bool in_own;
     NetpassCache shared; /* destination: frames from the source, behind the first marker: our netdev may have them, too */
     NetpassPairs *pairs;
@@ -76,7 +76,7 @@ typedef struct NetpassPort {
     int64_t alone_ns;  /* of the first frame for our NIC that came here behind our first one; 0: none yet */
     int64_t heard_ns;  /* of the last word of the source */
     int64_t fed_ns;    /* of its last frames, here or into the guest */
-    int64_t met_ns; /* destination: of the last shared frame whose own copy has come */
+    uint64_t met_seq; /* destination: of the last shared frame whose own copy has come */
     uint64_t unacked;
 
     uint64_t captured, captured_bytes, forwarded, injected, duplicate, flooded, refused, refused_group, late;
@@ -105,6 +105,14 @@ struct Netpass {
     LoopTimer *linger, *checks, *sending; /* source */
     LoopTimer *gate, *markers, *twins; /* destination */
 };
+
+/* Of an entry of `own`.  NULL: it goes in through our filters. */
+#define NETPASS_LEFT_OUT ((void *)1) /* it does not go in: the source's copy does, or did */
+#define NETPASS_FILTERED ((void *)2) /* past our filters: those of the source had its copy */
+static inline bool netpass_is_left_out(const NetEntry *e)
+{
+    return e->tag == NETPASS_LEFT_OUT;
+}
 
 Netpass *netpass_new(NetWorld *w); /* one for the machine, more for tests */
 void netpass_free(Netpass *n);
@@ -142,6 +150,7 @@ bool netpass_gate_load(HandoffPart *part, StateReader *r, GError **errp);
 /* ---- destination: netpass-gate.c ---- */
 void netpass_gate_setup(Netpass *n);
 void netpass_gate_attach(NetpassPort *np);
+void netpass_gate_finish(NetpassPort *np); /* a gate that is just opening, in turns, is open on return */
 void netpass_gate_leave(NetpassPort *np, const NetFrame *f); /* nobody here can take it */
 void netpass_gate_frames(NetpassPort *np, const NetpassMessage *m, StateReader *r);
 void netpass_gate_seen(NetpassPort *np);

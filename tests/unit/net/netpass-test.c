@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fake-net.h"
 
+#include "net/filter.h"
+#include "util/bytes.h"
 #include "util/loop.h"
 
 #include <string.h>
@@ -617,6 +619,48 @@ static void late_answer_finds_what_was_kept_meanwhile(Lab *l)
     lab_check_clean(l, 1);
 }
 
+static unsigned filters_saw[16]; /* number -> so often, on both sides */
+
+static NetVerdict note_frame(NetFilter *f, NetLaneId lane, const NetFrame *frame)
+{
+    if (lane == NET_TO_GUEST && load_be16(frame->data + 12) == 0x88b5) {
+        filters_saw[load_be32(frame->data + 14)]++;
+    }
+    return NET_PASS;
+}
+
+/* Also those that both ports have from behind the turn, of which ours goes in: the source's filters had them. */
+static void a_frame_is_seen_by_the_filters_of_one_side(Lab *l)
+{
+    static const NetFilterOps ops = {.receive = note_frame};
+    NetFilter filters[2] = {{.ops = &ops}, {.ops = &ops}};
+    NetQueue left[NET_LANES] = {0};
+
+    memset(filters_saw, 0, sizeof(filters_saw));
+    for (unsigned i = 0; i < 2; i++) {
+        net_chain_add_filter(net_chain_of(l->side[i].netdev), &filters[i], 0);
+    }
+    lab_freeze(l, 0);
+    some_of_both(l);
+    lab_carry(l);
+    lab_released(l, 0);
+    l->side[1].is_stopped = true; /* does not read the check */
+    lab_settle();
+    lab_broadcast(l, 3);
+    lab_settle();
+    l->side[1].netdev->ops->drain(l->side[1].netdev);
+    lab_wait(lab_both_done, l);
+    some_of_both(l);
+    lab_settle();
+    lab_check_clean(l, 1);
+    for (uint32_t i = 1; i <= l->sent; i++) {
+        g_assert_cmpuint(filters_saw[i], ==, 1);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        net_chain_remove_filter(net_chain_of(l->side[i].netdev), &filters[i], left);
+    }
+}
+
 static const NetPortOps slirp_like = {.type = "user"};
 
 static void netdev_that_cannot_is_refused_by_name(void)
@@ -673,6 +717,7 @@ static const Row rows[] = {
     {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},
     {"channel_lost_in_the_tail_opens_the_gate", channel_lost_in_the_tail_opens_the_gate},
     {"late_answer_finds_what_was_kept_meanwhile", late_answer_finds_what_was_kept_meanwhile},
+    {"a_frame_is_seen_by_the_filters_of_one_side", a_frame_is_seen_by_the_filters_of_one_side},
     {"netdev_that_cannot_is_refused_by_name", .alone = netdev_that_cannot_is_refused_by_name},
 };
 
