@@ -19,7 +19,7 @@ bool netpass_cache_has_room(const NetpassCache *c, uint32_t size)
            c->total->bytes + cost <= c->total->bytes_max;
 }
 
-static void push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
+static NetEntry *push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
 {
     NetEntry *e = net_queue_push(&c->queue, f);
 
@@ -27,6 +27,7 @@ static void push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_
     e->time_ns = time_ns;
     c->last_seq = seq;
     c->total->bytes += net_queue_cost(f->size);
+    return e;
 }
 
 bool netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
@@ -38,9 +39,9 @@ bool netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_
     return true;
 }
 
-void netpass_cache_take(NetpassCache *c, const NetEntry *e)
+NetEntry *netpass_cache_take(NetpassCache *c, const NetEntry *e)
 {
-    push(c, &e->frame, e->seq, e->time_ns);
+    return push(c, &e->frame, e->seq, e->time_ns);
 }
 
 NetEntry *netpass_cache_head(const NetpassCache *c)

@@ -329,7 +329,7 @@ static void source_gone(NetHook *h)
 /* ---- freeze ---- */
 static void inherit_pairs(NetpassPort *np, NetpassPort *before)
 {
-    if (before && before->is_open && !before->is_past) {
+    if (before->is_open && !before->is_past) {
         np->old_pairs = before->pairs;
         np->old_nonce = before->nonce;
         np->old_until_ns = time_monotonic_ns() + (before->is_synced ? NETPASS_PAIRING_MIRROR_NS : NETPASS_PAIRING_NS);
@@ -344,11 +344,10 @@ static void take_entry(NetpassPort *np, NetEntry *e)
     netpass_cache_take(&np->cache, e);
 }
 
-/* What the netdev's lane still had is number 1 and up; then its own frame that found no room, and all that comes. */
-static void harvest(NetpassPort *np, NetpassPort *before)
+/* The rest of a frame that the guest has in part: before all else. */
+static void take_segments(NetpassPort *np)
 {
-    NetChain *c = np->chain;
-    NetQueue *rest = &c->lane[NET_TO_GUEST].segments;
+    NetQueue *rest = &np->chain->lane[NET_TO_GUEST].segments;
     NetEntry *e;
 
     for (; (e = net_queue_head(rest)); net_queue_pop(rest)) {
@@ -356,13 +355,35 @@ static void harvest(NetpassPort *np, NetpassPort *before)
         take_entry(np, e);
         note_captured(np, &e->frame, e->time_ns);
     }
+}
+
+/* What its own netdev had received goes through the filters; behind it the source's that wait for a copy which is still on its
+ * way there, and which has come too late now. */
+static void inherit_own(NetpassPort *np, NetpassPort *before)
+{
+    NetEntry *e;
+
+    np->own = before->own;
+    before->own = (NetpassCache){0};
+    for (; (e = netpass_cache_head(&before->shared)); netpass_cache_pop(&before->shared)) {
+        np->is_ordered &= netpass_pairs_expected(before->pairs, &e->frame, e->time_ns);
+        if (netpass_pairs_source(before->pairs, &e->frame, e->time_ns)) {
+            netpass_cache_take(&np->own, e)->tag = NETPASS_FILTERED;
+        }
+    }
+}
+
+/* What the netdev's lane still had is number 1 and up; then its own frame that found no room, and all that comes. */
+static void harvest(NetpassPort *np, NetpassPort *before)
+{
+    NetChain *c = np->chain;
+
     net_chain_flush_filters(c);
     net_chain_flush_held(c, NET_TO_GUEST);
     if (before) {
-        np->own = before->own;
-        before->own = (NetpassCache){0};
+        inherit_own(np, before);
+        inherit_pairs(np, before);
     }
-    inherit_pairs(np, before);
     net_chain_room(c, NET_TO_GUEST);
 }
 
@@ -383,7 +404,6 @@ static NetpassPort *inherit(NetpassPort *np, GPtrArray *old)
 
         if (before->chain == np->chain && before->chain) {
             take_all(np, &before->cache);
-            take_all(np, &before->shared);
             netpass_detach(before);
             return before;
         }
@@ -406,6 +426,7 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
     np->end = net_defer_new(netpass_tail_end, np);
     np->drops_before = p->ops->kernel_drops ? p->ops->kernel_drops(p) : -1;
     np->state = NETPASS_HOLD;
+    take_segments(np);
     before = inherit(np, opaque);
     p->chain->is_frozen = true;
     net_chain_set_hook(p->chain, &np->hook);
@@ -416,8 +437,12 @@ static void freeze_netdev(Netpass *n, NetPort *p, void *opaque)
 static void source_freeze(HandoffPart *part)
 {
     Netpass *n = part->opaque;
-    GPtrArray *old = netpass_take_ports(n);
+    GPtrArray *old;
 
+    for (unsigned i = 0; i < n->ports->len; i++) {
+        netpass_gate_finish(n->ports->pdata[i]);
+    }
+    old = netpass_take_ports(n);
     netpass_clear(n);
     n->is_source = n->is_active = n->has_peer = true;
     n->in_flight = n->linger_ns = 0;

@@ -63,6 +63,14 @@ static bool read_port(NetpassPort *np)
     return netdev->ops->drain(netdev) >= NET_DRAIN_MAX;
 }
 
+static bool read_and_send(NetpassPort *np)
+{
+    bool is_more = read_port(np);
+
+    netpass_source_flush(np); /* what is not sent behind that waits for room */
+    return is_more;
+}
+
 /* Frames that found no room yet, here or over there. */
 static bool waits_for_guest(const NetpassPort *np)
 {
@@ -139,7 +147,7 @@ static bool is_getting_on(NetpassPort *np, int64_t now)
     if (waits_for_guest(np)) {
         return np->acked_ns && now - np->acked_ns < linger_ns();
     }
-    return np->is_sending || read_port(np);
+    return np->is_sending || read_and_send(np);
 }
 
 /* We may go from now on. */

@@ -619,6 +619,33 @@ static void late_answer_finds_what_was_kept_meanwhile(Lab *l)
     lab_check_clean(l, 1);
 }
 
+/* Of a busy guest: its port still had those that the network sent before, and they had not gone in, either. */
+static void copies_on_the_way_keep_their_place_when_the_guest_moves_on(Lab *l)
+{
+    l->side[1].ring = l->side[1].room = 1;
+    lab_freeze(l, 0);
+    lab_carry(l);
+    lab_released(l, 0);
+    l->side[1].is_stopped = true; /* does not read the check */
+    lab_settle();
+    l->late = 3;
+    lab_broadcast(l, 6);
+    lab_settle();
+    l->side[1].netdev->ops->drain(l->side[1].netdev);
+    lab_wait(lab_both_done, l);
+    lab_peer_gone(l);
+    g_assert_cmpuint(l->got->len, ==, 1);
+    lab_freeze(l, 1);
+    lab_all_arrives(l);
+    lab_settle();
+    lab_save_and_load(l, 1);
+    lab_run_sent(l, 1);
+    lab_start(l, 0);
+    lab_released(l, 1);
+    lab_wait(lab_both_done, l);
+    lab_check_clean(l, 0);
+}
+
 static unsigned filters_saw[16]; /* number -> so often, on both sides */
 
 static NetVerdict note_frame(NetFilter *f, NetLaneId lane, const NetFrame *frame)
@@ -717,6 +744,8 @@ static const Row rows[] = {
     {"backlog_over_the_bound_is_refused_before_ready", backlog_over_the_bound_is_refused_before_ready},
     {"channel_lost_in_the_tail_opens_the_gate", channel_lost_in_the_tail_opens_the_gate},
     {"late_answer_finds_what_was_kept_meanwhile", late_answer_finds_what_was_kept_meanwhile},
+    {"copies_on_the_way_keep_their_place_when_the_guest_moves_on",
+     copies_on_the_way_keep_their_place_when_the_guest_moves_on},
     {"a_frame_is_seen_by_the_filters_of_one_side", a_frame_is_seen_by_the_filters_of_one_side},
     {"netdev_that_cannot_is_refused_by_name", .alone = netdev_that_cannot_is_refused_by_name},
 };
