@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, CardsOnSwitch, Hub, HubBetween, LateDgram,
                         LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
-                        TapAndStream, numbers_in, read_pcap, stalling, standing)
+                        TapAndStream, Witness, numbers_in, read_pcap, stalling, standing)
 from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said, whose
 from pair import Failed, Pair, TooLate, bare_args, base, machine_args, netdevs
 from topology import Bridged, Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
@@ -190,7 +190,7 @@ def storm_meets(topology, who):
     """The old or the new process stands still for a second when the guest has just moved: its port fills, and may overflow."""
     def case(folder):
         with Scene(folder, topology, '--echo', 200, '--from-guest', 200, '--broadcast', 0,
-                   parameters={'netpass-gate-ms': 6000}) as scene:
+                   parameters={'netpass-gate-ms': 6000}) as scene, Witness(scene.topology):
             client = scene.client
             for _ in range(MOVES):
                 target, uri = scene.pair.listen()
