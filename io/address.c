@@ -132,7 +132,8 @@ void address_free(Address *a)
 
 static Channel *open_file(Address *a, bool out, Interrupt *interrupt, int64_t deadline_ns, GError **errp)
 {
-    int flags = out ? O_WRONLY | O_CREAT | (a->offset ? 0 : O_TRUNC) : O_RDONLY;
+    int flags = out ? O_WRONLY | O_CREAT : O_RDONLY; /* not O_TRUNC: an open that was given up may still be done, much later */
+    Channel *c;
     g_autofd int fd = file_open(a->path, flags | O_CLOEXEC, a->text, interrupt, deadline_ns, errp);
 
     if (fd < 0) {
@@ -142,8 +143,14 @@ static Channel *open_file(Address *a, bool out, Interrupt *interrupt, int64_t de
         fail_errno(errp, errno, "%s: cannot go to the offset", a->text);
         return NULL;
     }
-    return out ? channel_new(-1, steal_fd(&fd), a->text, interrupt)
-               : channel_new(steal_fd(&fd), -1, a->text, interrupt);
+    if (!out) {
+        return channel_new(steal_fd(&fd), -1, a->text, interrupt);
+    }
+    c = channel_new(-1, steal_fd(&fd), a->text, interrupt);
+    if (c->file && !a->offset) {
+        file_writer_truncate(c->file);
+    }
+    return c;
 }
 
 static bool is_connected_stream(int fd)

@@ -35,6 +35,7 @@ int file_open(const char *path, int flags, const char *name, const Interrupt *in
 /* The channel says for how long the caller waits; the thread goes on with what it has begun. */
 FileWriter *file_writer_new(int take_fd);
 void file_writer_free(FileWriter *w); /* does not wait */
+void file_writer_truncate(FileWriter *w); /* before the first byte: what the file had is gone when that is written */
 /* On return the bytes are copied, and perhaps not yet written: an error comes with a later call. */
 bool file_writer_put(FileWriter *w, const Channel *c, struct iovec *iov, int n, int64_t deadline_ns, GError **errp);
 bool file_writer_sync(FileWriter *w, const Channel *c, GError **errp); /* takes as long as the disk does */

@@ -85,6 +85,7 @@ struct FileWriter {
     GCond wake;
     int fd, idle_fd; /* idle_fd is readable while the thread has nothing to do */
     size_t size;     /* of what is to be written */
+    bool truncates;  /* before the first write */
     bool wants_sync, is_over;
     int error; /* an errno, for good */
     uint8_t buffer[BUFFER_BYTES];
@@ -101,8 +102,13 @@ static void set_idle(FileWriter *w, bool is)
 
 static int work(FileWriter *w, size_t size, bool wants_sync)
 {
-    ssize_t done = fd_write_all(w->fd, w->buffer, size);
+    ssize_t done;
 
+    if (w->truncates && ftruncate(w->fd, 0)) {
+        return errno;
+    }
+    w->truncates = false;
+    done = fd_write_all(w->fd, w->buffer, size);
     if (done != (ssize_t)size) {
         return done < 0 ? -done : ENOSPC;
     }
@@ -163,6 +169,13 @@ void file_writer_free(FileWriter *w)
         g_cond_signal(&w->wake);
         g_mutex_unlock(&w->lock);
     }
+}
+
+void file_writer_truncate(FileWriter *w)
+{
+    g_mutex_lock(&w->lock);
+    w->truncates = true;
+    g_mutex_unlock(&w->lock);
 }
 
 static void begin(FileWriter *w, size_t size, bool wants_sync)
