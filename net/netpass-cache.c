@@ -30,13 +30,12 @@ static NetEntry *push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t 
     return e;
 }
 
-bool netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
+NetEntry *netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns)
 {
     if (!netpass_cache_has_room(c, f->size)) {
-        return false;
+        return NULL;
     }
-    push(c, f, seq ? seq : c->last_seq + 1, time_ns);
-    return true;
+    return push(c, f, seq ? seq : c->last_seq + 1, time_ns);
 }
 
 NetEntry *netpass_cache_take(NetpassCache *c, const NetEntry *e)

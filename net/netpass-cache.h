@@ -20,8 +20,8 @@ typedef struct NetpassCache {
 
 void netpass_cache_init(NetpassCache *c, NetpassTotal *total, uint64_t bytes_max);
 bool netpass_cache_has_room(const NetpassCache *c, uint32_t size);
-/* False: at a bound, nothing was kept.  seq 0: the next one. */
-bool netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns);
+/* NULL: at a bound, nothing was kept.  seq 0: the next one. */
+NetEntry *netpass_cache_push(NetpassCache *c, const NetFrame *f, uint64_t seq, int64_t time_ns);
 /* The same, whatever the bounds say, for what is within ours already: who has it is about to let go of it. */
 NetEntry *netpass_cache_take(NetpassCache *c, const NetEntry *e);
 NetEntry *netpass_cache_head(const NetpassCache *c);

@@ -325,6 +325,20 @@ static bool take_marker(NetpassPort *np, NetpassMarker number)
     return number;
 }
 
+/* The source's waits for it, and is left out then. */
+static bool is_waited_for(const NetpassPort *np, const NetFrame *f)
+{
+    NetCursor at = {0};
+    NetEntry *e;
+
+    while (np->is_open && (e = net_queue_next(&np->shared.queue, &at))) {
+        if (e->frame.size == f->size && !memcmp(e->frame.data, f->data, f->size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
 {
     NetpassPort *np = netpass_port_of(h);
@@ -348,7 +362,7 @@ static NetVerdict gate_arrives(NetHook *h, const NetFrame *f)
         np->duplicate++;
         return NET_TAKEN;
     }
-    netpass_cache_push(&np->own, f, 0, now);
+    netpass_cache_push(&np->own, f, 0, now)->tag = is_waited_for(np, f) ? NETPASS_FILTERED : NULL;
     if (is_for_nic(np, f)) {
         alone_came(np, now);
     }
@@ -707,7 +721,7 @@ static void give_back(NetpassPort *np)
     int64_t now = time_monotonic_ns();
     NetEntry *e;
 
-    while ((e = netpass_cache_head(&np->own)) && (e->tag || give_one_back(np, e, now))) {
+    while ((e = netpass_cache_head(&np->own)) && (netpass_is_left_out(e) || give_one_back(np, e, now))) {
         netpass_cache_pop(&np->own);
     }
     if (np->own.queue.frames) {

@@ -369,6 +369,8 @@ static void inherit_own(NetpassPort *np, NetpassPort *before)
         np->is_ordered &= netpass_pairs_expected(before->pairs, &e->frame, e->time_ns);
         if (netpass_pairs_source(before->pairs, &e->frame, e->time_ns)) {
             netpass_cache_take(&np->own, e)->tag = NETPASS_FILTERED;
+        } else {
+            np->duplicate++;
         }
     }
 }

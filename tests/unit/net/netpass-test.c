@@ -646,7 +646,7 @@ static void copies_on_the_way_keep_their_place_when_the_guest_moves_on(Lab *l)
     lab_check_clean(l, 0);
 }
 
-static unsigned filters_saw[16]; /* number -> so often, on both sides */
+static unsigned filters_saw[32]; /* number -> so often, on both sides */
 
 static NetVerdict note_frame(NetFilter *f, NetLaneId lane, const NetFrame *frame)
 {
@@ -656,7 +656,8 @@ static NetVerdict note_frame(NetFilter *f, NetLaneId lane, const NetFrame *frame
     return NET_PASS;
 }
 
-/* Also those that both ports have from behind the turn, of which ours goes in: the source's filters had them. */
+/* Also those that both ports have from behind the turn, of which ours goes in: the source's filters had them.  Some of ours
+ * come when the gate is open. */
 static void a_frame_is_seen_by_the_filters_of_one_side(Lab *l)
 {
     static const NetFilterOps ops = {.receive = note_frame};
@@ -673,10 +674,12 @@ static void a_frame_is_seen_by_the_filters_of_one_side(Lab *l)
     lab_released(l, 0);
     l->side[1].is_stopped = true; /* does not read the check */
     lab_settle();
-    lab_broadcast(l, 3);
+    l->late = 3;
+    lab_broadcast(l, 6);
     lab_settle();
     l->side[1].netdev->ops->drain(l->side[1].netdev);
     lab_wait(lab_both_done, l);
+    lab_all_arrives(l);
     some_of_both(l);
     lab_settle();
     lab_check_clean(l, 1);
