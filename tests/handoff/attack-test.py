@@ -35,6 +35,7 @@ class Scene:
         self.topology = topology(folder)
         self.pair, self.all, self.waits = None, [], None
         self.at_bound = False                   # the source's last frames may take longer than a gate's deadline
+        self.witness = Witness(None)
         self.overrun = 0                        # dropped by the kernel for a process that runs: the host is too slow
         try:
             self.pair = Pair(self.topology, bare_args(), folder, machine=machine_args('64M'), **pair)
@@ -116,8 +117,9 @@ class Scene:
                 wrong += [f'client {number}: {what}' if len(reports) > 1 else what for what in problems(report)
                           if not (may_reorder and 'reordered' in what)]
         if wrong:
-            missed = TooLate if may_reorder else Failed     # a deadline of the gate passed: the machine was too busy
-            why = missed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}); '
+            missed, saw = self.witness.kind_of(wrong)
+            missed = TooLate if may_reorder else missed     # a deadline of the gate passed: the machine was too busy
+            why = missed('; '.join(wrong) + f' (the network dropped {self.topology.drops()}){saw}; '
                          + '; '.join(map(said, self.pair.moves)))
             raise whose(why, reports[0], self.overrun) if self.overrun else why
         return reports
@@ -190,7 +192,7 @@ def storm_meets(topology, who):
     """The old or the new process stands still for a second when the guest has just moved: its port fills, and may overflow."""
     def case(folder):
         with Scene(folder, topology, '--echo', 200, '--from-guest', 200, '--broadcast', 0,
-                   parameters={'netpass-gate-ms': 6000}) as scene, Witness(scene.topology):
+                   parameters={'netpass-gate-ms': 6000}) as scene, Witness(scene.topology) as scene.witness:
             client = scene.client
             for _ in range(MOVES):
                 target, uri = scene.pair.listen()
