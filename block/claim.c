@@ -80,6 +80,7 @@ static void *claim_thread(void *opaque)
         g_clear_error(&c->error);
         c->error = err;
         c->is_ours = ok;
+        c->is_answered = wants;
     } while (c->is_wanted != wants);
     tells = c->is_awaited;
     c->is_busy = c->is_awaited = false;
@@ -100,6 +101,7 @@ static void begin(BlockNode *n, bool wants, bool is_lone)
     g_mutex_lock(&mutex);
     is_idle = !n->claim.is_busy;
     under_way += is_idle;
+    n->claim.is_answered = false;
     n->claim.is_wanted = wants;
     n->claim.is_lone = is_lone;
     n->claim.is_busy = true;
@@ -118,14 +120,17 @@ void claim_give(BlockNode *n)
 
 void claim_take(BlockNode *n, bool is_lone)
 {
-    bool is_done;
+    begin(n, true, is_lone);
+}
+
+bool claim_is_answered(BlockNode *n, bool is_lone)
+{
+    bool is;
 
     g_mutex_lock(&mutex);
-    is_done = !n->claim.is_busy && n->claim.is_ours && (n->claim.is_lone || !is_lone);
+    is = !n->claim.is_busy && n->claim.is_answered && (n->claim.is_lone || !is_lone);
     g_mutex_unlock(&mutex);
-    if (!is_done) {
-        begin(n, true, is_lone);
-    }
+    return is;
 }
 
 bool claim_is_busy(BlockNode *n)
@@ -159,6 +164,7 @@ bool claim_collect(BlockNode *n, int64_t deadline_ns, bool may_return_later, GEr
     if (is_late) {
         c->is_awaited = may_return_later;
     } else {
+        c->is_answered = false;
         n->is_writable = c->is_ours;
         err = g_steal_pointer(&c->error);
     }

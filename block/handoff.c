@@ -83,12 +83,13 @@ static bool is_missing(const BlockNode *n)
     return belongs_to_guest(n) && !n->is_writable && !n->is_returning;
 }
 
-static void claim_all(HandoffClaim how)
+/* is_new: asks again where an answer is there. */
+static void claim_all(HandoffClaim how, bool is_new)
 {
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
 
-        if (is_missing(n) && n->fd_writes) {
+        if (is_missing(n) && n->fd_writes && (is_new || !claim_is_answered(n, how == HANDOFF_LONE))) {
             claim_take(n, how == HANDOFF_LONE);
         }
     }
@@ -97,37 +98,29 @@ static void claim_all(HandoffClaim how)
 static void part_claim(HandoffPart *p, HandoffClaim how)
 {
     vm_lock();
-    claim_all(how);
+    claim_all(how, true);
     vm_unlock();
     claim_wait(time_monotonic_ns() + CLAIM_NS);
 }
 
-/* What was not open for writing yet, because it was added after reach(), is opened. */
+/* What was not open for writing yet, because it was added after reach(), is opened.  The first error is told. */
 static bool own_all(HandoffClaim how, GError **errp)
 {
     int64_t deadline = time_monotonic_ns() + WAIT_NS;
+    bool ok = true;
 
-    claim_all(how);
+    claim_all(how, false);
     for (unsigned i = 0; i < block_nodes()->len; i++) {
         BlockNode *n = block_nodes()->pdata[i];
+        GError **told = ok ? errp : NULL;
 
-        if (is_missing(n) && !(n->fd_writes ? claim_collect(n, deadline, how == HANDOFF_NEVER_LEFT, errp) :
-                                              raw_open(n, RAW_WRITE, errp))) {
-            g_prefix_error(errp, "disk '%s': ", n->name);
-            return false;
+        if (is_missing(n) && !(n->fd_writes ? claim_collect(n, deadline, how == HANDOFF_NEVER_LEFT, told) :
+                                              raw_open(n, RAW_WRITE, told))) {
+            g_prefix_error(told, "disk '%s': ", n->name);
+            ok = false;
         }
     }
-    return true;
-}
-
-static bool is_any_claim_busy(void)
-{
-    bool any = false;
-
-    for (unsigned i = 0; i < block_nodes()->len; i++) {
-        any |= claim_is_busy(block_nodes()->pdata[i]);
-    }
-    return any;
+    return ok;
 }
 
 /* All disks or none, and the guest stays stopped meanwhile: it shall not see errors that a second try can avoid.  A lock that
@@ -137,8 +130,12 @@ static bool part_take_back(HandoffPart *p, HandoffClaim how, GError **errp)
     if (own_all(how, errp)) {
         return true;
     }
-    if (!is_any_claim_busy()) {
-        disown_all();
+    for (unsigned i = 0; i < block_nodes()->len; i++) {
+        BlockNode *n = block_nodes()->pdata[i];
+
+        if (belongs_to_guest(n) && n->fd_writes && !claim_is_busy(n)) {
+            claim_give(n);
+        }
     }
     return false;
 }
@@ -224,7 +221,7 @@ static bool put_in_place(Look *l, GError **errp)
     raw_close(n);
     n->fd = l->as.fd;
     n->fd_writes = l->as.fd_writes;
-    n->claim.is_ours = false;
+    n->claim.is_ours = n->claim.is_answered = false;
     l->as.fd = -1;
     return true;
 }

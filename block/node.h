@@ -12,6 +12,7 @@ typedef struct Claim { /* claim.c's, but for is_ours of a disk that was just ope
     bool is_wanted, is_lone; /* what is to be reached */
     bool is_busy;            /* a thread is at it */
     bool is_awaited;         /* and tells the main loop */
+    bool is_answered;        /* how the last attempt to take it went is to be collected */
     bool is_ours;
     GError *error;           /* why the last attempt failed */
 } Claim;
@@ -68,6 +69,7 @@ int raw_execute(BlockNode *n, BlockRequest *r); /* a worker's thread; 0 or -errn
  * if somebody wrote meanwhile.  Both only begin it, however the last one is doing. */
 void claim_give(BlockNode *n);
 void claim_take(BlockNode *n, bool is_lone);
+bool claim_is_answered(BlockNode *n, bool is_lone); /* such an attempt is over, and nobody has collected how it went */
 bool claim_is_busy(BlockNode *n);
 void claim_wait(int64_t deadline_ns); /* any thread, without vm_lock: until none is under way, on any disk */
 /* How it went, or, if that is not known at the deadline, may_return_later: the disk is_returning. */

@@ -74,6 +74,7 @@ bool raw_open(BlockNode *n, RawAccess access, GError **errp)
     n->size = size;
     n->fd_writes = access != RAW_READ;
     n->is_writable = n->claim.is_ours = access == RAW_WRITE;
+    n->claim.is_answered = false;
     n->has_lock = locks;
     return true;
 }

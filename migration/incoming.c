@@ -357,14 +357,26 @@ static void activate(void *opaque)
     machine_did(a->progress, FX_STARTED);
 }
 
+static void *activate_patiently(void *opaque)
+{
+    incoming_act(opaque, IA_ACTIVATE);
+    return NULL;
+}
+
+/* What it needs may take its time, which the main loop does not have. */
 static void do_activate(Incoming *n, MachineProgress *p)
 {
     Activation a = {NULL, p};
 
-    if (!loop_in_main()) { /* else it is asked again by `cont` */
+    if (!loop_in_main()) {
         parts_claim(HANDOFF_BACK);
     }
     loop_call_wait(activate, &a);
+    if (p->has_failed && loop_in_main()) {
+        g_error_free(a.err);
+        g_thread_unref(g_thread_new("incoming-cont", activate_patiently, n));
+        return;
+    }
     if (!p->has_failed) {
         incoming_step(IEV_STARTED);
         return;

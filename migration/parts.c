@@ -184,7 +184,7 @@ void parts_claim(HandoffClaim how)
 {
     Call c = {.how = how};
 
-    handoff_foreach(one_claim, &c);
+    handoff_foreach_registered(one_claim, &c);
 }
 
 static bool one_gave_back(HandoffPart *p, void *opaque)
@@ -197,7 +197,7 @@ static bool one_gave_back(HandoffPart *p, void *opaque)
 
 void parts_gave_back(void)
 {
-    handoff_foreach(one_gave_back, NULL);
+    handoff_foreach_registered(one_gave_back, NULL);
 }
 
 static bool one_talking(HandoffPart *p, void *opaque)

@@ -58,6 +58,13 @@ bool handoff_foreach(HandoffFn *fn, void *opaque)
     return true;
 }
 
+void handoff_foreach_registered(HandoffFn *fn, void *opaque)
+{
+    for (unsigned i = 0; parts && i < parts->len; i++) {
+        fn(parts->pdata[i], opaque);
+    }
+}
+
 bool handoff_foreach_reverse(HandoffFn *fn, void *opaque)
 {
     for (unsigned i = parts ? parts->len : 0; i > 0; i--) {

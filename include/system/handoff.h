@@ -68,15 +68,16 @@ struct HandoffPart {
     bool (*activate)(HandoffPart *p, GError **errp);              /* RUN came: own what claim() got.  false: GIVE_BACK */
     void (*owned)(HandoffPart *p);                                /* RELEASE came: the source is leaving */
     void (*give_back)(HandoffPart *p);                            /* may send messages; GIVE_BACK follows them */
-    void (*gave_back)(HandoffPart *p);                            /* incoming thread, NO lock, may block a second: until what
-                                                                     give_back() let go is free; GIVE_BACK follows */
+    void (*gave_back)(HandoffPart *p);                            /* incoming thread, NO lock, wanted or not, may block a
+                                                                     second: until what give_back() let go is free; GIVE_BACK
+                                                                     follows */
     void (*starting)(HandoffPart *p);                             /* just before the harts start: the backlog goes in */
     void (*started)(HandoffPart *p);                              /* they run: announce */
     void (*abandon)(HandoffPart *p);                              /* incoming failed or cancelled: forget all */
 
     /* ---- both ---- */
-    /* A thread, NO lock, may block for a second: begin to own what is outside this process, and wait for those who keep it.
-     * activate() or take_back() says how it went. */
+    /* A thread, NO lock, wanted or not, may block for a second: begin to own what is outside this process, and wait for those
+     * who keep it.  activate() or take_back() says how it went. */
     void (*claim)(HandoffPart *p, HandoffClaim how);
     void (*message)(HandoffPart *p, StateReader *r);              /* from the counterpart, in order; bad bytes: report */
     void (*peer_gone)(HandoffPart *p);                            /* no more messages will come or go */
@@ -90,6 +91,7 @@ HandoffPart *handoff_find(const char *name);
 typedef bool HandoffFn(HandoffPart *p, void *opaque);
 bool handoff_foreach(HandoffFn *fn, void *opaque);
 bool handoff_foreach_reverse(HandoffFn *fn, void *opaque);
+void handoff_foreach_registered(HandoffFn *fn, void *opaque); /* wanted or not, which cannot be asked without vm_lock; all */
 
 #define HANDOFF_MESSAGE_MAX (1024 * 1024)
 /* What the engine offers to parts; filled in by migration/ at start-up. */

@@ -386,6 +386,22 @@ def locks_that_hang_after_run(folder):
         scene.finish()
 
 
+def slow_lock_of_a_guest_alone(folder):
+    """Its source has left; `cont` does not wait for the lock, nor does it fail for that."""
+    with Scene(folder, fault='none', parked=True, disk='yes') as scene:
+        there, since = scene.target.qmp.mark(), scene.begin()
+        scene.source.qmp.event('MIGRATION', 20, since=since, status='completed')
+        scene.source.quit()
+        (folder / 'only-locks').touch()
+        scene.hang_disk(True)
+        scene.target.qmp.execute('cont')
+        scene.until_disk_hangs()
+        scene.settle(0.2)
+        scene.target.qmp.execute('query-status')
+        scene.hang_disk(False)
+        scene.target.qmp.event('RESUME', 10, since=there)
+
+
 def qmp_during_hung_disk(folder):
     """A disk that hangs for two seconds on both sides delays the handoff, and nothing else."""
     with Scene(folder, fault='none', disk='yes') as scene:
@@ -645,6 +661,7 @@ CASES = [
     ('cancelled with a lock that hangs', cancelled_with_hung_lock),
     ('a destination whose disk hangs when it is opened', destination_whose_disk_does_not_open),
     ('a destination whose lock hangs when it shall own the guest', locks_that_hang_after_run),
+    ('a guest without its source whose lock is slow', slow_lock_of_a_guest_alone),
     ('QMP answers with a disk that hangs', qmp_during_hung_disk),
     ("a disk of the source's that is not finished", disk_that_is_not_finished),
     ('memory that does not get ready', memory_that_is_never_ready),

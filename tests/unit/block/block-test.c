@@ -196,7 +196,8 @@ static void an_error_of_our_own_flush_is_told_to_the_guest(void)
     g_assert_true(p->prepare(p, NULL));
     g_assert_false(p->drain(p, &err)); /* though the kernel says nothing more of it */
     g_assert_nonnull(strstr(err->message, "disk 'e': its cache"));
-    g_assert_true(p->take_back(p, false, NULL));
+    p->claim(p, HANDOFF_BACK);
+    g_assert_true(p->take_back(p, HANDOFF_BACK, NULL));
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, 0);
     g_assert_true(p->drain(p, NULL));
@@ -254,7 +255,8 @@ static void an_owed_error_outlasts_a_flush_of_ours_that_met_none(void)
         g_main_context_iteration(NULL, TRUE);
     }
     g_assert_false(p->drain(p, NULL));
-    g_assert_true(p->take_back(p, false, NULL));
+    p->claim(p, HANDOFF_BACK);
+    g_assert_true(p->take_back(p, HANDOFF_BACK, NULL));
     g_assert_cmpint(run(n, BLOCK_FLUSH, 0, NULL, 0), ==, -EIO);
     g_assert_true(block_delete("e", NULL));
     unlink(path);
@@ -351,11 +353,13 @@ static void the_lock_passes_with_the_guest(void)
     other = other_writer(path, NULL); /* the destination after RUN */
     g_assert_nonnull(other);
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
-    g_assert_false(p->take_back(p, false, &err)); /* it did not give the disk back: a reason, not two writers */
+    p->claim(p, HANDOFF_BACK);
+    g_assert_false(p->take_back(p, HANDOFF_BACK, &err)); /* it did not give the disk back: a reason, not two writers */
     g_assert_nonnull(strstr(err->message, "disk 's': cannot get the write lock"));
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, -EPERM);
     close_other(other);
-    g_assert_true(p->take_back(p, true, NULL));
+    p->claim(p, HANDOFF_LONE);
+    g_assert_true(p->take_back(p, HANDOFF_LONE, NULL));
     g_assert_cmpint(run(mine, BLOCK_WRITE, 0, data, 512), ==, 0);
     g_assert_null(other_writer(path, NULL));
     g_assert_true(block_delete("s", NULL));
@@ -375,11 +379,13 @@ static void a_disk_that_changed_is_not_taken_back_unasked(void)
     g_assert_true(p->drain(p, NULL));
     g_assert_true(rename(path, moved) == 0); /* it is the file that counts, not its name */
     g_assert_true(utimensat(AT_FDCWD, moved, times, 0) == 0);
-    g_assert_false(p->take_back(p, true, &err));
+    p->claim(p, HANDOFF_LONE);
+    g_assert_false(p->take_back(p, HANDOFF_LONE, &err));
     g_assert_nonnull(strstr(err->message, "disk 's'"));
     g_assert_nonnull(strstr(err->message, "was written after the guest had left"));
     g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, -EPERM);
-    g_assert_true(p->take_back(p, false, NULL));
+    p->claim(p, HANDOFF_BACK);
+    g_assert_true(p->take_back(p, HANDOFF_BACK, NULL));
     g_assert_cmpint(run(block_find("s"), BLOCK_WRITE, 0, data, 512), ==, 0);
     g_assert_true(block_delete("s", NULL));
     unlink(moved);
@@ -459,6 +465,35 @@ static void requests_wait_for_a_lock_that_hangs(gconstpointer is_taken)
     g_assert_true(block_delete("s", NULL));
     loop_timer_free(end);
     unlink(path);
+}
+
+/* Who has been told by then what an answer was is not told that there is none. */
+static void an_answer_is_not_asked_for_again(void)
+{
+    HandoffPart *p = handoff_find("block");
+    g_autofree char *path = make_file(), *free_one = make_file();
+    g_autoptr(GError) err = NULL;
+    BlockNode *other;
+
+    g_assert_true(add(NULL, "{'id': 'a', 'file': '%s'}", path));
+    g_assert_true(add(NULL, "{'id': 'b', 'file': '%s'}", free_one));
+    g_assert_true(p->drain(p, NULL));
+    g_assert_nonnull(other = other_writer(path, NULL));
+    p->claim(p, HANDOFF_BACK);
+    hang(true);
+    g_assert_false(p->take_back(p, HANDOFF_BACK, &err));
+    g_assert_nonnull(strstr(err->message, "disk 'a': cannot get the write lock"));
+    hang(false);
+    close_other(other);
+    p->gave_back(p); /* until what was taken is free again: all or none */
+    g_assert_nonnull(other = other_writer(free_one, NULL));
+    close_other(other);
+    p->claim(p, HANDOFF_BACK);
+    g_assert_true(p->take_back(p, HANDOFF_BACK, NULL));
+    g_assert_true(block_delete("a", NULL));
+    g_assert_true(block_delete("b", NULL));
+    unlink(path);
+    unlink(free_one);
 }
 
 /* But one that may have run elsewhere does not go on without its disks. */
@@ -598,6 +633,7 @@ int main(int argc, char **argv)
     g_test_add_func("/block/a_disk_that_changed_is_not_taken_back_unasked", a_disk_that_changed_is_not_taken_back_unasked);
     g_test_add_data_func("/block/requests_wait_for_a_lock_that_hangs", NULL, requests_wait_for_a_lock_that_hangs);
     g_test_add_data_func("/block/requests_wait_for_a_lock_that_hangs/and_is_anothers", "yes", requests_wait_for_a_lock_that_hangs);
+    g_test_add_func("/block/an_answer_is_not_asked_for_again", an_answer_is_not_asked_for_again);
     g_test_add_func("/block/a_lock_that_hangs_is_not_taken_for_granted", a_lock_that_hangs_is_not_taken_for_granted);
     g_test_add_func("/block/a_lock_that_comes_when_the_guest_went_back_is_dropped",
                     a_lock_that_comes_when_the_guest_went_back_is_dropped);
