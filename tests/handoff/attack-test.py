@@ -11,7 +11,8 @@ from contextlib import nullcontext
 
 from attack_net import (CARDS, CardsOnBridge, CardsOnHub, CardsOnLateSwitch, CardsOnSwitch, Hub, HubBetween, LateDgram,
                         LateHub, LateSwitch, Offloads, OffloadsHere, OffloadsHub, OffloadsThere, ShortQueue, StreamAndDgram,
-                        TapAndStream, Witness, numbers_in, read_pcap, stalling, standing)
+                        TapAndStream, Witness, numbers_in, read_pcap, stalling, standing,
+                        stay_on_one_processor)
 from judge import BUSY_MS, OWN_FRAMES, check_account, check_numbers, check_order, given_up, said, whose
 from pair import Failed, Pair, TooLate, bare_args, base, machine_args, netdevs
 from topology import Bridged, Dgram, MirroredStream, OneBridge, Stream, ThreeBridges
@@ -172,6 +173,7 @@ def storm(topology, *options):
     def case(folder):
         with Scene(folder, topology, '--echo', 500, '--from-guest', 500, '--broadcast', 0, *options) as scene:
             client = scene.client
+            stay_on_one_processor(client)
             client.run_for(0.1)
             for _ in range(MOVES):
                 target, uri = scene.pair.listen()
@@ -194,6 +196,7 @@ def storm_meets(topology, who):
         with Scene(folder, topology, '--echo', 200, '--from-guest', 200, '--broadcast', 0,
                    parameters={'netpass-gate-ms': 6000}) as scene, Witness(scene.topology) as scene.witness:
             client = scene.client
+            stay_on_one_processor(client)
             for _ in range(MOVES):
                 target, uri = scene.pair.listen()
                 client.rate('broadcast', STORM_OF_ONE)

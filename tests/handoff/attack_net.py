@@ -92,9 +92,14 @@ def standing(pids):
             os.kill(pid, signal.SIGCONT)
 
 
+def stay_on_one_processor(client):
+    """Each processor has a queue of its own behind a veth: where its soft interrupts wait, a sender that is moved overtakes
+    itself, and no handoff puts that right."""
+    os.sched_setaffinity(client.process.pid, {max(os.sched_getaffinity(client.process.pid))})
+
+
 class Witness:
-    """Looks at what the bridges give to the taps: a kernel whose soft interrupts wait may change the order of a sender's frames
-    when the sender changes its processor, and no handoff puts that right.  Other networks are ours and are not looked at."""
+    """Looks at what the bridges give to the taps, in which order.  Other networks are ours and are not looked at."""
     def __init__(self, topology):
         self.process = None
         if isinstance(topology, Bridged):
