@@ -211,6 +211,7 @@ def begins_anew(looker):
 def await_channels(looker, count=4):
     qmp = looker.scene.pair.now.qmp
     wait_for(lambda: len(qmp.execute('query-spice')['channels']) >= count, 60, f'{count} channels at the destination')
+    looker.begin()      # its window is another by now
 
 
 def switches_host(looker):

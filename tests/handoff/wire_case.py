@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -125,6 +126,14 @@ class Side:
 
     def console(self):
         return bytes(self.emulator.console.reader.data)
+
+    def is_ending(self):
+        """It was killed, if only just."""
+        try:
+            self.emulator.process.wait(1)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def advances(self):
         """Whether the guest's ticks go on, by its memory."""
@@ -446,16 +455,26 @@ class Run:
             return None
         raise Failed(f'the guest is gone: source {source}, destination {target}')
 
+    def settle_with_fault(self):
+        """A message that comes late brings its fault late: whoever is killed between the question and its answer is asked about
+        again.  Returns both states, who says that it runs, and whether it does."""
+        for _ in range(2):
+            source, target = self.settle()
+            runner = self.source if source[1] else self.target if target[1] else None
+            advances = runner and runner.advances()
+            if not runner or advances or not runner.is_ending():
+                break
+        return source, target, runner, advances
+
     def judge(self):
-        source, target = self.settle()
+        source, target, runner, advances = self.settle_with_fault()
         self.check_exits()
-        runner = self.source if source[1] else self.target if target[1] else None
         recovered = runner is None
         self.check_act(runner)
         if recovered:
             runner = self.recover(source, target)
         else:
-            if not runner.advances():
+            if not advances:
                 raise Failed('the side that says it runs does not')
             self.check_back()
         if runner is None:
