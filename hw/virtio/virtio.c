@@ -162,10 +162,16 @@ static void look_at_all_queues(VirtioDevice *v)
     }
 }
 
+static uint32_t more_queues(const VirtioDevice *v)
+{
+    return v->queue_count - MIN(v->queue_count, VIRTIO_QUEUES_USUAL);
+}
+
 static void reset_session(VirtioDevice *v)
 {
     v->st.status = 0;
     v->st.features = 0;
+    v->st.more_queues = more_queues(v); /* a load that failed may have left anything there */
     if (virtio_ops(v)->reset) {
         virtio_ops(v)->reset(v);
     }
@@ -248,11 +254,6 @@ static void run_changed(bool is_running, RunState s, void *opaque)
     if (is_running) {
         look_at_all_queues(v);
     }
-}
-
-static uint32_t more_queues(const VirtioDevice *v)
-{
-    return v->queue_count - MIN(v->queue_count, VIRTIO_QUEUES_USUAL);
 }
 
 static bool virtio_realize(Object *o, GError **errp)
