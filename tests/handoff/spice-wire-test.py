@@ -207,9 +207,13 @@ def run_once(case, folder):
         print(f'# {result}; {"; ".join(spice.notes)}', flush=True)
         keys = [key for key in spice.wire.keys() if not key.startswith(('>ram-batch', '>ram-eos'))]
         if case.fault != 'none' and spice.wire.fault_at is None:
-            if case.deadlines != 'short':
+            before = case.at.rpartition('#')[0] + '#'
+            if case.deadlines != 'short' and not any(key.startswith(before) for key in keys):
                 raise Failed(f'{case.at} never came: {keys[-12:]}')
-            keys = []
+            if case.deadlines == 'short':
+                keys = []
+            else:                                               # in how many messages a client's words go is a matter of time
+                print(f'# {case.at} never came: there were fewer of them', flush=True)
         return keys
     except Failed as why:
         passed = ' '.join(spice.wire.keys()[-14:]) if spice.wire else ''
