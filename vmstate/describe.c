@@ -37,7 +37,7 @@ static void json_field(const VMStateField *f, const void *at, int index, uint32_
  * has its own. */
 static void json_fields(const VMStateField *f, const void *instance, bool *first, GString *out)
 {
-    uint32_t count = f->is_varray ? vmstate_varray_count(f, instance) : f->count;
+    uint32_t count = f->is_varray ? MIN(vmstate_varray_count(f, instance), f->count) : f->count;
     const char *at = (const char *)instance + f->offset;
     bool is_array = f->is_varray || f->count != 1;
 
