@@ -102,8 +102,18 @@ static bool load_subsection(const VMStateDescription *d, void *instance, StateRe
     return fail(errp, "%s: unknown subsection '%s'", r->what, name);
 }
 
-static bool load_table(const VMStateDescription *d, void *instance, uint32_t version,
-                       StateReader *r, unsigned depth, GError **errp)
+/* The device of a load that failed goes on being there: its timers run, users command it. */
+static void forget_wrong_counts(const VMStateDescription *d, void *instance)
+{
+    for (const VMStateField *f = d->fields; f && f->name; f++) {
+        if (f->is_varray && vmstate_varray_count(f, instance) > f->count) {
+            memset((char *)instance + f->count_offset, 0, sizeof(uint32_t));
+        }
+    }
+}
+
+static bool load_members(const VMStateDescription *d, void *instance, uint32_t version,
+                         StateReader *r, unsigned depth, GError **errp)
 {
     uint32_t seen = 0;
 
@@ -127,6 +137,16 @@ static bool load_table(const VMStateDescription *d, void *instance, uint32_t ver
         }
     }
     return !d->loaded || d->loaded(instance, version, errp);
+}
+
+static bool load_table(const VMStateDescription *d, void *instance, uint32_t version,
+                       StateReader *r, unsigned depth, GError **errp)
+{
+    if (load_members(d, instance, version, r, depth, errp)) {
+        return true;
+    }
+    forget_wrong_counts(d, instance);
+    return false;
 }
 
 bool vmstate_load_next(const VMStateDescription *d, void *instance, uint32_t version,

@@ -57,7 +57,7 @@ static void save_field(const VMStateField *f, void *instance, StateWriter *w, un
     uint32_t count = f->is_varray ? vmstate_varray_count(f, instance) : f->count;
     char *at = (char *)instance + f->offset;
 
-    count = MIN(count, f->count); /* a load that failed may have left anything; whoever gets that refuses the count itself */
+    count = MIN(count, f->count);
     if (f->type == VMS_U8) {
         state_put(w, at, count); /* the same bytes, in one go */
         return;
